@@ -1,0 +1,1 @@
+"""Invoke tasks that truncate an Alembic history into one proven base migration."""

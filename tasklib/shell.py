@@ -1,0 +1,72 @@
+"""Door to processes: argument lists (never a shell), a working directory always, errors untruncated."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import sh
+
+from tasklib.errors import CommandFailed, Refused
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a process left behind: its exit code (negative: the signal that ended it) and both streams, decoded."""
+
+    argv: tuple[str, ...]
+    code: int
+    stdout: str
+    stderr: str
+
+
+def run(
+    argv: Sequence[str | Path],
+    *,
+    cwd: Path,
+    env: Mapping[str, str] | None = None,
+    ok: Sequence[int] | None = (0,),
+    stdin: str | bytes | None = None,
+    uid: int | None = None,
+    on_error_line: Callable[[str], None] | None = None,
+) -> Result:
+    """Run ``argv`` in ``cwd`` and wait for its end.
+
+    ``env`` replaces the whole environment (None: inherit ours). ``ok`` lists the exit codes that are no error (None:
+    all). ``uid`` runs it as that user, which needs root. ``on_error_line`` sees each line of standard error as it
+    comes. Raises `Refused` where there is no such program and `CommandFailed` for a code that is not in ``ok``.
+    """
+    words = tuple(str(word) for word in argv)
+    errors: list[str] = []
+
+    def take(line: str) -> None:
+        errors.append(line)
+        if on_error_line is not None:
+            on_error_line(line.rstrip("\n"))
+
+    try:
+        # _tty_out: sh gives programs a terminal for stdout unless told otherwise, and they would colour and page.
+        done = sh.Command(words[0])(
+            *words[1:],
+            _cwd=str(cwd),
+            _env=dict(os.environ if env is None else env),
+            _tty_out=False,
+            _in=stdin if stdin is not None else b"",
+            _err=take if on_error_line is not None else None,
+            _uid=uid,
+            _return_cmd=True,
+            _decode_errors="replace",
+            _truncate_exc=False,
+        )
+        code, out, err = int(done.exit_code), done.stdout, done.stderr
+    except sh.ErrorReturnCode as failure:
+        code, out, err = int(failure.exit_code), failure.stdout, failure.stderr
+    except sh.CommandNotFound:
+        raise Refused(f"There is no program {words[0]!r} on this machine's PATH.") from None
+    text = "".join(errors) if on_error_line is not None else err.decode(errors="replace")
+    result = Result(words, code, out.decode(errors="replace"), text)
+    if ok is not None and code not in ok:
+        raise CommandFailed(words, code, result.stdout, result.stderr)
+    return result

@@ -1,0 +1,1 @@
+"""One room per step: the task, and the plain function behind it."""
