@@ -1,0 +1,120 @@
+"""All checks: `nox` while working, `nox -s tests lint types matrix` for everything.
+
+One row of the matrix: `nox -s "matrix(alembic='1.0.10')"`. What follows `--` goes to the tool: `nox -s tests -- -k refuses`.
+Sessions run on the Python that runs nox. uv makes the environments where it is installed, else virtualenv and pip do;
+uv does not read pip.conf: where packages come from an index named only there, add `-db virtualenv`.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+
+import nox
+
+RUFF = "ruff==0.17.6"
+MYPY = "mypy==2.4.1"
+NOX = "nox==2026.10.20"
+PYTEST = ("pytest==9.2.0", "pytest-xdist==3.8.0")
+WORKERS = "2"  # each has databases of its own; `-- -n 0` runs the tests in one process
+# With its extra: the tests need PostgreSQL, and take it from a wheel where the machine has none.
+PROJECT = ".[server]"
+
+# Those before Flask 2. MarkupSafe 2.1 has no soft_unicode, which Jinja2 2 imports. MarkupSafe 2.0.1 has wheels up to
+# Python 3.10 and SQLAlchemy 1.3.24 up to 3.9: from there on they are built from source, and without a compiler or Python's
+# headers both still install, in pure Python. Flask up to 2.0 finds `db` through pkg_resources, gone in setuptools 82 and
+# announced with a warning on stderr from 80.9 on, so every command of these rows is noisy, as in real projects.
+FLASK_1 = (
+    "flask==1.1.4",
+    "werkzeug==1.0.1",
+    "jinja2==2.11.3",
+    "markupsafe==2.0.1",
+    "itsdangerous==1.1.0",
+    "click==7.1.2",
+    "setuptools<81",
+)
+# What Flask 2 and 3 share.
+POCOO = ("jinja2==3.1.6", "markupsafe==3.0.4", "itsdangerous==2.2.0", "click==8.5.1")
+FLASK_3 = ("flask-migrate==4.1.0", "flask-sqlalchemy==3.1.1", "flask==3.1.3", "werkzeug==3.1.9", *POCOO)
+COMMON = ("psycopg2-binary==2.9.13", "mako==1.4.3")
+
+# Alembic version → one environment, shared by a project of that time and by ours. The last is the newest.
+ROWS: dict[str, tuple[str, ...]] = {
+    "1.0.10": ("alembic==1.0.10", "sqlalchemy==1.3.24", "flask-migrate==2.5.3", "flask-sqlalchemy==2.4.4", *FLASK_1),
+    "1.4.3": ("alembic==1.4.3", "sqlalchemy==1.3.24", "flask-migrate==2.7.0", "flask-sqlalchemy==2.5.1", *FLASK_1),
+    "1.7.7": (
+        *("alembic==1.7.7", "sqlalchemy==1.4.54", "flask-migrate==3.1.0", "flask-sqlalchemy==2.5.1"),
+        *("flask==2.0.3", "werkzeug==2.0.3", "setuptools<81", *POCOO),
+    ),
+    "1.8.1": (
+        *("alembic==1.8.1", "sqlalchemy==1.4.54", "flask-migrate==3.1.0", "flask-sqlalchemy==2.5.1"),
+        *("flask==2.2.5", "werkzeug==2.2.3", *POCOO),
+    ),
+    # SQLAlchemy 2.0.20, of Alembic 1.11's time, fails to import on Python 3.13; 2.0.36 is the first with wheels for it.
+    "1.11.3": (
+        *("alembic==1.11.3", "sqlalchemy==2.0.36", "flask-migrate==4.0.5", "flask-sqlalchemy==3.0.5"),
+        *("flask==2.3.3", "werkzeug==2.3.8", *POCOO),
+    ),
+    "1.13.3": (
+        *("alembic==1.13.3", "sqlalchemy==2.0.36", "flask-migrate==4.0.7", "flask-sqlalchemy==3.1.1"),
+        *("flask==3.0.3", "werkzeug==3.0.6", *POCOO),
+    ),
+    "1.16.5": ("alembic==1.16.5", "sqlalchemy==2.0.43", *FLASK_3),
+    "1.20.1": ("alembic==1.20.1", "sqlalchemy==2.0.58", *FLASK_3),
+    "1.20.1-sqlalchemy-2.1": ("alembic==1.20.1", "sqlalchemy==2.1.9", *FLASK_3),
+}
+
+# Row → why this Python cannot have it. Every other pair was run on 3.10, 3.11, 3.12 and 3.13.
+IMPOSSIBLE: dict[str, str] = {}
+if sys.version_info < (3, 11):
+    IMPOSSIBLE["1.20.1-sqlalchemy-2.1"] = "SQLAlchemy 2.1 needs Python 3.11 (the last that installs on 3.10 is a beta)"
+if sys.version_info >= (3, 14):
+    IMPOSSIBLE |= dict.fromkeys(
+        ("1.0.10", "1.4.3", "1.7.7", "1.8.1"), "Werkzeug before 2.3 uses ast.Str, which Python 3.14 removed"
+    )
+NEWEST = [row for row in ROWS if row not in IMPOSSIBLE][-1]
+
+nox.needs_version = ">=2024.4.15"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.reuse_existing_virtualenvs = True
+nox.options.sessions = ["tests", "lint", "types"]
+
+
+def install(session: nox.Session, row: str, *others: str) -> None:
+    """The row, pytest and the project, as its wheel holds it, into the session's one environment."""
+    # setuptools removes nothing from there: a module that was deleted or renamed would still be in the wheel.
+    shutil.rmtree("build", ignore_errors=True)
+    session.install(*ROWS[row], *COMMON, *PYTEST, *others, PROJECT)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """All tests, on the newest Alembic."""
+    install(session, NEWEST)
+    session.run("pytest", "-n", WORKERS, "--dist", "worksteal", "tests", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style: ruff's rules and ruff's formatting."""
+    session.install(RUFF)
+    session.run("ruff", "check", *session.posargs)
+    session.run("ruff", "format", "--check")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Types: mypy, strict, on the package, the tests, tasks.py and this file."""
+    install(session, NEWEST, MYPY, NOX)
+    session.run("mypy", *session.posargs)
+    session.run("mypy", "noxfile.py", "tasks.py", *session.posargs)
+
+
+@nox.session
+@nox.parametrize("alembic", list(ROWS))
+def matrix(session: nox.Session, alembic: str) -> None:
+    """The end-to-end tests on one Alembic version, with the Flask and SQLAlchemy of its time."""
+    if alembic in IMPOSSIBLE:
+        session.skip(f"Alembic {alembic} not on Python {sys.version_info[0]}.{sys.version_info[1]}: {IMPOSSIBLE[alembic]}")
+    install(session, alembic)
+    session.run("pytest", "-n", WORKERS, "--dist", "worksteal", "-m", "e2e", "tests", *session.posargs)

@@ -1,0 +1,114 @@
+"""The table of contents of a ``pg_dump --format=custom`` archive: every object with its own DDL and DROP statement.
+
+The layout is PostgreSQL's (src/bin/pg_dump/pg_backup_archiver.c, archive versions 1.12 to 1.16, servers 10 to 18). Read
+here because the text form has no reliable borders between objects, and the one library that reads the archive needs
+Python 3.11 and a date library besides.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tasklib.errors import Failed
+
+OLDEST, NEWEST = (1, 12), (1, 16)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One object of a dump. ``kind`` is pg_dump's word (TABLE, INDEX, FK CONSTRAINT …), ``tag`` its name there."""
+
+    dump_id: int
+    kind: str
+    schema: str
+    tag: str
+    ddl: str
+    drop: str
+    owner: str
+    depends_on: tuple[int, ...]
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What identifies the object in any dump of an equal database."""
+        return (self.kind, self.schema, self.tag)
+
+
+class _Reader:
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.at = 0
+        self.int_size = 4
+
+    def byte(self) -> int:
+        self.at += 1
+        return self.data[self.at - 1]
+
+    def integer(self) -> int:
+        sign = self.byte()
+        value = int.from_bytes(self.data[self.at : self.at + self.int_size], "little")
+        self.at += self.int_size
+        return -value if sign else value
+
+    def string(self) -> str | None:
+        length = self.integer()
+        if length < 0:
+            return None
+        self.at += length
+        return self.data[self.at - length : self.at].decode()
+
+    def skip(self, count: int) -> None:
+        self.at += count
+
+
+def read_entries(data: bytes) -> tuple[Entry, ...]:
+    """All entries of a custom-format archive, in pg_dump's order, which is safe to create them in.
+
+    Raises `Failed` for anything that is not such an archive, or of a version that is not known.
+    """
+    if data[:5] != b"PGDMP":
+        raise Failed("pg_dump did not write an archive in its custom format.")
+    reader = _Reader(data)
+    reader.skip(5)
+    version = (reader.byte(), reader.byte())
+    reader.skip(1)  # revision
+    if not OLDEST <= version <= NEWEST:
+        raise Failed(f"pg_dump wrote an archive of version {version[0]}.{version[1]}; 1.12 to 1.16 are known.")
+    reader.int_size = reader.byte()
+    offset_size = reader.byte()
+    reader.skip(1)  # format
+    if version >= (1, 15):
+        reader.skip(1)  # compression algorithm
+    else:
+        reader.integer()  # compression level
+    for _ in range(7):
+        reader.integer()  # creation time
+    for _ in range(3):
+        reader.string()  # database, server version, pg_dump version
+    entries = []
+    for _ in range(reader.integer()):
+        dump_id = reader.integer()
+        reader.integer()  # had a dumper
+        reader.string()  # catalog's oid
+        reader.string()  # object's oid
+        tag = reader.string()
+        kind = reader.string()
+        reader.integer()  # section
+        ddl = reader.string()
+        drop = reader.string()
+        reader.string()  # COPY statement
+        schema = reader.string()
+        reader.string()  # tablespace
+        if version >= (1, 14):
+            reader.string()  # table access method
+        if version >= (1, 16):
+            reader.integer()  # relkind
+        owner = reader.string()
+        reader.string()  # with oids
+        dependencies = []
+        while (one := reader.string()) is not None:
+            dependencies.append(int(one))
+        reader.skip(1 + offset_size)  # where its data lies
+        entries.append(
+            Entry(dump_id, kind or "", schema or "", tag or "", ddl or "", drop or "", owner or "", tuple(dependencies))
+        )
+    return tuple(entries)

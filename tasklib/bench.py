@@ -1,0 +1,218 @@
+"""The workbench of a squash that is under way: its repository, its plan, and what the steps make from them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tasklib import chains, git, plan, postgres, project, revisions, server
+from tasklib.chains import Chain
+from tasklib.errors import Failed, Refused, SquashError
+from tasklib.git import Repository
+from tasklib.history import Cut, History
+from tasklib.migrations import Command
+from tasklib.plan import Plan
+from tasklib.postgres import Address
+from tasklib.server import Binaries
+
+SCHEMES = ("postgresql+psycopg2", "postgresql+psycopg", "postgresql")
+
+
+@dataclass
+class Bench:
+    """Repository and plan; `save` is the only way that the plan changes. ``pid`` is set where one process sees the
+    whole squash through, so that a server whose process was killed can be told from one that waits for a next step.
+    ``server_url`` is the user's --server of this very command, the only place where its password may come from.
+    """
+
+    repository: Repository
+    plan: Plan
+    server_url: str | None = None
+    pid: int | None = None
+
+    def save(self, new: Plan) -> Plan:
+        self.plan = plan.save(self.repository, new) if plan.exists(self.repository) else new
+        return self.plan
+
+    def finished(self, step: str) -> None:
+        self.save(self.plan.finished(step))
+
+    @property
+    def cwd(self) -> Path:
+        """Where the project's command runs: where the user ran `checkout`."""
+        return self.repository.top / self.plan.layout.cwd
+
+    @property
+    def script(self) -> Path:
+        """The script directory in the work tree."""
+        return self.repository.top / self.plan.layout.script
+
+    @property
+    def base(self) -> Path:
+        """R's file in the work tree."""
+        return self.repository.top / self.plan.base_path
+
+    @property
+    def work(self) -> Path:
+        """Our temporary directory, for chains and dumps."""
+        return Path(self.place().work)
+
+    def place(self) -> plan.Place:
+        if self.plan.place is None:
+            raise Refused("There is no scratch server yet; one was expected.", f"{self.plan.program} createdb")
+        return self.plan.place
+
+    def history(self, commit: str) -> History:
+        return revisions.read_history(self.repository, commit, self.plan.layout.locations)
+
+    def cut(self) -> Cut:
+        """The cut, from the commit that still has the originals."""
+        return self.history(self.plan.tip).cut(self.plan.revision)
+
+    def chain(self, name: str, tree: str) -> Chain:
+        return chains.write(self.repository, tree, self.plan.layout, name, self.work)
+
+    def command(self, scheme: str | None = None) -> Command:
+        """The project's command; ``scheme`` only while it is being found out."""
+        layout = self.plan.layout
+        return Command(
+            words=project.find_program(layout.command, self.cwd, self.repository.top),
+            kind=layout.kind,
+            cwd=self.cwd,
+            templates=self.plan.settings.set,
+            scheme=scheme or self.plan.scheme or SCHEMES[0],
+        )
+
+    def schemes(self) -> Sequence[str]:
+        """URL schemes to try: the one that the variable holds now, else the usual ones in order."""
+        for name, template in self.plan.settings.set:
+            if "{url}" in template:
+                held = project.held_scheme(name, self.cwd, self.repository.top)
+                if held:
+                    return (held,)
+        return SCHEMES
+
+    # --- scratch databases ---------------------------------------------------------------------------------------
+
+    def open_place(self) -> plan.Place:
+        """Make sure that there is a server and a temporary directory; harmless where there are."""
+        if self.plan.place is not None:
+            self.address()  # says so where the server is gone
+            return self.plan.place
+        token = os.urandom(4).hex()
+        work = tempfile.mkdtemp(prefix="alembic-squash-work-")
+        try:
+            if self.server_url is None:
+                owner = str(plan.state_directory(self.repository) / "plan.json")
+                ours = server.start(owner, owner_pid=self.pid)
+                place = plan.Place(token, work, str(ours.home), ours.host, ours.port, ours.user, "postgres", ())
+            else:
+                named = postgres.parse_url(self.server_url, "--server")
+                _refuse_unreachable(named)
+                place = plan.Place(token, work, None, named.host, named.port, named.user, named.database, named.options)
+            self.save(replace(self.plan, place=place))
+            self.binaries()
+            return place
+        except BaseException:
+            if self.plan.place is None:
+                shutil.rmtree(work, ignore_errors=True)
+            raise
+
+    def address(self, role: str | None = None) -> Address:
+        """The address of a scratch database, or of the maintenance database."""
+        place = self.place()
+        database = place.names.get(role, "") if role else place.database
+        if role and not database:
+            raise Refused(f"There is no scratch database {role!r} yet.", f"{self.plan.program} createdb")
+        return Address(place.host, place.port, place.user, self._password(place), database, place.options)
+
+    def _password(self, place: plan.Place) -> str:
+        if place.server is not None:
+            return server.attach(Path(place.server)).password
+        if self.server_url is not None:
+            named = postgres.parse_url(self.server_url, "--server")
+            if (named.host, named.port) != (place.host, place.port):
+                raise Refused(
+                    f"--server names {named.masked()}, and the scratch databases are on {place.host}:{place.port}.",
+                    f"{self.plan.program} cleanup, then createdb with the other server",
+                )
+            return named.password
+        return os.environ.get("PGPASSWORD", "")
+
+    def binaries(self) -> Binaries:
+        """pg_dump and pg_restore that fit the server."""
+        place = self.place()
+        if place.server is not None:
+            return server.attach(Path(place.server)).binaries
+        return postgres.client_for(postgres.server_major(self.address()))
+
+    def create(self, role: str, template: str | None = None) -> Address:
+        """A fresh scratch database for ``role``: empty, or a copy of another role's; an older one is dropped."""
+        place = self.place()
+        name = f"alembic_squash_{place.token}_{role}"
+        # Into the plan first: a kill between the two leaves a name too many there, never a database that nobody knows.
+        self.save(replace(self.plan, place=replace(place, names={**place.names, role: name})))
+        source = self.place().names[template] if template else "template0"
+        with postgres.connect(self.address()) as connection:
+            postgres.drop_database(connection, name, place.token)
+            postgres.create_database(connection, name, source, place.token)
+        if template:
+            postgres.copy_database_settings(self.address(template), self.address(role))
+        return self.address(role)
+
+    def drop(self, *roles: str) -> None:
+        """Drop scratch databases of ours, if they carry our marker."""
+        place = self.place()
+        with postgres.connect(self.address()) as connection:
+            for role in roles:
+                if role in place.names:
+                    postgres.drop_database(connection, place.names[role], place.token)
+        left = {role: name for role, name in place.names.items() if role not in roles}
+        self.save(replace(self.plan, place=replace(place, names=left)))
+
+    def close_place(self) -> list[str]:
+        """Drop our databases, stop our server, remove our directory; what could not be done comes back as text."""
+        place = self.plan.place
+        if place is None:
+            return []
+        trouble: list[str] = []
+        if place.server is not None:
+            server.stop(Path(place.server))
+        elif place.names:
+            try:
+                self.drop(*place.names)
+            except SquashError as error:
+                trouble.append(f"databases left on the server: {', '.join(place.names.values())} ({error.text})")
+        shutil.rmtree(place.work, ignore_errors=True)
+        if not trouble:
+            done = tuple(step for step in self.plan.done if step not in ("createdb", "replay"))
+            self.save(replace(self.plan, place=None, replayed=None, done=done))
+        return trouble
+
+
+def _refuse_unreachable(address: Address) -> None:
+    try:
+        with postgres.connect(address) as connection:
+            may = connection.value("SELECT rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = current_user")
+    except Failed as error:
+        raise Refused(error.text, "start it or correct the URL; without --server a throwaway server is used") from None
+    if not may:
+        raise Refused(f"The user {address.user} may not create databases on {address.masked()}.",
+                      f"ALTER ROLE {address.user} CREATEDB, or leave --server out")  # fmt: skip
+
+
+def program() -> str:
+    """How the user called us, for hints: `invoke` in a project with a tasks.py, else `alembic-squash`."""
+    called = Path(sys.argv[0]).name
+    return called if called in ("invoke", "inv", "alembic-squash") else "alembic-squash"
+
+
+def open_bench(cwd: Path, server_url: str | None = None, pid: int | None = None) -> Bench:
+    """The workbench of the squash that is under way in the repository around ``cwd``."""
+    repository = git.find(cwd)
+    return Bench(repository, plan.load(repository, program()), server_url, pid)

@@ -1,0 +1,249 @@
+"""Door to git: one function per question, one verb per change; objects first, refs last.
+
+Paths in results are relative to the top level and use ``/``. Every ref is moved by naming the value that it is expected
+to have, so that somebody else's commit is never lost.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tasklib import shell
+from tasklib.errors import CommandFailed, Refused
+
+# Set by git for its hooks and aliases; they would make git answer for another repository, index or directory.
+LOCATION_VARIABLES = (
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_PREFIX",
+    "GIT_COMMON_DIR",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_NAMESPACE",
+)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file in a git tree: its path and the id of its blob."""
+
+    path: str
+    blob: str
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A repository with a work tree: its top level and git's common directory (shared by all work trees)."""
+
+    top: Path
+    common: Path
+
+    def run(
+        self, *words: str, ok: Sequence[int] | None = (0,), stdin: str | None = None, env: Mapping[str, str] | None = None
+    ) -> shell.Result:
+        """Run git at the top level, its messages in English whatever the user's locale."""
+        return shell.run(["git", *words], cwd=self.top, env={**_environment(), **(env or {})}, ok=ok, stdin=stdin)
+
+    def ask(self, *words: str) -> str:
+        """The one line that git answers."""
+        return self.run(*words).stdout.strip()
+
+    # --- questions -----------------------------------------------------------------------------------------------
+
+    def branch(self) -> str:
+        """The current branch's short name; `Refused` on a detached HEAD."""
+        result = self.run("symbolic-ref", "--quiet", "--short", "HEAD", ok=(0, 1))
+        if result.code:
+            raise Refused(
+                f"HEAD is detached at {self.ask('rev-parse', '--short', 'HEAD')}; a branch was expected.",
+                "git checkout BRANCH, then run this again",
+            )
+        return result.stdout.strip()
+
+    def commit(self, name: str) -> str | None:
+        """The commit id that ``name`` stands for, or None."""
+        result = self.run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}", ok=(0, 1, 128))
+        return result.stdout.strip() or None
+
+    def tree(self, name: str) -> str:
+        """The id of the tree of a commit."""
+        return self.ask("rev-parse", "--verify", f"{name}^{{tree}}")
+
+    def branch_exists(self, branch: str) -> bool:
+        return self.commit(f"refs/heads/{branch}") is not None
+
+    def dirty(self) -> list[str]:
+        """Lines of ``git status --porcelain``, untracked files included; empty for a clean work tree."""
+        return [line for line in self.run("status", "--porcelain=v1", "-z").stdout.split("\0") if line]
+
+    def files(self, commit: str, under: str = "") -> list[Entry]:
+        """All files of a commit (or tree), those below the directory ``under`` only."""
+        words = ["ls-tree", "-r", "-z", "--full-tree", commit]
+        if under and under != ".":
+            words += ["--", under.rstrip("/") + "/"]
+        found = []
+        for line in self.run(*words).stdout.split("\0"):
+            if line:
+                meta, path = line.split("\t", 1)
+                found.append(Entry(path, meta.split()[2]))
+        return found
+
+    def read(self, commit: str, path: str) -> str:
+        """The text of a file at a commit."""
+        return self.run("cat-file", "blob", f"{commit}:{path}").stdout
+
+    def is_ancestor(self, older: str, newer: str) -> bool:
+        return self.run("merge-base", "--is-ancestor", older, newer, ok=(0, 1)).code == 0
+
+    def commits_touching(self, path: str, start: str) -> list[str]:
+        """Commits reachable from ``start`` that touch ``path``, newest first; merges are followed."""
+        return self.run("rev-list", "--full-history", start, "--", path).stdout.split()
+
+    def local_branches(self) -> list[str]:
+        return self.run("for-each-ref", "--format=%(refname:short)", "refs/heads").stdout.split()
+
+    def in_other_work_tree(self, branch: str) -> str | None:
+        """The path of another work tree that has ``branch`` checked out, or None."""
+        path = ""
+        for line in self.run("worktree", "list", "--porcelain").stdout.splitlines():
+            if line.startswith("worktree "):
+                path = line.removeprefix("worktree ")
+            elif line == f"branch refs/heads/{branch}" and Path(path).resolve() != self.top.resolve():
+                return path
+        return None
+
+    def has_identity(self) -> bool:
+        """Whether git knows a name and an address to commit with."""
+        return self.run("var", "GIT_COMMITTER_IDENT", ok=(0, 128)).code == 0
+
+    def mentions(self, words: Sequence[str], outside: Iterable[str]) -> list[tuple[str, int, str]]:
+        """(path, line number, line) of tracked text outside the given paths that holds one of the words."""
+        if not words:
+            return []
+        patterns = "\n".join(words) + "\n"
+        not_there = [f":(exclude,top,literal){path}" for path in outside]
+        result = self.run("grep", "-I", "-n", "-z", "-w", "-F", "-f", "-", "--", ".", *not_there, ok=(0, 1), stdin=patterns)
+        found = []
+        for line in result.stdout.splitlines():
+            parts = line.split("\0")
+            if len(parts) == 3:
+                found.append((parts[0], int(parts[1]), parts[2].strip()))
+        return found
+
+    def unheld(self, under: str) -> list[str]:
+        """Files below ``under`` that git does not hold, ignored ones included; never ours to delete."""
+        words = ["ls-files", "-z", "--others", "--", under or "."]
+        return [path for path in self.run(*words).stdout.split("\0") if path]
+
+    # --- changes -------------------------------------------------------------------------------------------------
+
+    def export(self, tree: str, paths: Sequence[str], to: Path) -> None:
+        """Write files of a tree below the directory ``to``, as a checkout would (line ends, filters, modes)."""
+        with tempfile.TemporaryDirectory(prefix="alembic-squash-index-") as directory:
+            env = {"GIT_INDEX_FILE": str(Path(directory) / "index")}
+            self.run("read-tree", tree, env=env)
+            self.run(
+                "checkout-index", "--force", "-z", "--stdin", f"--prefix={to}/", stdin="\0".join(paths) + "\0", env=env
+            )
+
+    def work_tree_as_tree(self) -> str:
+        """The tree that a commit of everything in the work tree would have; the index stays as it is."""
+        with tempfile.TemporaryDirectory(prefix="alembic-squash-index-") as directory:
+            env = {"GIT_INDEX_FILE": str(Path(directory) / "index")}
+            self.run("read-tree", "HEAD", env=env)
+            self.run("add", "--all", "--", ".", env=env)
+            return self.run("write-tree", env=env).stdout.strip()
+
+    def switch_to_new_branch(self, branch: str, start: str) -> None:
+        self.run("checkout", "--quiet", "--no-track", "-b", branch, start)
+
+    def switch(self, branch: str) -> None:
+        self.run("checkout", "--quiet", branch)
+
+    def switch_forced(self, branch: str) -> None:
+        """Check out ``branch``, throwing away changes to tracked files (of a squash branch that is given up)."""
+        self.run("checkout", "--quiet", "--force", branch)
+
+    def remove(self, paths: Sequence[str]) -> None:
+        """Take tracked, committed files out of index and tree; missing ones are no error."""
+        if paths:
+            self.run("rm", "--quiet", "--force", "--ignore-unmatch", "--pathspec-from-file=-", "--pathspec-file-nul",
+                     stdin="\0".join(_literal(paths)) + "\0")  # fmt: skip
+
+    def restore(self, commit: str, paths: Sequence[str]) -> None:
+        """Put files of a commit back into index and tree."""
+        if paths:
+            self.run("checkout", "--quiet", commit, "--pathspec-from-file=-", "--pathspec-file-nul",
+                     stdin="\0".join(_literal(paths)) + "\0")  # fmt: skip
+
+    def add_all(self) -> None:
+        self.run("add", "--all", "--", ".")
+
+    def commit_index(self, message: str) -> str:
+        """Commit the index with the user's own hooks and signing; returns the new commit's id."""
+        self.run("commit", "--quiet", "--file=-", stdin=message)
+        return self.ask("rev-parse", "HEAD")
+
+    def merge_without_commit(self, commit: str) -> list[str]:
+        """Merge into index and tree, uncommitted; returns the paths in conflict."""
+        result = self.run("merge", "--no-commit", "--no-ff", "--quiet", commit, ok=(0, 1))
+        conflicts = self.run("diff", "--name-only", "--diff-filter=U", "-z").stdout.split("\0")
+        paths = [path for path in conflicts if path]
+        if result.code and not paths:
+            raise CommandFailed(result.argv, result.code, result.stdout, result.stderr)
+        return paths
+
+    def merging(self) -> bool:
+        return self.run("rev-parse", "--verify", "--quiet", "MERGE_HEAD", ok=(0, 1)).code == 0
+
+    def abort_merge(self) -> None:
+        self.run("merge", "--abort")
+
+    def move_branch(self, branch: str, new: str, old: str) -> None:
+        """Compare-and-swap: `Refused` where ``branch`` is no longer at ``old``."""
+        result = self.run("update-ref", "-m", "alembic-squash", f"refs/heads/{branch}", new, old, ok=None)
+        if result.code:
+            raise Refused(
+                f"The branch {branch} is at {self.commit(f'refs/heads/{branch}')}, it was expected at {old}: "
+                "somebody moved it meanwhile. Nothing was merged.",
+            )
+
+    def point_head_at(self, branch: str) -> None:
+        """Make ``branch`` current; index and tree stay, so it must hold the same tree as HEAD."""
+        self.run("symbolic-ref", "-m", "alembic-squash", "HEAD", f"refs/heads/{branch}")
+
+    def delete_branch(self, branch: str, old: str) -> None:
+        self.run("update-ref", "-d", f"refs/heads/{branch}", old)
+        # update-ref leaves the branch's section in the configuration, which `git branch -D` would remove.
+        self.run("config", "--remove-section", f"branch.{branch}", ok=None)
+
+
+def find(cwd: Path) -> Repository:
+    """The repository around ``cwd``; `Refused` where there is none, or it has no work tree or no commit."""
+    result = shell.run(["git", "rev-parse", "--show-toplevel", "--git-common-dir"], cwd=cwd, env=_environment(), ok=None)
+    if result.code:
+        raise Refused(
+            f"{cwd} is not in a git repository with a work tree; one was expected: the squash lives in git. git said: "
+            f"{result.stderr.strip()}",
+            "cd into your project's repository, then run this again",
+        )
+    top, common = result.stdout.splitlines()
+    repository = Repository(Path(top), (cwd / common).resolve())
+    if repository.commit("HEAD") is None:
+        raise Refused("The repository has no commit yet; a committed migration history was expected.", "git commit")
+    return repository
+
+
+def _literal(paths: Sequence[str]) -> list[str]:
+    # A name such as [a].py is a pattern to git unless told otherwise.
+    return [f":(top,literal){path}" for path in paths]
+
+
+def _environment() -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name not in LOCATION_VARIABLES}
+    return {**kept, "LC_ALL": "C.UTF-8", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}

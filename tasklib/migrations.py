@@ -1,0 +1,148 @@
+"""Door to the project's own command (`flask db …`, `alembic …`): always a subprocess, in the user's own work tree.
+
+An exit code is never believed: what a run did is read from the database afterwards.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tasklib import console, postgres, settings, shell
+from tasklib.chains import Chain
+from tasklib.errors import Failed, Refused
+from tasklib.postgres import Address
+
+READ_ONLY = {"PGOPTIONS": "-c default_transaction_read_only=on"}
+
+
+@dataclass(frozen=True)
+class Command:
+    """The project's command: its words (the program resolved), where it runs, and what it gets in its environment.
+
+    ``templates`` are the variables of --uri-var and --set; ``scheme`` is the URL's, found by probing.
+    """
+
+    words: tuple[str, ...]
+    kind: str
+    cwd: Path
+    templates: tuple[tuple[str, str], ...]
+    scheme: str
+
+    def environment(self, address: Address | None) -> dict[str, str]:
+        """The command's environment: ours without libpq's variables, then those that lead to ``address``."""
+        environment = {**postgres.clean_environment(), "PYTHONDONTWRITEBYTECODE": "1"}
+        if address is not None:
+            values = {
+                "url": address.url(self.scheme),
+                "host": address.host,
+                "port": str(address.port),
+                "user": address.user,
+                "password": address.password,
+                "database": address.database,
+            }
+            environment.update(address.environment())
+            environment.update({name: settings.fill(template, values) for name, template in self.templates})
+        return environment
+
+    def run(
+        self,
+        chain: Chain | Path,
+        words: Sequence[str],
+        address: Address | None,
+        *,
+        read_only: bool = False,
+        extra: Mapping[str, str] | None = None,
+        on_error_line: Callable[[str], None] | None = None,
+    ) -> shell.Result:
+        """Run one subcommand with the script directory ``chain``; any exit code comes back."""
+        environment = {**self.environment(address), **(READ_ONLY if read_only else {}), **(extra or {})}
+        sub, *rest = words
+        if self.kind == "flask":
+            directory = chain.directory if isinstance(chain, Chain) else chain
+            argv = [*self.words, sub, "-d", str(directory), *rest]
+        else:
+            ini = chain.ini if isinstance(chain, Chain) else chain
+            argv = [*self.words, "-c", str(ini), sub, *rest]
+        return shell.run(argv, cwd=self.cwd, env=environment, ok=None, on_error_line=on_error_line)
+
+    def current(self, chain: Chain, address: Address) -> shell.Result:
+        """What the command says the database is at; read only, whatever env.py does."""
+        return self.run(chain, ["current"], address, read_only=True)
+
+    def show(self, chain: Chain, address: Address, revision: str) -> shell.Result:
+        return self.run(chain, ["show", revision], address, read_only=True)
+
+    def upgrade(self, chain: Chain, address: Address, target: str, total: int) -> shell.Result:
+        """Upgrade to ``target``, showing progress over ``total`` migrations."""
+        return self._move(chain, address, ["upgrade", target], total)
+
+    def downgrade(self, chain: Chain, address: Address, target: str) -> shell.Result:
+        return self._move(chain, address, ["downgrade", target], 1)
+
+    def _move(self, chain: Chain, address: Address, words: Sequence[str], total: int) -> shell.Result:
+        seen: list[str] = []
+
+        def progress(line: str) -> None:
+            match = re.search(r"Running (?:up|down)grade (\S*) ?-> (\S+)", line)
+            if match:
+                seen.append(match.group(2))
+                console.live(f"{len(seen)}/{total} {match.group(2).rstrip(',')}")
+
+        try:
+            return self.run(chain, words, address, on_error_line=progress)
+        finally:
+            console.end_live()
+
+    def refuse_if_it_cannot_run(self, result: shell.Result) -> None:
+        """Raise `Failed` with the application's own error where the command did not even start."""
+        said = result.stderr + result.stdout
+        if result.code == 0:
+            return
+        if "No such command" not in said and said.strip() and "Could not import" not in said and "Could not locate" not in said:
+            return
+        why = said.strip()
+        if self.kind == "flask" and "Traceback" not in said:
+            # Flask says "No such command 'db'" or nothing at all where the app's import failed; any command that
+            # needs the app says why.
+            asked = shell.run([*self.words[:-1], "routes"], cwd=self.cwd,
+                              env={**self.environment(None), **READ_ONLY}, ok=None)  # fmt: skip
+            if asked.code != 0:
+                why = asked.stderr.strip() or asked.stdout.strip() or why
+            elif "No such command" in said:
+                why += "\nThe app itself can be imported, but it has no `db` command: is Migrate(app, db) called?"
+        raise Failed(
+            f"`{' '.join(self.words)}` cannot run in {self.cwd} (exit code {result.code}). It says:\n  | "
+            + (why or "nothing").replace("\n", "\n  | "),
+            "make `" + " ".join(self.words) + " history` work in this shell first; FLASK_APP and the like are inherited",
+        )
+
+
+def failing_migration(result: shell.Result, chain: Chain) -> str | None:
+    """The revision that a failed run was in: by the traceback's deepest frame, else by Alembic's last log line."""
+    by_name = {Path(m.path).name: m.id for m in chain.history.migrations.values()}
+    frames = re.findall(r'File "([^"]+)", line \d+', result.stderr)
+    for frame in reversed(frames):
+        if Path(frame).name in by_name:
+            return by_name[Path(frame).name]
+    running = re.findall(r"Running upgrade \S* ?-> ([^\s,]+)", result.stderr)
+    return running[-1].rstrip(",") if running and running[-1].rstrip(",") in chain.history.migrations else None
+
+
+def explain_failure(result: shell.Result, chain: Chain, what: str) -> Failed | Refused:
+    """The error for an upgrade that did not arrive: which migration, and the database's words."""
+    revision = failing_migration(result, chain)
+    lines = [line for line in (result.stderr or result.stdout).splitlines() if line.strip()]
+    errors = [line for line in lines if re.match(r"^[\w.]*(Error|Exception|Exists|Undefined\w*|Violation)\b.*", line)]
+    database = "\n  | ".join(errors[-1:] + [line for line in lines[-8:] if line not in errors[-1:]])
+    missing = re.search(r'extension "([^"]+)" is not available|extension control file "[^"]*/([^/"]+)\.control"', result.stderr)
+    name = f"the migration {revision} ({chain.history.migrations[revision].path})" if revision else "a migration"
+    if missing:
+        extension = missing.group(1) or missing.group(2)
+        return Refused(
+            f"{what}: {name} needs the extension {extension!r}, which the server does not have.",
+            f"install it (Debian: postgresql-contrib or postgresql-NN-{extension}), or name a server that has it: --server URL",
+        )
+    return Failed(f"{what}: {name} failed. The command ended with exit code {result.code} and said:\n  | {database}")

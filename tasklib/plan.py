@@ -1,0 +1,156 @@
+"""The plan: all that the steps must agree on, kept in git's private (common) directory between commands.
+
+No password is ever in it: a throwaway server keeps its own in its own directory, a server that the user names takes it
+from the URL given again, from PGPASSWORD or from ~/.pgpass.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from tasklib.errors import Refused
+from tasklib.git import Repository
+from tasklib.settings import Settings
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the project keeps its migrations and how it runs them; paths are relative to the top level, with ``/``.
+
+    ``kind`` is "flask" (Flask-Migrate's `flask db`) or "alembic"; ``ini`` is the latter's file.
+    """
+
+    kind: str
+    script: str
+    locations: tuple[str, ...]
+    ini: str | None
+    command: tuple[str, ...]
+    cwd: str
+
+    @staticmethod
+    def from_json(data: Mapping[str, Any]) -> Layout:
+        return Layout(**{**data, "locations": tuple(data["locations"]), "command": tuple(data["command"])})
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the scratch databases are. ``server`` is our throwaway server's directory, or None for the user's server,
+    whose address is then here without its password. ``names`` maps a role (reference, candidate …) to a database.
+    """
+
+    token: str
+    work: str
+    server: str | None
+    host: str
+    port: int
+    user: str
+    database: str
+    options: tuple[tuple[str, str], ...]
+    names: Mapping[str, str] = field(default_factory=dict)
+
+    @staticmethod
+    def from_json(data: Mapping[str, Any]) -> Place:
+        return Place(**{**data, "options": tuple((name, value) for name, value in data["options"])})
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One squash. ``tip`` is the original branch's commit, ``start`` the squash branch's first one."""
+
+    revision: str
+    original: str
+    tip: str
+    branch: str
+    start: str
+    source: str
+    base_path: str
+    gone: tuple[str, ...]
+    kept: tuple[str, ...]
+    layout: Layout
+    settings: Settings
+    program: str
+    head_was: str
+    done: tuple[str, ...] = ()
+    place: Place | None = None
+    scheme: str | None = None
+    replayed: Mapping[str, Any] | None = None
+    written: str | None = None
+    proof: Mapping[str, Any] | None = None
+
+    def finished(self, step: str) -> Plan:
+        """The same plan with one more step done."""
+        return self if step in self.done else replace(self, done=(*self.done, step))
+
+    def to_json(self) -> dict[str, Any]:
+        return {"format": FORMAT, **asdict(self), "settings": self.settings.to_json()}
+
+    @staticmethod
+    def from_json(data: Mapping[str, Any]) -> Plan:
+        fields = {name: value for name, value in data.items() if name != "format"}
+        return Plan(
+            **{
+                **fields,
+                "gone": tuple(data["gone"]),
+                "kept": tuple(data["kept"]),
+                "done": tuple(data["done"]),
+                "layout": Layout.from_json(data["layout"]),
+                "settings": Settings.from_json(data["settings"]),
+                "place": Place.from_json(data["place"]) if data["place"] else None,
+            }
+        )
+
+
+def state_directory(repository: Repository) -> Path:
+    return repository.common / "alembic-squash"
+
+
+def exists(repository: Repository) -> bool:
+    return (state_directory(repository) / "plan.json").exists()
+
+
+def load(repository: Repository, program: str) -> Plan:
+    """The plan of the squash that is under way; `Refused` where there is none."""
+    path = state_directory(repository) / "plan.json"
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise Refused("No squash is under way in this repository; one was expected.", f"{program} checkout --rev R") from None
+    if data.get("format") != FORMAT:
+        raise Refused(
+            f"{path} was written by another version of this program (format {data.get('format')}, expected {FORMAT}).",
+            "finish or abort with that version",
+        )
+    return Plan.from_json(data)
+
+
+def create(repository: Repository, plan: Plan) -> None:
+    """Write the first plan; `Refused` where one exists: two squashes at a time would fight over one work tree."""
+    directory = state_directory(repository)
+    directory.mkdir(exist_ok=True)
+    try:
+        with (directory / "plan.json").open("x", encoding="utf-8") as file:
+            json.dump(plan.to_json(), file, indent=1)
+    except FileExistsError:
+        raise Refused("A squash is already under way in this repository.", f"{plan.program} status") from None
+
+
+def save(repository: Repository, plan: Plan) -> Plan:
+    """Replace the plan in one stroke: a kill leaves the old one or the new one."""
+    directory = state_directory(repository)
+    fresh = directory / "plan.json.new"
+    fresh.write_text(json.dumps(plan.to_json(), indent=1), encoding="utf-8")
+    os.replace(fresh, directory / "plan.json")
+    return plan
+
+
+def forget(repository: Repository) -> None:
+    """Remove the plan and its directory."""
+    shutil.rmtree(state_directory(repository), ignore_errors=True)

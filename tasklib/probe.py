@@ -1,0 +1,187 @@
+"""Proof 4: where the project's command connects, and which chain it runs, before it may write anything.
+
+Each scratch database gets a version table that holds an id which the chain knows; `current` must print it; then it is
+another id, and `current` must print that one. All of it read only.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from psycopg2 import sql
+
+from tasklib import postgres, project, shell
+from tasklib.bench import Bench
+from tasklib.chains import Chain
+from tasklib.errors import Failed, Refused
+from tasklib.migrations import Command
+from tasklib.postgres import Address, Connection
+
+Table = tuple[str, str]
+
+
+def find_scheme(bench: Bench, chain: Chain, role: str) -> None:
+    """Find the URL scheme with which the command reaches the scratch database, and keep it in the plan."""
+    schemes = bench.schemes()
+    refusals: list[Refused | Failed] = []
+    for scheme in schemes:
+        bench.save(replace(bench.plan, scheme=scheme))
+        try:
+            prove_connection(bench, chain, role)
+        except (Refused, Failed) as error:
+            bench.save(replace(bench.plan, scheme=None))
+            refusals.append(error)
+        else:
+            return
+    raise refusals[0]
+
+
+def prove_connection(bench: Bench, chain: Chain, role: str) -> None:
+    """Prove that the command, given the address of ``role``, reads the version table there and nowhere else.
+
+    Raises `Failed` where the command cannot run at all, `Refused` where it connects elsewhere. The database is left as
+    it was; files that the command made in the work tree meanwhile are taken away again.
+    """
+    command = bench.command()
+    address = bench.address(role)
+    tables = project.version_tables(bench.repository, bench.plan.tip)
+    with _new_files_removed(bench), postgres.connect(address) as connection, _planted(connection, tables) as plant:
+        for marker, others in _markers(chain, bench.plan.revision):
+            plant(marker)
+            result = command.current(chain, address)
+            said = _ids(result.stdout)
+            if result.code != 0 or (marker and marker not in said) or said & others:
+                command.refuse_if_it_cannot_run(result)
+                raise _elsewhere(bench, command, result, marker, said)
+
+
+def prove_chain(bench: Bench, chain: Chain, role: str) -> None:
+    """Prove that the command runs the files that are meant: `show R` prints the file and the parent of ``chain``."""
+    command = bench.command()
+    revision = bench.plan.revision
+    result = command.show(chain, bench.address(role), revision)
+    path = re.search(r"(?m)^Path: (.+)$", result.stdout)
+    parent = re.search(r"(?m)^(?:Parent|Merges): (.+)$", result.stdout)
+    down = chain.history.migrations[revision].down
+    wanted = set(down) or {"<base>"}
+    found = set(re.split(r",\s*", parent.group(1).strip())) if parent else set()
+    right_file = path is not None and Path(path.group(1).strip()).resolve() == chain.file(revision).resolve()
+    if result.code or not right_file or found != wanted:
+        command.refuse_if_it_cannot_run(result)
+        raise Refused(
+            f"The command does not run the {chain.name} chain: `show {revision}` was expected to name "
+            f"{chain.file(revision)} with the parent {', '.join(sorted(wanted))}, and said:\n  | "
+            + ((result.stdout + result.stderr).strip() or "nothing").replace("\n", "\n  | "),
+            "is the script directory fixed somewhere, so that -d (or -c) does not reach it?",
+        )
+
+
+def _markers(chain: Chain, revision: str) -> list[tuple[str | None, set[str]]]:
+    """Two (marker, ids that must not be printed with it); a chain of one revision has only "it" and "nothing"."""
+    known = [revision, *sorted(i for i in chain.history.migrations if i != revision)]
+    if len(known) == 1:
+        return [(revision, set()), (None, {revision})]
+    return [(known[0], {known[1]}), (known[1], {known[0]})]
+
+
+def _ids(text: str) -> set[str]:
+    return set(re.findall(r"[^\s,()]+", text))
+
+
+def _elsewhere(bench: Bench, command: Command, result: shell.Result, marker: str | None, said: set[str]) -> Refused:
+    names = ", ".join(name for name, _ in command.templates)
+    reads = [f"{r.name} ({r.path}:{r.line})" for r in project.likely_variables(bench.repository, bench.plan.tip)]
+    printed = " ".join(sorted(said)) or "nothing"
+    text = (
+        f"The application does not connect where {names} says ({command.scheme}://…/{bench.place().names.get('reference', '')}): "
+        f"`current` was expected to print {marker or 'no revision'} there and printed {printed}"
+        f"{f' (exit code {result.code})' if result.code else ''}. Nothing was written anywhere."
+    )
+    if result.stderr.strip() and result.code:
+        text += "\n  | " + "\n  | ".join(result.stderr.strip().splitlines()[-6:])
+    hint = "these variables are read by the project's files: " + ", ".join(reads) if reads else "--uri-var NAME"
+    return Refused(text, hint)
+
+
+@contextmanager
+def _planted(connection: Connection, tables: Sequence[Table]) -> Iterator[_Plant]:
+    """Version tables for the length of a block: those that are there keep their rows, others are made and dropped."""
+    plant = _Plant(connection, tables)
+    try:
+        plant.prepare()
+        yield plant
+    finally:
+        plant.undo()
+
+
+class _Plant:
+    def __init__(self, connection: Connection, tables: Sequence[Table]) -> None:
+        self.connection = connection
+        self.tables = tables
+        self.rows: dict[Table, list[str]] = {}
+        self.made: list[Table] = []
+        self.schemas: list[str] = []
+
+    def prepare(self) -> None:
+        there = {(s, t) for s, t in self.connection.rows("SELECT schemaname, tablename FROM pg_tables")}
+        schemas = {str(one) for (one,) in self.connection.rows("SELECT nspname FROM pg_namespace")}
+        for schema, name in self.tables:
+            if schema and schema not in schemas:
+                self.connection.run(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
+                self.schemas.append(schema)
+                schemas.add(schema)
+            if (schema or "public", name) in there:
+                found = self.connection.rows(sql.SQL("SELECT version_num FROM {}").format(_table(schema, name)))
+                self.rows[(schema, name)] = [str(row[0]) for row in found]
+            else:
+                self.connection.run(
+                    sql.SQL("CREATE TABLE {} (version_num varchar(255) NOT NULL PRIMARY KEY)").format(_table(schema, name))
+                )
+                self.made.append((schema, name))
+
+    def __call__(self, marker: str | None) -> None:
+        for schema, name in self.tables:
+            self._fill(schema, name, [marker] if marker else [])
+
+    def undo(self) -> None:
+        for schema, name in self.made:
+            self.connection.run(sql.SQL("DROP TABLE {}").format(_table(schema, name)))
+        for schema in self.schemas:
+            self.connection.run(sql.SQL("DROP SCHEMA {}").format(sql.Identifier(schema)))
+        for (schema, name), rows in self.rows.items():
+            self._fill(schema, name, rows)
+
+    def _fill(self, schema: str, name: str, ids: Sequence[str]) -> None:
+        self.connection.run(sql.SQL("DELETE FROM {}").format(_table(schema, name)))
+        for one in ids:
+            self.connection.run(sql.SQL("INSERT INTO {} VALUES (%s)").format(_table(schema, name)), [one])
+
+
+def _table(schema: str, name: str) -> sql.Composable:
+    return sql.Identifier(schema, name) if schema else sql.Identifier("public", name)
+
+
+@contextmanager
+def _new_files_removed(bench: Bench) -> Iterator[None]:
+    """Remove SQLite databases that come into being in the work tree meanwhile (and directories that hold only them).
+
+    An app that does not read the variable may open the SQLite file that is its default, and so create it.
+    """
+    top = bench.repository.top
+    around = {top, bench.cwd}
+    before = set(bench.repository.unheld("."))
+    directories = {child for base in around for child in base.iterdir() if child.is_dir()}
+    try:
+        yield
+    finally:
+        for path in set(bench.repository.unheld(".")) - before:
+            file = top / path
+            if file.is_file() and file.read_bytes()[:16] in (b"", b"SQLite format 3\0"):
+                file.unlink()
+        for child in {child for base in around for child in base.iterdir() if child.is_dir()} - directories:
+            if not any(child.iterdir()):
+                child.rmdir()

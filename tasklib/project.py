@@ -1,0 +1,277 @@
+"""What the project's files say: where its migrations are, how it runs them, which variables it reads. Reads only."""
+
+from __future__ import annotations
+
+import ast
+import configparser
+import os
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from tasklib import shell
+from tasklib.errors import Refused
+from tasklib.git import Entry, Repository
+from tasklib.plan import Layout
+from tasklib.settings import Settings
+
+# A variable whose name or default says "database"; only these are offered where the user named none.
+LIKELY = re.compile(r"(DATABASE|POSTGRES|SQLALCHEMY|DSN|(^|_)DB(_|$)|(^|_)PG|_UR[IL]$)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Read:
+    """One read of the environment in the project's code."""
+
+    name: str
+    path: str
+    line: int
+
+
+def find_layout(repository: Repository, commit: str, settings: Settings, cwd: Path) -> Layout:
+    """The script directory, its version locations and the command; `Refused` where there is none or several."""
+    entries = repository.files(commit)
+    here = PurePosixPath(cwd.resolve().relative_to(repository.top.resolve()).as_posix())
+    script = _script_directory(entries, settings, here, repository, cwd)
+    inner = f"{script}/alembic.ini" if script != "." else "alembic.ini"
+    paths = {entry.path for entry in entries}
+    words = settings.command
+    if words:
+        kind = "alembic" if Path(words[-1]).name == "alembic" else "flask"
+        ini = None if kind == "flask" else _ini_for(repository, commit, paths, script)
+    else:
+        ini = _ini_for(repository, commit, paths, script)
+        kind = "alembic" if ini is not None else "flask"
+    section = _ini_section(repository, commit, ini or (inner if inner in paths else None))
+    return Layout(
+        kind=kind,
+        script=script,
+        locations=_locations(section, script, ini),
+        ini=ini,
+        command=words or (("alembic",) if kind == "alembic" else ("flask", "db")),
+        cwd=str(here),
+    )
+
+
+def _script_directory(
+    entries: list[Entry], settings: Settings, here: PurePosixPath, repository: Repository, cwd: Path
+) -> str:
+    paths = {entry.path for entry in entries}
+    found = sorted(
+        str(PurePosixPath(path).parent)
+        for path in paths
+        if PurePosixPath(path).name == "env.py"
+        and (
+            str(PurePosixPath(path).parent / "script.py.mako") in paths
+            or any(other.startswith(f"{PurePosixPath(path).parent}/versions/") for other in paths)
+        )
+    )
+    if settings.directory:
+        wanted = Path(cwd, settings.directory).resolve()
+        try:
+            named = wanted.relative_to(repository.top.resolve()).as_posix()
+        except ValueError:
+            raise Refused(f"--directory {settings.directory} is outside of the repository {repository.top}.") from None
+        if f"{named}/env.py" not in paths:
+            raise Refused(
+                f"--directory {settings.directory} holds no committed env.py, so it is no script directory; "
+                f"{'found: ' + ', '.join(found) if found else 'none was found in this repository'}.",
+                f"--directory {found[0]}" if found else "flask db init",
+            )
+        return named
+    below = [one for one in found if here == PurePosixPath(".") or PurePosixPath(one).is_relative_to(here)]
+    choice = below or found
+    if not choice:
+        raise Refused(
+            "No script directory is committed here: no env.py beside a script.py.mako or a versions directory.",
+            "commit your migrations, or name the directory with --directory",
+        )
+    if len(choice) > 1:
+        raise Refused(f"There are several script directories: {', '.join(choice)}.", f"--directory {choice[0]}")
+    return choice[0]
+
+
+def _ini_for(repository: Repository, commit: str, paths: set[str], script: str) -> str | None:
+    """The alembic.ini outside of the script directory whose script_location is this directory, or None."""
+    for path in sorted(p for p in paths if PurePosixPath(p).name == "alembic.ini"):
+        location = _ini_section(repository, commit, path).get("script_location", "")
+        base = str(PurePosixPath(path).parent)
+        location = location.replace("%(here)s", base).replace("%%", "%")
+        if location and os.path.normpath(location) in (script, os.path.normpath(f"{base}/{script}")):
+            return path
+        if location and os.path.normpath(f"{base}/{location}") == script:
+            return path
+    return None
+
+
+def _ini_section(repository: Repository, commit: str, path: str | None) -> dict[str, str]:
+    if path is None:
+        return {}
+    parser = configparser.RawConfigParser()
+    try:
+        parser.read_string(repository.read(commit, path))
+        return dict(parser.items("alembic")) if parser.has_section("alembic") else {}
+    except configparser.Error:
+        return {}
+
+
+def _locations(section: dict[str, str], script: str, ini: str | None) -> tuple[str, ...]:
+    default = f"{script}/versions" if script != "." else "versions"
+    value = section.get("version_locations", "")
+    if not value.strip():
+        return (default,)
+    base = str(PurePosixPath(ini).parent) if ini else script
+    words = re.split(r"[\s,;:]+", value.strip()) if "%(here)s" not in value else re.split(r"[\s,;]+|:(?=%)", value.strip())
+    return tuple(os.path.normpath(word.replace("%(here)s", base)) for word in words if word)
+
+
+def find_program(words: tuple[str, ...], cwd: Path, top: Path) -> tuple[str, ...]:
+    """The command with its program resolved: a virtual environment that is active or in the tree comes before PATH."""
+    name = words[0]
+    if "/" in name:
+        path = Path(os.path.normpath(cwd / name))  # not resolve(): a venv's python is a link
+        if not path.exists():
+            raise Refused(f"--command names {name}, and {path} does not exist.")
+        return (str(path), *words[1:])
+    for directory in _program_directories(cwd, top):
+        if (directory / name).is_file() and os.access(directory / name, os.X_OK):
+            return (str(directory / name), *words[1:])
+    raise Refused(
+        f"The program {name!r} is neither in a virtual environment of this project nor on PATH.",
+        "activate the project's environment, or --command 'PATH/TO/bin/flask db'",
+    )
+
+
+def _program_directories(cwd: Path, top: Path) -> Iterator[Path]:
+    if active := os.environ.get("VIRTUAL_ENV"):
+        yield Path(active) / "bin"
+    for base in dict.fromkeys((cwd, top)):
+        yield base / ".venv" / "bin"
+        yield base / "venv" / "bin"
+    yield Path(sys.executable).parent
+    for one in os.environ.get("PATH", "").split(os.pathsep):
+        if one:
+            yield Path(one)
+
+
+def python_of(command: tuple[str, ...]) -> tuple[str, ...]:
+    """How to run the project's own Python, from its (resolved) command: beside the program, or in its wrapper."""
+    for position, word in enumerate(command):
+        name = Path(word).name
+        if name.startswith("python"):
+            return command[: position + 1]
+        if name in ("flask", "alembic"):
+            beside = Path(word).parent / "python"
+            if position == 0 and beside.exists():
+                return (str(beside),)
+            return (*command[:position], "python")
+    return (sys.executable,)
+
+
+def sqlalchemy_version(command: tuple[str, ...], cwd: Path) -> tuple[int, ...]:
+    """The project's own SQLAlchemy, such as (1, 3, 24): it decides which operations the base migration may use."""
+    result = shell.run([*python_of(command), "-c", "import sqlalchemy; print(sqlalchemy.__version__)"], cwd=cwd, ok=None)
+    numbers = re.match(r"(\d+)\.(\d+)\.?(\d+)?", result.stdout.strip().splitlines()[-1] if result.stdout.strip() else "")
+    # Unknown: what the oldest one can say, every newer one can say too.
+    return tuple(int(n or 0) for n in numbers.groups()) if numbers else (1, 3, 0)
+
+
+def environment_reads(sources: dict[str, str]) -> list[Read]:
+    """Every literal name that the given sources (path → text) read from the environment, in order of place."""
+    found = []
+    for path, source in sorted(sources.items()):
+        try:
+            tree = ast.parse(source)
+        except SyntaxError:
+            continue
+        for node in ast.walk(tree):
+            name = _read_name(node)
+            if name:
+                found.append(Read(name, path, getattr(node, "lineno", 0)))
+    return found
+
+
+def likely_variables(repository: Repository, commit: str) -> list[Read]:
+    """Reads of variables that look like a database's address, in the project's own tracked Python files."""
+    paths = [
+        line for line in repository.run("grep", "-l", "-I", "-E", r"environ|getenv|config\(|env\(|env\.", commit, "--", "*.py",
+                                        ok=(0, 1)).stdout.splitlines()
+    ]  # fmt: skip
+    names = [line.split(":", 1)[1] for line in paths]
+    sources = {name: repository.read(commit, name) for name in names[:400]}
+    reads = [read for read in environment_reads(sources) if LIKELY.search(read.name)]
+    first = {}
+    for read in reads:
+        first.setdefault(read.name, read)
+    return sorted(first.values(), key=lambda r: (not re.search("UR[IL]|DSN", r.name), r.name))
+
+
+def _read_name(node: ast.AST) -> str | None:
+    if isinstance(node, ast.Subscript) and _dotted(node.value).endswith("environ"):
+        return _constant(node.slice)
+    if isinstance(node, ast.Call):
+        called = _dotted(node.func)
+        if called.endswith(("environ.get", "environ.pop", "getenv", "environ.setdefault")) or re.fullmatch(
+            r"(env|config)(\.(str|url|db|get))?", called
+        ):
+            name = _constant(node.args[0]) if node.args else None
+            # config("x") is also how settings are looked up by lower-case names; variables are upper case.
+            return name if name and (name.isupper() or "environ" in called or "getenv" in called) else None
+    return None
+
+
+def _dotted(node: ast.expr) -> str:
+    if isinstance(node, ast.Attribute):
+        return f"{_dotted(node.value)}.{node.attr}"
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def _constant(node: ast.expr) -> str | None:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
+
+
+def version_tables(repository: Repository, commit: str) -> tuple[tuple[str, str], ...]:
+    """(schema, name) of every version table that the project's files name, Alembic's default first.
+
+    A literal ``version_table`` or ``version_table_schema`` (keyword or key) in a tracked Python file counts.
+    """
+    listed = repository.run("grep", "-l", "-I", "version_table", commit, "--", "*.py", ok=(0, 1)).stdout.splitlines()
+    names, schemas = ["alembic_version"], [""]
+    for line in listed:
+        try:
+            tree = ast.parse(repository.read(commit, line.split(":", 1)[1]))
+        except SyntaxError:
+            continue
+        for node in ast.walk(tree):
+            pairs: list[tuple[str | None, ast.expr]] = []
+            if isinstance(node, ast.Call):
+                pairs = [(keyword.arg, keyword.value) for keyword in node.keywords]
+            elif isinstance(node, ast.Dict):
+                pairs = [(_constant(key), value) for key, value in zip(node.keys, node.values, strict=True) if key]
+            for name, value in pairs:
+                text = _constant(value)
+                if text and name == "version_table" and text not in names:
+                    names.append(text)
+                if text and name == "version_table_schema" and text not in schemas:
+                    schemas.append(text)
+    return tuple((schema, name) for schema in schemas for name in names)
+
+
+def held_scheme(name: str, cwd: Path, top: Path) -> str | None:
+    """The scheme of the URL that a variable holds now: in the environment, else in .env or .flaskenv; None if none."""
+    texts = [os.environ.get(name, "")]
+    for directory in dict.fromkeys((cwd, top)):
+        for file in (".env", ".flaskenv"):
+            path = directory / file
+            if path.is_file():
+                for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+                    match = re.match(rf"\s*(?:export\s+)?{re.escape(name)}\s*=\s*['\"]?(.*)", line)
+                    if match:
+                        texts.append(match.group(1))
+    for text in texts:
+        scheme = text.split("://")[0] if "://" in text else ""
+        if scheme.startswith("postgres"):
+            return scheme
+    return None

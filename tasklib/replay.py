@@ -1,0 +1,145 @@
+"""Runs a chain on scratch databases, and learns from two runs which columns are volatile."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from psycopg2 import sql
+
+from tasklib import catalog, console, postgres, probe, project, rows
+from tasklib.bench import Bench
+from tasklib.chains import Chain
+from tasklib.errors import Failed, Refused
+from tasklib.migrations import explain_failure
+from tasklib.postgres import Address
+from tasklib.rows import Volatile
+
+# The two runs start at least this many seconds apart, so that a clock rounded to the second shows.
+APART = 1.1
+ROLES = ("reference", "second")
+
+
+def ensure_databases(bench: Bench) -> None:
+    """A server, and the empty databases of the two runs; the URL's scheme found and the connection proven."""
+    bench.open_place()
+    if all(role in bench.place().names for role in ROLES) and bench.plan.scheme:
+        return
+    for role in ROLES:
+        bench.create(role)
+    probe.find_scheme(bench, bench.chain("old", bench.plan.tip), "reference")
+
+
+def ensure_replayed(bench: Bench) -> Chain:
+    """The old chain on disk and replayed: to R (reference), to head (oldhead), and a second time (second).
+
+    Raises `Failed` where a migration fails, `Refused` where the two runs differ in more than volatile columns.
+    """
+    ensure_databases(bench)
+    chain = bench.chain("old", bench.plan.tip)
+    if bench.plan.replayed and bench.plan.replayed["tip"] == bench.plan.tip:
+        return chain
+    plan = bench.plan
+    for role in ROLES:
+        bench.create(role)
+    what = "The old chain cannot be replayed from an empty database"
+    with console.doing("proof 4: the command connects to the scratch databases and runs the old chain"):
+        for role in ROLES:
+            probe.prove_connection(bench, chain, role)
+        probe.prove_chain(bench, chain, "reference")
+    with console.doing(f"replay: {len(plan.gone)} migrations to {plan.revision} (the reference)"):
+        started = time.monotonic()
+        arrive(bench, chain, "reference", plan.revision, what)
+    time.sleep(max(0.0, APART - (time.monotonic() - started)))
+    with console.doing(f"replay: a second run to {plan.revision}, to learn the volatile columns"):
+        arrive(bench, chain, "second", plan.revision, what)
+        at_r = learn_volatile(bench.address("reference"), bench.address("second"))
+    with console.doing(f"replay: both on to the head, {len(plan.kept)} migrations (the truth at head)"):
+        bench.create("oldhead", template="reference")
+        probe.prove_connection(bench, chain, "oldhead")
+        arrive(bench, chain, "oldhead", "heads", what)
+        arrive(bench, chain, "second", "heads", what)
+        at_head = learn_volatile(bench.address("oldhead"), bench.address("second"))
+    bench.drop("second")
+    bench.save(replace(bench.plan, replayed={
+        "tip": plan.tip, "base": _as_json(at_r), "head": _as_json(at_head),
+        "major": postgres.server_major(bench.address()),
+    }))  # fmt: skip
+    bench.finished("replay")
+    return chain
+
+
+def volatile(bench: Bench, where: str) -> Volatile:
+    """What the two runs showed, at "base" (R) or "head"."""
+    if bench.plan.replayed is None:
+        return {}
+    found: Mapping[str, Mapping[str, Sequence[str]]] = bench.plan.replayed[where]
+    return {(schema, table): frozenset(columns) for schema, tables in found.items() for table, columns in tables.items()}
+
+
+def _as_json(found: Volatile) -> dict[str, dict[str, list[str]]]:
+    result: dict[str, dict[str, list[str]]] = {}
+    for (schema, table), columns in sorted(found.items()):
+        result.setdefault(schema, {})[table] = sorted(columns)
+    return result
+
+
+def learn_volatile(first: Address, second: Address) -> Volatile:
+    """Columns whose values two runs of one history do not share; `Refused` where they differ in more than that."""
+    found: dict[tuple[str, str], frozenset[str]] = {}
+    with postgres.connect(first, read_only=True) as one, postgres.connect(second, read_only=True) as two:
+        tables, others = catalog.tables(one), catalog.tables(two)
+        if tables != others:
+            raise Refused("Two runs of the old chain made different tables or columns: the history depends on chance.")
+        for table in tables:
+            columns = rows.volatile_columns(one, two, table)
+            if columns is None:
+                raise Refused(
+                    f"Two runs of the old chain put different rows into {table.shown}: other counts, or no set of columns "
+                    "explains it. What is different in each run cannot be proven equal.",
+                    f"--data with a list of tables that leaves {table.name} out",
+                )
+            if columns:
+                found[(table.schema, table.name)] = columns
+    return found
+
+
+def versions(address: Address, tables: Sequence[tuple[str, str]]) -> set[str]:
+    """The ids in the version table: of the first of ``tables`` that is there; empty where none is."""
+    with postgres.connect(address, read_only=True) as connection:
+        there = {(s, t) for s, t in connection.rows("SELECT schemaname, tablename FROM pg_tables")}
+        found: set[str] = set()
+        for schema, name in tables:
+            if (schema or "public", name) in there:
+                rows = connection.rows(sql.SQL("SELECT version_num FROM {}").format(sql.Identifier(schema or "public", name)))
+                found |= {str(row[0]) for row in rows}
+        return found
+
+
+def arrive(bench: Bench, chain: Chain, role: str, target: str, what: str) -> None:
+    """Upgrade a scratch database to ``target`` (an id, or "heads") and check in the database that it got there.
+
+    Raises `Failed` with the migration's name and the database's words where it did not.
+    """
+    tables = project.version_tables(bench.repository, bench.plan.tip)
+    history = chain.history
+    ends = set(history.heads) if target == "heads" else {target}
+    wanted = ends.union(*(history.ancestors(end) for end in ends))
+    address = bench.address(role)
+    start = versions(address, tables)
+    ran = start.union(*(history.ancestors(one) for one in start if one in history.migrations))
+    result = bench.command().upgrade(chain, address, target, len(wanted - ran))
+    reached = versions(address, tables)
+    known = {one for one in reached if one in history.migrations}
+    closure = known.union(*(history.ancestors(one) for one in known))
+    if result.code != 0 or closure != wanted or known != reached:
+        bench.command().refuse_if_it_cannot_run(result)
+        error = explain_failure(result, chain, what)
+        if result.code == 0:
+            raise Failed(
+                f"{what}: the command ended without an error, and the version table holds "
+                f"{', '.join(sorted(reached)) or 'nothing'}; {', '.join(sorted(ends))} was expected.",
+                "does env.py swallow errors, or is the version table elsewhere?",
+            )
+        raise error

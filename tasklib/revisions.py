@@ -1,0 +1,89 @@
+"""Revision files, read by their syntax tree and never executed."""
+
+from __future__ import annotations
+
+import ast
+import re
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from tasklib.errors import Refused
+from tasklib.git import Repository
+from tasklib.history import History, Migration
+
+
+def read_history(repository: Repository, commit: str, locations: Iterable[str]) -> History:
+    """The history at a commit: every revision file in the version locations (directories from the top level)."""
+    found: dict[str, Migration] = {}
+    paths = [e.path for place in locations for e in repository.files(commit, place) if is_candidate(e.path)]
+    with tempfile.TemporaryDirectory(prefix="alembic-squash-read-") as directory:
+        # One checkout of all instead of one process for each of several hundred files.
+        repository.export(commit, paths, Path(directory))
+        for path in paths:
+            migration = parse((Path(directory) / path).read_text(encoding="utf-8", errors="replace"), path)
+            if migration is None:
+                continue
+            if migration.id in found and found[migration.id].path != migration.path:
+                raise Refused(
+                    f"Two files have the revision {migration.id}: {found[migration.id].path} and {migration.path}."
+                )
+            found[migration.id] = migration
+    return History(found.values())
+
+
+def is_candidate(path: str) -> bool:
+    """Whether Alembic would look for a revision in a file of this name (it skips editors' backups and __init__)."""
+    return re.fullmatch(r"(?!\.#|__init__)[^/]*\.py", path.rsplit("/", 1)[-1]) is not None
+
+
+def parse(source: str, path: str) -> Migration | None:
+    """The revision that a file declares at its top level, or None for a helper without one.
+
+    Raises `Refused` where the file does not parse, or a value is computed instead of written.
+    """
+    try:
+        tree = ast.parse(source, filename=path)
+    except SyntaxError as error:
+        raise Refused(f"{path} is not valid Python: {error.msg} (line {error.lineno}).") from None
+    values: dict[str, object] = {}
+    for statement in tree.body:
+        for name, value in _assigned(statement):
+            if name in ("revision", "down_revision", "depends_on", "branch_labels"):
+                try:
+                    values[name] = ast.literal_eval(value)
+                except ValueError:
+                    raise Refused(
+                        f"{path}, line {statement.lineno}: {name} is computed; a literal was expected, since revision "
+                        "files are read and not executed."
+                    ) from None
+    revision = values.get("revision")
+    if not isinstance(revision, str):
+        return None
+    lines = (ast.get_docstring(tree) or "").splitlines()
+    return Migration(
+        id=revision,
+        down=_ids(values.get("down_revision")),
+        depends_on=_ids(values.get("depends_on")),
+        labels=_ids(values.get("branch_labels")),
+        path=path,
+        message=lines[0].strip() if lines else "",
+    )
+
+
+def _assigned(statement: ast.stmt) -> list[tuple[str, ast.expr]]:
+    if isinstance(statement, ast.Assign):
+        return [(target.id, statement.value) for target in statement.targets if isinstance(target, ast.Name)]
+    if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name) and statement.value is not None:
+        return [(statement.target.id, statement.value)]
+    return []
+
+
+def _ids(value: object) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    if isinstance(value, str):
+        return (value,)
+    if isinstance(value, (list, tuple, set)):
+        return tuple(str(one) for one in value)
+    return ()

@@ -1,0 +1,98 @@
+"""Rows side by side: every row of every table as sorted text, streamed, never all in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
+
+from psycopg2 import sql
+
+from tasklib.catalog import Table
+from tasklib.postgres import Connection
+from tasklib.schema import Difference
+
+Volatile = Mapping[tuple[str, str], frozenset[str]]
+NOTHING: Volatile = {}
+
+
+def compare_table(left: Connection, right: Connection, table: Table, volatile: frozenset[str]) -> Difference | None:
+    """The first rows that two databases do not share, or None. Volatile columns are compared by all but their value."""
+    missing: list[str] = []
+    extra: list[str] = []
+    for one, two in _merge(_texts(left, table, volatile), _texts(right, table, volatile)):
+        if one is not None:
+            missing.append(one)
+        if two is not None:
+            extra.append(two)
+        if len(missing) + len(extra) > 5:
+            break
+    if not missing and not extra:
+        return None
+    return Difference("ROWS", table.schema, table.name, "\n".join(missing) or None, "\n".join(extra) or None)
+
+
+def count(connection: Connection, table: Table) -> int:
+    """How many rows the table holds itself (without those of tables that inherit from it)."""
+    return int(connection.value(sql.SQL("SELECT count(*) FROM ONLY {}").format(table.sql)))
+
+
+def volatile_columns(left: Connection, right: Connection, table: Table) -> frozenset[str] | None:
+    """The columns without whose values the two tables are the same; empty where they are; None where none explain it."""
+    if _same(left, right, table, frozenset()):
+        return frozenset()
+    if count(left, table) != count(right, table):
+        return None
+    names = [column.name for column in table.columns]
+    found = frozenset(name for name in names if not _same_values(left, right, table, name))
+    if _same(left, right, table, found):
+        return found
+    # The same values dealt out to other rows: the column that makes the difference is found by leaving each out.
+    for name in names:
+        if name not in found and _same(left, right, table, found | {name}):
+            return found | {name}
+    return None
+
+
+def _same(left: Connection, right: Connection, table: Table, volatile: frozenset[str]) -> bool:
+    return compare_table(left, right, table, volatile) is None
+
+
+def _same_values(left: Connection, right: Connection, table: Table, column: str) -> bool:
+    statement = sql.SQL('SELECT {}::text FROM ONLY {} ORDER BY 1 COLLATE "C"').format(sql.Identifier(column), table.sql)
+    return all(a == b for a, b in zip_longest(left.stream(statement), right.stream(statement)))
+
+
+def _texts(connection: Connection, table: Table, volatile: frozenset[str]) -> Iterator[str]:
+    # pg_get_expr-like parts of a row's text follow the session's settings, which `connect` fixes.
+    parts = [
+        sql.SQL("({} IS NULL)" if column.name in volatile else "{}").format(sql.Identifier(column.name))
+        for column in table.columns
+    ]
+    text = sql.SQL("ROW({})::text").format(sql.SQL(", ").join(parts)) if parts else sql.SQL("'()'")
+    statement = sql.SQL('SELECT {} FROM ONLY {} ORDER BY 1 COLLATE "C"').format(text, table.sql)
+    for row in connection.stream(statement):
+        yield str(row[0])
+
+
+def _merge(left: Iterator[str], right: Iterator[str]) -> Iterator[tuple[str | None, str | None]]:
+    """Two sorted streams side by side; only what is not on both sides comes out."""
+    one, two = next(left, None), next(right, None)
+    while one is not None or two is not None:
+        if one == two:
+            one, two = next(left, None), next(right, None)
+        # The server sorts by bytes (COLLATE "C"), and so does Python's order of UTF-8.
+        elif two is None or (one is not None and one.encode() < two.encode()):
+            yield one, None
+            one = next(left, None)
+        else:
+            yield None, two
+            two = next(right, None)
+
+
+def names(volatile: Volatile) -> Sequence[str]:
+    """Volatile columns as T.C, with the schema where it is not public."""
+    return [
+        f"{'' if schema == 'public' else schema + '.'}{table}.{column}"
+        for (schema, table), columns in sorted(volatile.items())
+        for column in sorted(columns)
+    ]
