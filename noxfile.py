@@ -1,8 +1,9 @@
 """All checks: `nox` while working, `nox -s tests lint types matrix` for everything.
 
-One row of the matrix: `nox -s "matrix(alembic='1.0.10')"`. What follows `--` goes to the tool: `nox -s tests -- -k refuses`.
-Sessions run on the Python that runs nox. uv makes the environments where it is installed, else virtualenv and pip do;
-uv does not read pip.conf: where packages come from an index named only there, add `-db virtualenv`.
+One row of the matrix: `nox -s "matrix(alembic='1.0.10')"`. What follows `--` goes to the tool:
+`nox -s tests -- -k refuses`. Sessions run on the Python that runs nox.
+uv makes the environments where it is installed, else virtualenv and pip do. uv does not read pip.conf: where packages come
+from an index that only pip.conf names, add `-db virtualenv`.
 """
 
 from __future__ import annotations
@@ -20,10 +21,9 @@ WORKERS = "2"  # each has databases of its own; `-- -n 0` runs the tests in one 
 # With its extra: the tests need PostgreSQL, and take it from a wheel where the machine has none.
 PROJECT = ".[server]"
 
-# Those before Flask 2. MarkupSafe 2.1 has no soft_unicode, which Jinja2 2 imports. MarkupSafe 2.0.1 has wheels up to
-# Python 3.10 and SQLAlchemy 1.3.24 up to 3.9: from there on they are built from source, and without a compiler or Python's
-# headers both still install, in pure Python. Flask up to 2.0 finds `db` through pkg_resources, gone in setuptools 82 and
-# announced with a warning on stderr from 80.9 on, so every command of these rows is noisy, as in real projects.
+# MarkupSafe 2.1 has no soft_unicode, which Jinja2 2 imports. MarkupSafe 2.0.1 has wheels up to Python 3.10, SQLAlchemy
+# 1.3.24 up to 3.9 (1.4.54: 3.12). After that they are built from source; without a compiler they install in pure Python.
+# Flask up to 2.0 finds `db` through pkg_resources, gone after setuptools 81. It warns on stderr in every command.
 FLASK_1 = (
     "flask==1.1.4",
     "werkzeug==1.0.1",
@@ -115,6 +115,6 @@ def types(session: nox.Session) -> None:
 def matrix(session: nox.Session, alembic: str) -> None:
     """The end-to-end tests on one Alembic version, with the Flask and SQLAlchemy of its time."""
     if alembic in IMPOSSIBLE:
-        session.skip(f"Alembic {alembic} not on Python {sys.version_info[0]}.{sys.version_info[1]}: {IMPOSSIBLE[alembic]}")
+        session.skip(IMPOSSIBLE[alembic])
     install(session, alembic)
     session.run("pytest", "-n", WORKERS, "--dist", "worksteal", "-m", "e2e", "tests", *session.posargs)

@@ -1,0 +1,165 @@
+"""What an ordinary table is made of, from the catalogs: what the operations of a migration need to say it again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tasklib.postgres import Connection
+
+
+@dataclass(frozen=True)
+class Column:
+    """``type`` is format_type's text, ``enum`` the (schema, name) of its type where that is an enum, ``array`` its
+    number of dimensions' brackets. ``identity`` is "", "a" (always) or "d" (by default); ``generated`` an expression.
+    """
+
+    name: str
+    type: str
+    type_schema: str
+    type_name: str
+    type_kind: str
+    array: bool
+    modifier: int
+    nullable: bool
+    default: str | None
+    identity: str
+    generated: bool
+    collation: str | None
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """``kind`` is pg_constraint's contype: p, u, c, f, x. Actions and match are its letters."""
+
+    name: str
+    kind: str
+    definition: str
+    columns: tuple[str, ...]
+    deferrable: bool
+    deferred: bool
+    validated: bool
+    no_inherit: bool
+    expression: str | None
+    target_schema: str
+    target_table: str
+    target_columns: tuple[str, ...]
+    on_update: str
+    on_delete: str
+    match: str
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """A sequence with its options; ``owner`` is (schema, table, column) of the column that owns it, or None."""
+
+    schema: str
+    name: str
+    type: str
+    start: int
+    increment: int
+    minimum: int
+    maximum: int
+    cache: int
+    cycle: bool
+    owner: tuple[str, str, str] | None
+    identity: bool
+
+
+@dataclass(frozen=True)
+class Table:
+    """``plain``: neither partitioned, nor inherited, unlogged, typed, foreign, nor with options of its own."""
+
+    schema: str
+    name: str
+    plain: bool
+    columns: tuple[Column, ...]
+    constraints: tuple[Constraint, ...]
+
+
+@dataclass(frozen=True)
+class Model:
+    """Tables and sequences by (schema, name), enum labels by (schema, name)."""
+
+    tables: Mapping[tuple[str, str], Table]
+    sequences: Mapping[tuple[str, str], Sequence]
+    enums: Mapping[tuple[str, str], tuple[str, ...]]
+
+
+COLUMNS = """
+SELECT a.attrelid, a.attname, format_type(a.atttypid, a.atttypmod),
+       tn.nspname, coalesce(e.typname, t.typname), coalesce(e.typtype, t.typtype), e.oid IS NOT NULL,
+       a.atttypmod, NOT a.attnotnull,
+       pg_get_expr(d.adbin, d.adrelid), a.attidentity, a.attgenerated <> '',
+       CASE WHEN a.attcollation <> t.typcollation THEN (SELECT quote_ident(n.nspname) || '.' || quote_ident(co.collname)
+            FROM pg_collation co JOIN pg_namespace n ON n.oid = co.collnamespace WHERE co.oid = a.attcollation) END
+FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+LEFT JOIN pg_type e ON e.oid = t.typelem AND t.typcategory = 'A'
+JOIN pg_namespace tn ON tn.oid = coalesce(e.typnamespace, t.typnamespace)
+LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+WHERE a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attrelid, a.attnum
+"""
+
+CONSTRAINTS = """
+SELECT c.conrelid, c.conname, c.contype, pg_get_constraintdef(c.oid),
+       ARRAY(SELECT a.attname FROM unnest(c.conkey) WITH ORDINALITY k(n, o)
+             JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.n ORDER BY k.o)::text[],
+       c.condeferrable, c.condeferred, c.convalidated, c.connoinherit,
+       CASE WHEN c.contype = 'c' THEN pg_get_expr(c.conbin, c.conrelid) END,
+       coalesce(fn.nspname, ''), coalesce(f.relname, ''),
+       ARRAY(SELECT a.attname FROM unnest(c.confkey) WITH ORDINALITY k(n, o)
+             JOIN pg_attribute a ON a.attrelid = c.confrelid AND a.attnum = k.n ORDER BY k.o)::text[],
+       c.confupdtype, c.confdeltype, c.confmatchtype
+FROM pg_constraint c LEFT JOIN pg_class f ON f.oid = c.confrelid LEFT JOIN pg_namespace fn ON fn.oid = f.relnamespace
+WHERE c.conrelid <> 0 AND c.contype IN ('p', 'u', 'c', 'f', 'x') ORDER BY c.conrelid, c.contype, c.conname
+"""
+
+TABLES = """
+SELECT c.oid, n.nspname, c.relname,
+       c.relkind = 'r' AND c.relpersistence = 'p' AND NOT c.relispartition AND c.reloftype = 0 AND c.reloptions IS NULL
+       AND NOT EXISTS (SELECT 1 FROM pg_inherits i WHERE i.inhrelid = c.oid)
+       AND (c.relam = 0 OR EXISTS (SELECT 1 FROM pg_am WHERE pg_am.oid = c.relam
+                                   AND amname = current_setting('default_table_access_method')))
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' ORDER BY 2, 3
+"""
+
+SEQUENCES = """
+SELECT n.nspname, c.relname, format_type(s.seqtypid, NULL), s.seqstart, s.seqincrement, s.seqmin, s.seqmax, s.seqcache,
+       s.seqcycle, tn.nspname, tc.relname, a.attname, coalesce(d.deptype = 'i', false)
+FROM pg_sequence s JOIN pg_class c ON c.oid = s.seqrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+LEFT JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.refclassid = 'pg_class'::regclass
+     AND d.refobjsubid > 0 AND d.deptype IN ('a', 'i')
+LEFT JOIN pg_class tc ON tc.oid = d.refobjid LEFT JOIN pg_namespace tn ON tn.oid = tc.relnamespace
+LEFT JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid ORDER BY 1, 2
+"""
+
+ENUMS = """
+SELECT n.nspname, t.typname, array_agg(e.enumlabel::text ORDER BY e.enumsortorder)
+FROM pg_enum e JOIN pg_type t ON t.oid = e.enumtypid JOIN pg_namespace n ON n.oid = t.typnamespace GROUP BY 1, 2
+"""
+
+
+def read_model(connection: Connection) -> Model:
+    """Everything that the operations of a migration could say about a database's tables and sequences."""
+    # As pg_dump does it: with an empty path every name in an expression comes out qualified.
+    connection.run("SET search_path = ''")
+    columns: dict[int, list[Column]] = {}
+    for oid, *rest in connection.rows(COLUMNS):
+        columns.setdefault(oid, []).append(Column(*rest))
+    constraints: dict[int, list[Constraint]] = {}
+    for oid, name, kind, definition, of, *rest in connection.rows(CONSTRAINTS):
+        flags, (schema, table, targets, *actions) = rest[:5], rest[5:]
+        constraints.setdefault(oid, []).append(
+            Constraint(name, kind, definition, tuple(of), *flags, schema, table, tuple(targets), *actions)
+        )
+    tables = {
+        (schema, name): Table(schema, name, plain, tuple(columns.get(oid, ())), tuple(constraints.get(oid, ())))
+        for oid, schema, name, plain in connection.rows(TABLES)
+    }
+    sequences = {}
+    for row in connection.rows(SEQUENCES):
+        owner = (row[9], row[10], row[11]) if row[11] is not None else None
+        sequences[(row[0], row[1])] = Sequence(*row[:9], owner, row[12])
+    enums = {(schema, name): tuple(labels) for schema, name, labels in connection.rows(ENUMS)}
+    return Model(tables, sequences, enums)
