@@ -2,8 +2,8 @@
 
 One row of the matrix: `nox -s "matrix(alembic='1.0.10')"`. What follows `--` goes to the tool:
 `nox -s tests -- -k refuses`. Sessions run on the Python that runs nox.
-uv makes the environments where it is installed, else virtualenv and pip do. uv does not read pip.conf: where packages come
-from an index that only pip.conf names, add `-db virtualenv`.
+uv makes the environments where it is installed, else virtualenv and pip do. uv does not read pip.conf: where packages
+come from an index that only pip.conf names, add `-db virtualenv`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ WORKERS = "2"  # each has databases of its own; `-- -n 0` runs the tests in one 
 PROJECT = ".[server]"
 
 # MarkupSafe 2.1 has no soft_unicode, which Jinja2 2 imports. MarkupSafe 2.0.1 has wheels up to Python 3.10, SQLAlchemy
-# 1.3.24 up to 3.9 (1.4.54: 3.12). After that they are built from source; without a compiler they install in pure Python.
+# 1.3.24 up to 3.9 (1.4.54: 3.12). After that they are built from source, in pure Python where there is no compiler.
 # Flask up to 2.0 finds `db` through pkg_resources, gone after setuptools 81. It warns on stderr in every command.
 FLASK_1 = (
     "flask==1.1.4",
@@ -50,7 +50,7 @@ ROWS: dict[str, tuple[str, ...]] = {
         *("alembic==1.8.1", "sqlalchemy==1.4.54", "flask-migrate==3.1.0", "flask-sqlalchemy==2.5.1"),
         *("flask==2.2.5", "werkzeug==2.2.3", *POCOO),
     ),
-    # SQLAlchemy 2.0.20, of Alembic 1.11's time, fails to import on Python 3.13; 2.0.36 is the first with wheels for it.
+    # SQLAlchemy 2.0.20, of Alembic 1.11's time, fails on Python 3.13; 2.0.36 works on all.
     "1.11.3": (
         *("alembic==1.11.3", "sqlalchemy==2.0.36", "flask-migrate==4.0.5", "flask-sqlalchemy==3.0.5"),
         *("flask==2.3.3", "werkzeug==2.3.8", *POCOO),

@@ -1,0 +1,98 @@
+"""PostgreSQL's types and defaults in SQLAlchemy's words, generic ones where they compile to the same DDL. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tasklib import sqltext
+from tasklib.pycode import Call, Node, string
+from tasklib.tables import Column
+
+GENERIC = {
+    "integer": "sa.Integer()",
+    "bigint": "sa.BigInteger()",
+    "smallint": "sa.SmallInteger()",
+    "boolean": "sa.Boolean()",
+    "text": "sa.Text()",
+    "date": "sa.Date()",
+    "bytea": "sa.LargeBinary()",
+    "json": "sa.JSON()",
+    "double precision": "sa.Float()",
+    "real": "sa.REAL()",
+    "character varying": "sa.String()",
+    "numeric": "sa.Numeric()",
+    "timestamp without time zone": "sa.DateTime()",
+    "timestamp with time zone": "sa.DateTime(timezone=True)",
+    "time without time zone": "sa.Time()",
+    "time with time zone": "sa.Time(timezone=True)",
+    "interval": "sa.Interval()",
+}
+# Each has been in sqlalchemy.dialects.postgresql since 1.3.
+DIALECT = (
+    "jsonb uuid inet cidr macaddr tsvector money oid int4range int8range numrange daterange tsrange tstzrange regclass"
+).split()
+# Values of these are written as Python's own literals; all others as PostgreSQL's text, cast by the server.
+INTEGERS = ("integer", "bigint", "smallint")
+STRINGS = ("text", "character varying")
+
+
+@dataclass(frozen=True)
+class Types:
+    """How column types are written in one file: ``enums`` maps (schema, name) to the variable that holds the type.
+
+    ``used`` collects what the file must import or define: "postgresql", "DatabaseType".
+    """
+
+    enums: Mapping[tuple[str, str], str]
+    used: set[str]
+
+    def of(self, column: Column) -> Node:
+        """The type expression of a column."""
+        text = column.type
+        if column.array and text.endswith("[]"):
+            self.used.add("postgresql")
+            return Call("postgresql.ARRAY", [self._scalar(text[:-2], column)])
+        return self._scalar(text, column)
+
+    def of_value(self, column: Column) -> Node:
+        """The type with which a column's values are inserted."""
+        base = re.sub(r"\(.*?\)", "", column.type)
+        if base in INTEGERS or base in STRINGS or base == "boolean":
+            return GENERIC[base]
+        self.used.add("DatabaseType")
+        return Call("DatabaseType", [string(column.type)])
+
+    def _scalar(self, text: str, column: Column) -> Node:
+        if column.type_kind == "e" and (column.type_schema, column.type_name) in self.enums:
+            return self.enums[(column.type_schema, column.type_name)]
+        if text in GENERIC:
+            return GENERIC[text]
+        if text in DIALECT:
+            self.used.add("postgresql")
+            return f"postgresql.{text.upper()}()"
+        match = re.fullmatch(r"([a-z ]+?)\((\d+)(?:,(\d+))?\)( with(?:out)? time zone)?", text)
+        if match:
+            base, first, second, zone = match.groups()
+            if base == "character varying":
+                return f"sa.String(length={first})"
+            if base == "character":
+                return f"sa.CHAR(length={first})"
+            if base == "numeric":
+                return f"sa.Numeric(precision={first}, scale={second or 0})"
+            if base in ("timestamp", "time"):
+                self.used.add("postgresql")
+                zoned = "timezone=True, " if zone == " with time zone" else ""
+                return f"postgresql.{base.upper()}({zoned}precision={first})"
+        self.used.add("DatabaseType")
+        return Call("DatabaseType", [string(text)])
+
+
+def server_default(expression: str, column: Column) -> Node | None:
+    """A column's default as people write it, or None where only DDL can say it."""
+    plain = re.fullmatch(r"'((?:[^'\\:%]|'')*)'::(?:character varying|text|\"?[\w.]+\"?)", expression)
+    if plain and (column.type.startswith(("character varying", "text")) or column.type_kind == "e") and not column.array:
+        return string(plain.group(1).replace("''", "'"))
+    text = sqltext.for_text(expression)
+    return None if text is None else Call("sa.text", [string(text)])

@@ -1,0 +1,106 @@
+"""The judge: two scratch databases side by side, every object, every row, every sequence's state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from tasklib import catalog, postgres, rows, schema
+from tasklib.bench import Bench
+from tasklib.catalog import Key, Snapshot, Table
+from tasklib.errors import Failed, Refused
+from tasklib.rows import Volatile
+from tasklib.schema import Difference
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was compared, and what was found to differ."""
+
+    found: tuple[Difference, ...]
+    objects: int
+    tables: int
+    rows: int
+    sequences: int
+
+    def shown(self) -> str:
+        return f"{self.objects} objects, {self.rows} rows in {self.tables} tables, {self.sequences} sequences"
+
+
+def databases(bench: Bench, truth: str, other: str, volatile: Volatile, data: str = "all") -> Verdict:
+    """Compare two scratch databases by role. Rows of tables that ``data`` leaves out are not compared.
+
+    Raises `Failed` where there was nothing to compare: a proof of nothing is none.
+    """
+    left, right = (catalog.snapshot(bench.address(role), bench.binaries(), bench.work) for role in (truth, other))
+    found = _schemas(bench, truth, other, left, right)
+    wanted = data_filter(data)
+    with (
+        postgres.connect(bench.address(truth), read_only=True) as one,
+        postgres.connect(bench.address(other), read_only=True) as two,
+    ):
+        here = {(t.schema, t.name): t for t in catalog.tables(one)}
+        there = {(t.schema, t.name): t for t in catalog.tables(two)}
+        compared = total = 0
+        for key in sorted(here.keys() & there.keys()):
+            if here[key] != there[key] or not wanted(here[key]):
+                continue  # other columns are a difference already
+            compared += 1
+            total += rows.count(one, here[key])
+            difference = rows.compare_table(one, two, here[key], volatile.get(key, frozenset()))
+            if difference is not None:
+                found.append(difference)
+        states, others = catalog.sequences(one), catalog.sequences(two)
+        found += schema.compare(_states(states), _states(others))
+    objects = len(left.objects())
+    if objects == 0 or compared == 0:
+        raise Failed(f"There was nothing to compare in {truth}: {objects} objects, {compared} tables.")
+    return Verdict(tuple(found), objects, compared, total, len(states))
+
+
+def _schemas(bench: Bench, truth: str, other: str, left: Snapshot, right: Snapshot) -> list[Difference]:
+    """Objects that differ; what differs in print alone is brought through one restore on both sides and looked at again."""
+    found = schema.compare(left.objects(), right.objects())
+    if not any(difference.what == "changed" for difference in found):
+        return found
+    again_left, again_right = _reprinted(bench, truth, left), _reprinted(bench, other, right)
+    return schema.compare(again_left, again_right)
+
+
+def _reprinted(bench: Bench, role: str, original: Snapshot) -> Mapping[Key, str]:
+    """Objects as they print after a restore of their own dump; what the restore lost keeps its first print.
+
+    A CHECK, default or view that was made from its printed form prints differently than the one made from what somebody
+    typed, though they are the same.
+    """
+    bench.create("reprint")
+    address = bench.address("reprint")
+    postgres.copy_schema(bench.address(role), address, bench.binaries(), bench.work)
+    again = catalog.snapshot(address, bench.binaries(), bench.work).objects()
+    bench.drop("reprint")
+    objects = original.objects()
+    return {key: again[key] if key in again and key not in original.facts else text for key, text in objects.items()}
+
+
+def _states(states: Mapping[tuple[str, str], tuple[int, bool]]) -> dict[Key, str]:
+    return {("SEQUENCE SET", *key): f"last_value {last}, is_called {called}" for key, (last, called) in states.items()}
+
+
+def data_filter(data: str) -> Callable[[Table], bool]:
+    """Which tables' rows are carried: `--data all|none|TABLE,…`."""
+    if data == "all":
+        return lambda table: True
+    names = set() if data == "none" else {name.strip() for name in data.split(",") if name.strip()}
+    # The version table is Alembic's: its row is always compared.
+    return lambda table: table.shown in names or f"{table.schema}.{table.name}" in names or table.name == "alembic_version"
+
+
+def refuse_unknown_tables(data: str, listed: Sequence[Table]) -> None:
+    """`Refused` where --data names a table that the reference does not have."""
+    if data in ("all", "none"):
+        return
+    known = {t.shown for t in listed} | {f"{t.schema}.{t.name}" for t in listed}
+    for name in (one.strip() for one in data.split(",")):
+        if name and name not in known:
+            raise Refused(f"--data names the table {name}, which the reference does not have.",
+                          f"its tables: {', '.join(sorted(t.shown for t in listed))}")  # fmt: skip

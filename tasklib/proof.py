@@ -1,0 +1,167 @@
+"""The proofs: nothing is merged that is not shown equal, by the database's own catalogs and rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from tasklib import base, catalog, compare, console, postgres, probe, project, replay, rows
+from tasklib.bench import Bench
+from tasklib.chains import Chain
+from tasklib.compare import Verdict
+from tasklib.errors import Differs, Refused
+from tasklib.schema import Difference, compare as compare_objects, report
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What was shown for one git tree. The counts are those of the comparison at head."""
+
+    tree: str
+    tip: str
+    major: int
+    checks: tuple[str, ...]
+    volatile: tuple[str, ...]
+    left_out: tuple[str, ...]
+
+    def lines(self) -> list[str]:
+        """The proof for people: in the report and in the commit's message."""
+        found = [f"Proven on PostgreSQL {self.major}, git tree {self.tree}:", *(f"- {check}" for check in self.checks)]
+        if self.volatile:
+            found.append("Was different in each database, is now always the same value: " + ", ".join(self.volatile))
+        if self.left_out:
+            found.append("Rows left out, as --data says: " + ", ".join(self.left_out))
+        return [*found, "Not compared: " + "; ".join(catalog.BLIND_SPOTS) + "."]
+
+
+def ensure_proven(bench: Bench) -> Proof:
+    """The proof of the tree that the work tree would be committed as; made now where there is none."""
+    tree = bench.repository.work_tree_as_tree()
+    known = bench.plan.proof
+    if known is not None and known["tree"] == tree and known["tip"] == bench.plan.tip:
+        return from_json(known)
+    proof = prove(bench, tree)
+    bench.save(replace(bench.plan, proof=asdict(proof)))
+    bench.finished("verify")
+    return proof
+
+
+def from_json(data: Mapping[str, Any]) -> Proof:
+    return Proof(**{**data, "checks": tuple(data["checks"]), "volatile": tuple(data["volatile"]),
+                    "left_out": tuple(data["left_out"])})  # fmt: skip
+
+
+def prove(bench: Bench, tree: str) -> Proof:
+    """Prove the new chain that ``tree`` holds; `Differs` with a report where a database is not the same."""
+    replay.ensure_replayed(bench)
+    plan = bench.plan
+    new = bench.chain("new", tree)
+    _refuse_other_history(bench, new)
+    reference = base.read_reference(bench)
+    data = plan.settings.data
+    at_base, at_head = replay.volatile(bench, "base"), replay.volatile(bench, "head")
+    verdicts: list[tuple[str, Verdict]] = []
+
+    with console.doing(f"proof 1: the new chain to {plan.revision} against the reference"):
+        bench.create("candidate")
+        probe.prove_connection(bench, new, "candidate")
+        probe.prove_chain(bench, new, "candidate")
+        replay.arrive(bench, new, "candidate", plan.revision, "The new chain failed")
+        verdicts.append((f"at {plan.revision}, old chain and new chain", compare.databases(
+            bench, "reference", "candidate", at_base, data)))  # fmt: skip
+        _refuse_differences(verdicts[-1], "reference", "candidate")
+
+    with console.doing("proof 3: down and up again, on a database of its own"):
+        bench.create("roundtrip", template="candidate")
+        probe.prove_connection(bench, new, "roundtrip")
+        nothing_left = _down_and_up(bench, new)
+        verdicts.append(("at the base after `downgrade base` (which left nothing) and `upgrade`", nothing_left))
+        bench.drop("roundtrip")
+
+    with console.doing("proof 2: the candidate taken on to the head"):
+        replay.arrive(bench, new, "candidate", "heads", "A kept migration failed after the new base")
+        verdicts.append(("at head, old chain and new chain", compare.databases(
+            bench, "oldhead", "candidate", at_head, data)))  # fmt: skip
+        _refuse_differences(verdicts[-1], "old chain", "new chain")
+
+    with console.doing("proof 2: a deployed database at R taken on to the head with the new script directory"):
+        bench.create("deployed", template="reference")
+        probe.prove_connection(bench, new, "deployed")
+        replay.arrive(bench, new, "deployed", "heads", "A kept migration failed on a database at R")
+        verdicts.append(("at head, old chain and a deployed database taken on", compare.databases(
+            bench, "oldhead", "deployed", at_head)))  # fmt: skip
+        _refuse_differences(verdicts[-1], "old chain", "deployed")
+
+    checks = [f"{what}: the same ({verdict.shown()})" for what, verdict in verdicts]
+    checks.append("the command connected to these databases and ran these files (shown before each run)")
+    names = rows.names(at_base)
+    carried = {catalog.Table(r.table.schema, r.table.name, "r", ()).shown for r in reference.rows}
+    return Proof(
+        tree, plan.tip, int((plan.replayed or bench.plan.replayed or {})["major"]), tuple(checks),
+        tuple(name for name in names if name.rsplit(".", 1)[0] in carried), reference.left_out,
+    )  # fmt: skip
+
+
+def _refuse_other_history(bench: Bench, new: Chain) -> None:
+    """The new chain must have R as a base, all that stays, the same heads and the labels of all that went."""
+    cut = bench.cut()
+    there = new.history.migrations
+    revision = cut.revision.id
+    if revision not in there:
+        raise Refused(
+            f"{bench.plan.base_path} does not define the revision {revision}; the base migration was expected there.",
+            f"{bench.plan.program} migrate",
+        )
+    if there[revision].parents:
+        raise Refused(f"{there[revision].path} has the parents {', '.join(there[revision].parents)}; R must be a base.")
+    missing = {m.id for m in cut.kept} - there.keys()
+    extra = there.keys() - {m.id for m in cut.kept} - {revision}
+    if missing or extra:
+        words = [f"{i} is missing" for i in sorted(missing)] + [f"{i} is extra" for i in sorted(extra)]
+        raise Refused(f"The new chain holds other revisions than the cut says: {', '.join(words)}.",
+                      f"{bench.plan.program} reinit, then restore")  # fmt: skip
+    lost = set(cut.labels) - set(there[revision].labels)
+    if lost:
+        raise Refused(f"The base migration must carry the branch labels of what it replaces; missing: {', '.join(sorted(lost))}.")
+
+
+def _refuse_differences(verdict: tuple[str, Verdict], truth: str, other: str) -> None:
+    what, found = verdict
+    if found.found:
+        raise Differs(
+            f"The databases differ {what}: {len(found.found)} differences. Nothing is merged.\n"
+            + report(found.found, truth, other)
+        )
+
+
+def _down_and_up(bench: Bench, new: Chain) -> Verdict:
+    """Downgrade to nothing, and up again: the reference once more."""
+    command = bench.command()
+    address = bench.address("roundtrip")
+    result = command.downgrade(new, address, "base")
+    tables = project.version_tables(bench.repository, bench.plan.tip)
+    left = replay.versions(address, tables)
+    if result.code or left:
+        tail = "\n  | ".join((result.stderr or result.stdout).strip().splitlines()[-12:])
+        raise Differs(f"`downgrade base` of the base migration failed (exit code {result.code}):\n  | {tail}")
+    remains = _without_version_table(catalog.snapshot(address, bench.binaries(), bench.work).objects(), tables)
+    bench.create("reprint")
+    empty = catalog.snapshot(bench.address("reprint"), bench.binaries(), bench.work).objects()
+    bench.drop("reprint")
+    differences = compare_objects(empty, remains)
+    if differences:
+        raise Differs("`downgrade base` leaves something behind:\n" + report(differences, "empty database", "after downgrade"))
+    replay.arrive(bench, new, "roundtrip", bench.plan.revision, "`upgrade` after `downgrade base` failed")
+    verdict = compare.databases(bench, "reference", "roundtrip", replay.volatile(bench, "base"), bench.plan.settings.data)
+    _refuse_differences((f"at {bench.plan.revision} after down and up", verdict), "reference", "after down and up")
+    return verdict
+
+
+def _without_version_table(objects: Mapping[catalog.Key, str], tables: object) -> dict[catalog.Key, str]:
+    names = {name for _, name in tables} if isinstance(tables, tuple) else set()
+    return {key: text for key, text in objects.items() if key[2].split(" ")[0] not in names}
+
+
+def shown(differences: list[Difference]) -> str:
+    return report(differences, "truth", "other")

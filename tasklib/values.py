@@ -1,0 +1,55 @@
+"""Rows as Python literals: integers, booleans and strings are themselves, all else is PostgreSQL's own text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from psycopg2 import sql
+
+from tasklib import columns
+from tasklib.postgres import Connection
+from tasklib.pycode import Items, Node, string
+from tasklib.tables import Column, Table
+
+
+def carried(table: Table) -> tuple[Column, ...]:
+    """The columns whose values an INSERT gives: all but those that the server computes."""
+    return tuple(column for column in table.columns if not column.generated)
+
+
+def read(connection: Connection, table: Table) -> Iterator[tuple[object, ...]]:
+    """A table's rows in the order of its primary key, else of their text: the same rows give the same order.
+
+    Integers and booleans come as such, everything else as text, None for NULL.
+    """
+    picked = carried(table)
+    if not picked:
+        yield from connection.stream(sql.SQL("SELECT FROM ONLY {}").format(sql.Identifier(table.schema, table.name)))
+        return
+    fields = [
+        sql.SQL("{}" if is_native(column) else "{}::text").format(sql.Identifier(column.name)) for column in picked
+    ]
+    key: Sequence[str] = next((c.columns for c in table.constraints if c.kind == "p"), ())
+    order = [sql.Identifier(name) for name in key]
+    whole = sql.SQL('ROW({})::text COLLATE "C"').format(sql.SQL(", ").join(sql.Identifier(c.name) for c in picked))
+    statement = sql.SQL("SELECT {} FROM ONLY {} ORDER BY {}").format(
+        sql.SQL(", ").join(fields), sql.Identifier(table.schema, table.name), sql.SQL(", ").join([*order, whole])
+    )
+    yield from connection.stream(statement)
+
+
+def is_native(column: Column) -> bool:
+    """Whether a value is a Python integer or boolean."""
+    return column.type in columns.INTEGERS or column.type == "boolean"
+
+
+def literal(value: object) -> str:
+    """One value as Python source."""
+    if value is None or isinstance(value, (bool, int)):
+        return repr(value)
+    return string(str(value))
+
+
+def row(picked: Sequence[Column], values: Sequence[object]) -> Node:
+    """One row as a dictionary literal."""
+    return Items([(string(c.name), literal(value)) for c, value in zip(picked, values, strict=True)], "{}")
