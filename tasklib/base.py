@@ -32,7 +32,7 @@ def refuse_to_lose_rows():
         return
     for table, count in ROWS.items():
         # Counts one row too many and stops: cheap on tables of any size.
-        query = f"SELECT count(*) FROM (SELECT 1 FROM {table} LIMIT {count + 1}) AS some"
+        query = f"SELECT count(*) FROM (SELECT 1 FROM {table} LIMIT {count + 1}) AS found"
         if op.get_bind().execute(sa.text(query)).scalar() > count:
             raise RuntimeError(
                 f"{table} holds rows that this migration did not insert, and its downgrade "
@@ -212,7 +212,8 @@ def refuse_credentials(bench: Bench, reference: Reference) -> None:
     for one in reference.rows:
         shown = catalog.Table(one.table.schema, one.table.name, "r", ()).shown
         for column in one.table.columns:
-            if CREDENTIAL.search(column.name) and column.type.startswith(("character", "text", "bytea")):
+            # A column named just "key" is a setting's or a word's name far more often than a secret.
+            if column.name != "key" and CREDENTIAL.search(column.name) and column.type.startswith(("character", "text", "bytea")):
                 console.warn(f"{shown}.{column.name} looks like a credential; its {len(one.rows)} rows will be in the base migration")
 
 

@@ -7,7 +7,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tasklib import chains, git, plan, postgres, project, revisions, server
@@ -18,7 +18,7 @@ from tasklib.history import Cut, History
 from tasklib.migrations import Command
 from tasklib.plan import Plan
 from tasklib.postgres import Address
-from tasklib.server import Binaries
+from tasklib.server import Binaries, Server
 
 SCHEMES = ("postgresql+psycopg2", "postgresql+psycopg", "postgresql")
 
@@ -28,15 +28,18 @@ class Bench:
     """Repository and plan; `save` is the only way that the plan changes. ``pid`` is set where one process sees the
     whole squash through, so that a server whose process was killed can be told from one that waits for a next step.
     ``server_url`` is the user's --server of this very command, the only place where its password may come from.
+    ``detached``: the plan is not kept in git's directory (`verify` of a plain checkout).
     """
 
     repository: Repository
     plan: Plan
     server_url: str | None = None
     pid: int | None = None
+    detached: bool = False
+    _server: Server | None = field(default=None, repr=False)
 
     def save(self, new: Plan) -> Plan:
-        self.plan = plan.save(self.repository, new) if plan.exists(self.repository) else new
+        self.plan = new if self.detached else plan.save(self.repository, new)
         return self.plan
 
     def finished(self, step: str) -> None:
@@ -109,7 +112,7 @@ class Bench:
         try:
             if self.server_url is None:
                 owner = str(plan.state_directory(self.repository) / "plan.json")
-                ours = server.start(owner, owner_pid=self.pid)
+                ours = self._server = server.start(owner, owner_pid=os.getpid() if self.detached else self.pid)
                 place = plan.Place(token, work, str(ours.home), ours.host, ours.port, ours.user, "postgres", ())
             else:
                 named = postgres.parse_url(self.server_url, "--server")
@@ -133,7 +136,7 @@ class Bench:
 
     def _password(self, place: plan.Place) -> str:
         if place.server is not None:
-            return server.attach(Path(place.server)).password
+            return self._ours(place.server).password
         if self.server_url is not None:
             named = postgres.parse_url(self.server_url, "--server")
             if (named.host, named.port) != (place.host, place.port):
@@ -144,11 +147,17 @@ class Bench:
             return named.password
         return os.environ.get("PGPASSWORD", "")
 
+    def _ours(self, home: str) -> Server:
+        """Our throwaway server, found again by its directory; once for each process."""
+        if self._server is None or str(self._server.home) != home:
+            self._server = server.attach(Path(home))
+        return self._server
+
     def binaries(self) -> Binaries:
         """pg_dump and pg_restore that fit the server."""
         place = self.place()
         if place.server is not None:
-            return server.attach(Path(place.server)).binaries
+            return self._ours(place.server).binaries
         return postgres.client_for(postgres.server_major(self.address()))
 
     def create(self, role: str, template: str | None = None) -> Address:

@@ -105,7 +105,7 @@ class Snapshot:
 
 
 # Not objects: settings of the dump itself.
-NO_OBJECTS = ("ENCODING", "STDSTRINGS", "SEARCHPATH")
+NO_OBJECTS = ("ENCODING", "STDSTRINGS", "SEARCHPATH", "DATABASE", "DATABASE PROPERTIES")
 
 
 def snapshot(address: Address, binaries: Binaries, directory: Path) -> Snapshot:

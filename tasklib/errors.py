@@ -13,7 +13,7 @@ from invoke.exceptions import Exit
 REFUSED, FAILED, DIFFERS, CONFLICT, BUG = 1, 2, 3, 4, 70
 
 
-class SquashError(Exit):  # type: ignore[misc]  # Exit is untyped in Invoke
+class SquashError(Exit):
     """Base of all that this program raises on purpose.
 
     ``text`` is the message alone, ``hint`` what to type; both are printed.

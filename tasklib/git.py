@@ -57,13 +57,17 @@ class Repository:
 
     def branch(self) -> str:
         """The current branch's short name; `Refused` on a detached HEAD."""
-        result = self.run("symbolic-ref", "--quiet", "--short", "HEAD", ok=(0, 1))
-        if result.code:
+        name = self.current_branch()
+        if name is None:
             raise Refused(
                 f"HEAD is detached at {self.ask('rev-parse', '--short', 'HEAD')}; a branch was expected.",
                 "git checkout BRANCH, then run this again",
             )
-        return result.stdout.strip()
+        return name
+
+    def current_branch(self) -> str | None:
+        """The current branch's short name, or None on a detached HEAD."""
+        return self.run("symbolic-ref", "--quiet", "--short", "HEAD", ok=(0, 1)).stdout.strip() or None
 
     def commit(self, name: str) -> str | None:
         """The commit id that ``name`` stands for, or None."""
@@ -100,12 +104,13 @@ class Repository:
     def is_ancestor(self, older: str, newer: str) -> bool:
         return self.run("merge-base", "--is-ancestor", older, newer, ok=(0, 1)).code == 0
 
-    def commits_touching(self, path: str, start: str) -> list[str]:
-        """Commits reachable from ``start`` that touch ``path``, newest first; merges are followed."""
-        return self.run("rev-list", "--full-history", start, "--", path).stdout.split()
+    def unmerged_branches(self, commit: str) -> list[str]:
+        """Local branches with commits that ``commit`` does not reach."""
+        return self.run("for-each-ref", "--format=%(refname:short)", f"--no-merged={commit}", "refs/heads").stdout.split()
 
-    def local_branches(self) -> list[str]:
-        return self.run("for-each-ref", "--format=%(refname:short)", "refs/heads").stdout.split()
+    def commits_touching(self, paths: Sequence[str], start: str) -> list[str]:
+        """Commits reachable from ``start`` that touch one of ``paths``, newest first; merges are followed."""
+        return self.run("rev-list", "--full-history", start, "--", *paths).stdout.split()
 
     def in_other_work_tree(self, branch: str) -> str | None:
         """The path of another work tree that has ``branch`` checked out, or None."""
@@ -159,6 +164,15 @@ class Repository:
             self.run("add", "--all", "--", ".", env=env)
             return self.run("write-tree", env=env).stdout.strip()
 
+    def composed_tree(self, commit: str, remove: Sequence[str], add: Sequence[Entry]) -> str:
+        """A tree made from a commit's, without some paths and with files of other commits; returns its id."""
+        with tempfile.TemporaryDirectory(prefix="alembic-squash-index-") as directory:
+            env = {"GIT_INDEX_FILE": str(Path(directory) / "index")}
+            self.run("read-tree", commit, env=env)
+            lines = [f"0 {'0' * 40}\t{path}" for path in remove] + [f"100644 {e.blob} 0\t{e.path}" for e in add]
+            self.run("update-index", "-z", "--index-info", stdin="\0".join(lines) + "\0", env=env)
+            return self.run("write-tree", env=env).stdout.strip()
+
     def switch_to_new_branch(self, branch: str, start: str) -> None:
         self.run("checkout", "--quiet", "--no-track", "-b", branch, start)
 
@@ -191,7 +205,7 @@ class Repository:
 
     def merge_without_commit(self, commit: str) -> list[str]:
         """Merge into index and tree, uncommitted; returns the paths in conflict."""
-        result = self.run("merge", "--no-commit", "--no-ff", "--quiet", commit, ok=(0, 1))
+        result = self.run("merge", "--no-commit", "--no-ff", "--quiet", "-X", "no-renames", commit, ok=(0, 1))
         conflicts = self.run("diff", "--name-only", "--diff-filter=U", "-z").stdout.split("\0")
         paths = [path for path in conflicts if path]
         if result.code and not paths:

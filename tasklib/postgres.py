@@ -125,10 +125,13 @@ class Connection:
     def stream(self, statement: str | sql.Composable, batch: int = 2000) -> Iterator[Row]:
         """Rows of a query by a server-side cursor, ``batch`` rows in memory at a time."""
         # WITH HOLD: the connection is in autocommit mode, where a cursor would end with its statement.
-        with self.raw.cursor(name="alembic_squash_rows", withhold=True) as cursor:
-            cursor.itersize = batch
-            cursor.execute(statement)
+        cursor = self.raw.cursor(name="alembic_squash_rows", withhold=True)
+        cursor.itersize = batch
+        cursor.execute(statement)
+        try:
             yield from cursor
+        finally:
+            cursor.close()
 
 
 @contextmanager

@@ -346,6 +346,10 @@ class Writer:
         up: list[str] | None = None
         if entry.kind == "TABLE":
             provides.add(("table", entry.schema, entry.tag))
+        owned = self.model.sequences.get((entry.schema, entry.tag)) if entry.kind == "SEQUENCE OWNED BY" else None
+        if owned is not None and owned.owner is not None:
+            # The dump's entry names only the sequence as what it needs.
+            needs.add(("table", *owned.owner[:2]))
         if entry.kind == "INDEX" and entry.key not in self.ddl:
             up = self._index(entry)
         if entry.kind == "TYPE" and (entry.schema, entry.tag) in self.model.enums:

@@ -87,3 +87,9 @@ def _ids(value: object) -> tuple[str, ...]:
     if isinstance(value, (list, tuple, set)):
         return tuple(str(one) for one in value)
     return ()
+
+
+def originals(source: str) -> str | None:
+    """The commit that a base migration names as that of its originals, or None."""
+    match = re.search(r"(?m)^Originals: git commit ([0-9a-f]{40,64})$", source)
+    return match.group(1) if match else None

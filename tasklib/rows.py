@@ -58,7 +58,7 @@ def _same(left: Connection, right: Connection, table: Table, volatile: frozenset
 
 
 def _same_values(left: Connection, right: Connection, table: Table, column: str) -> bool:
-    statement = sql.SQL('SELECT {}::text FROM ONLY {} ORDER BY 1 COLLATE "C"').format(sql.Identifier(column), table.sql)
+    statement = _sorted(sql.SQL("{}::text").format(sql.Identifier(column)), table)
     return all(a == b for a, b in zip_longest(left.stream(statement), right.stream(statement)))
 
 
@@ -69,9 +69,13 @@ def _texts(connection: Connection, table: Table, volatile: frozenset[str]) -> It
         for column in table.columns
     ]
     text = sql.SQL("ROW({})::text").format(sql.SQL(", ").join(parts)) if parts else sql.SQL("'()'")
-    statement = sql.SQL('SELECT {} FROM ONLY {} ORDER BY 1 COLLATE "C"').format(text, table.sql)
-    for row in connection.stream(statement):
+    for row in connection.stream(_sorted(text, table)):
         yield str(row[0])
+
+
+def _sorted(text: sql.Composable, table: Table) -> sql.Composable:
+    inner = sql.SQL("SELECT {} AS text FROM ONLY {}").format(text, table.sql)
+    return sql.SQL('SELECT text FROM ({}) AS texts ORDER BY text COLLATE "C"').format(inner)
 
 
 def _merge(left: Iterator[str], right: Iterator[str]) -> Iterator[tuple[str | None, str | None]]:

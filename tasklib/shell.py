@@ -9,7 +9,7 @@ from pathlib import Path
 
 import sh
 
-from tasklib.errors import CommandFailed, Refused
+from tasklib.errors import CommandFailed, Failed, Refused
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,10 @@ def run(
         code, out, err = int(failure.exit_code), failure.stdout, failure.stderr
     except sh.CommandNotFound:
         raise Refused(f"There is no program {words[0]!r} on this machine's PATH.") from None
+    except sh.ForkException as failure:
+        # The child could not even begin: no such directory, not allowed to become that user, not a program.
+        reason = str(failure).strip().splitlines()
+        raise Failed(f"`{' '.join(words)}` could not be started in {cwd}: {reason[-1] if reason else failure}") from None
     text = "".join(errors) if on_error_line is not None else err.decode(errors="replace")
     result = Result(words, code, out.decode(errors="replace"), text)
     if ok is not None and code not in ok:

@@ -1,0 +1,103 @@
+"""The squash branch: brought up to the original branch, brought into it, or given up."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tasklib import console, plan, revisions
+from tasklib.bench import Bench
+from tasklib.errors import Conflict, Refused
+from tasklib.proof import Proof
+
+
+def refuse_other_branch(bench: Bench) -> None:
+    """`Refused` where the user has meanwhile switched away from the squash branch."""
+    current = bench.repository.branch()
+    if current != bench.plan.branch:
+        raise Refused(
+            f"The current branch is {current}; the squash is on {bench.plan.branch}.", f"git checkout {bench.plan.branch}"
+        )
+
+
+def integrate(bench: Bench) -> None:
+    """Merge the original branch into the squash branch where it holds commits that the latter lacks, uncommitted.
+
+    So for --source models, which starts at an old commit, and where somebody committed meanwhile. Squashed files resolve
+    to delete and R's file to ours; any other conflict puts the merge back and raises `Conflict`.
+    """
+    repository, made = bench.repository, bench.plan
+    if repository.merging():
+        return
+    tip = repository.commit(f"refs/heads/{made.original}")
+    if tip is None:
+        raise Refused(f"The original branch {made.original} is gone.", f"{made.program} abort")
+    if repository.is_ancestor(tip, "HEAD"):
+        return
+    console.note(f"  … merging {made.original} ({tip[:12]}) into {made.branch}")
+    repository.add_all()
+    if repository.tree("HEAD") != repository.work_tree_as_tree():
+        repository.commit_index(f"Draft of the base migration {made.revision}\n\nNot proven; see the merge that follows.\n")
+    history = revisions.read_history(repository, tip, made.layout.locations)
+    gone = [m.path for m in history.cut(made.revision).gone]
+    ours = bench.base.read_bytes()
+    conflicts = repository.merge_without_commit(tip)
+    strange = [path for path in conflicts if path not in gone and path != made.base_path]
+    if strange:
+        repository.abort_merge()
+        raise Conflict(
+            f"{made.original} and {made.branch} conflict in {', '.join(strange)}; only squashed files may.",
+            f"git merge {made.original} by hand, then {made.program} merge; or {made.program} abort",
+        )
+    repository.remove([path for path in gone if path != made.base_path])
+    bench.base.parent.mkdir(parents=True, exist_ok=True)
+    bench.base.write_bytes(ours)
+    repository.add_all()
+    bench.save(replace(made, tip=tip, kept=tuple(m.id for m in history.cut(made.revision).kept), proof=None, replayed=None))
+
+
+def commit(bench: Bench, proof: Proof) -> str:
+    """Commit the proven tree on the squash branch; `Refused` where a hook made another tree of it."""
+    repository, made = bench.repository, bench.plan
+    before = repository.commit("HEAD") or ""
+    repository.add_all()
+    if repository.tree("HEAD") == proof.tree and not repository.merging():
+        return before
+    message = "\n".join([
+        f"Squash {len(made.gone)} migrations into the base {made.revision}", "",
+        *proof.lines(), "", f"Originals: git commit {made.tip}", "",
+    ])  # fmt: skip
+    new = repository.commit_index(message)
+    if repository.tree(new) != proof.tree:
+        raise Refused(
+            f"A git hook changed the tree while it was committed: {repository.tree(new)} is not the proven {proof.tree}.",
+            f"look at `git show`, then {made.program} merge proves what is there now",
+        )
+    return new
+
+
+def bring_in(bench: Bench, new: str) -> None:
+    """Move the original branch to the proven commit, by compare-and-swap, and delete the squash branch."""
+    repository, made = bench.repository, bench.plan
+    repository.move_branch(made.original, new, made.tip)
+    if made.head_was == made.original:
+        repository.point_head_at(made.original)
+    else:
+        repository.switch(made.head_was)
+    repository.delete_branch(made.branch, new)
+
+
+def put_back(bench: Bench) -> list[str]:
+    """Everything back as it was before `checkout`; what could not be taken away comes back as text."""
+    repository, made = bench.repository, bench.plan
+    trouble = bench.close_place()
+    at = repository.commit(f"refs/heads/{made.branch}")
+    # The plan is written before the branch is made: a branch of that name that we did not make has no plan.
+    if at is not None:
+        if repository.current_branch() == made.branch:
+            if repository.merging():
+                repository.abort_merge()
+            repository.switch_forced(made.head_was)
+        repository.delete_branch(made.branch, at)
+    if not trouble:
+        plan.forget(repository)
+    return trouble

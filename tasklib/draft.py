@@ -1,0 +1,68 @@
+"""`--source models`: the base migration as the project's own autogenerate drafts it, at the commit where R was head."""
+
+from __future__ import annotations
+
+import re
+
+from psycopg2 import sql
+
+from tasklib import console, postgres, probe, project, replay, revisions
+from tasklib.bench import Bench
+from tasklib.errors import Failed
+
+
+def write(bench: Bench) -> str:
+    """Run the project's `migrate --rev-id R` on an empty scratch database; its file becomes R's own. Returns its text.
+
+    Raises `Failed` with what the command said where no file came out.
+    """
+    replay.ensure_databases(bench)
+    made = bench.plan
+    cut = bench.cut()
+    chain = bench.chain("old", made.start)
+    with console.doing(f"`{' '.join(made.layout.command)} migrate --rev-id {made.revision}` at {made.start[:12]}"):
+        address = bench.create("draft")
+        probe.prove_connection(bench, chain, "draft")
+        with postgres.connect(address) as connection:
+            for schema, name in project.version_tables(bench.repository, made.tip)[:1]:
+                # autogenerate makes the version table first, and it may not: it runs read only.
+                table = sql.Identifier(schema or "public", name)
+                connection.run(sql.SQL("CREATE TABLE {} (version_num varchar(32) NOT NULL PRIMARY KEY)").format(table))
+        places = [bench.repository.top / place for place in made.layout.locations]
+        before = {path for place in places if place.is_dir() for path in place.glob("*.py")}
+        places[0].mkdir(parents=True, exist_ok=True)
+        command = bench.command()
+        message = cut.revision.message or f"base {made.revision}"
+        if command.kind == "flask":
+            words, target = ["migrate", "--rev-id", made.revision, "-m", message], bench.script
+        else:
+            words = ["revision", "--autogenerate", "--rev-id", made.revision, "-m", message]
+            target = bench.repository.top / (made.layout.ini or "alembic.ini")
+        result = command.run(target, words, address, read_only=True)
+        fresh = {path for place in places for path in place.glob("*.py")} - before
+        if result.code or len(fresh) != 1:
+            for path in fresh:
+                path.unlink()
+            command.refuse_if_it_cannot_run(result)
+            said = "\n  | ".join((result.stderr or result.stdout).strip().splitlines()[-12:])
+            raise Failed(f"`migrate` wrote {len(fresh)} files at {made.start[:12]}, one was expected. It said:\n  | {said}",
+                         "--source history does not need the models of that commit")  # fmt: skip
+        path = fresh.pop()
+        text = _finished(path.read_text(encoding="utf-8"), made.tip, cut.labels)
+        path.unlink()
+        bench.base.parent.mkdir(parents=True, exist_ok=True)
+        bench.base.write_text(text, encoding="utf-8")
+        bench.drop("draft")
+    migration = revisions.parse(text, made.base_path)
+    if migration is None or migration.id != made.revision:
+        raise Failed(f"`migrate` wrote the revision {migration.id if migration else 'none'}; {made.revision} was expected.")
+    return text
+
+
+def _finished(text: str, tip: str, labels: tuple[str, ...]) -> str:
+    """The generated file with the line that names the originals' commit, and the branch labels of what it replaces."""
+    named = re.sub(r'^("""[^\n]*\n)', lambda m: f"{m.group(1)}\nOriginals: git commit {tip}\n", text, count=1)
+    if not labels:
+        return named
+    value = repr(labels[0]) if len(labels) == 1 else repr(labels)
+    return re.sub(r"(?m)^(branch_labels\b[^=\n]*)= None$", lambda m: f"{m.group(1)}= {value}", named, count=1)

@@ -1,0 +1,219 @@
+"""Makes the plan of a squash, or refuses: all that can be known before anything is touched."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tasklib import git, plan, project, revisions
+from tasklib.bench import program
+from tasklib.errors import Refused
+from tasklib.git import Repository
+from tasklib.history import Cut, History, Migration
+from tasklib.plan import Layout, Plan
+from tasklib.settings import Settings
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A plan that nothing was done for yet, with the cut that it stands on."""
+
+    repository: Repository
+    plan: Plan
+    cut: Cut
+
+
+def prepare(cwd: Path, settings: Settings, *, reading: bool = False) -> Prepared:
+    """The plan for these settings in the repository around ``cwd``. Changes nothing.
+
+    Raises `Refused` for every state and input that a squash could not be begun with; with ``reading`` only for those
+    that leave nothing to say (a dirty tree or an unnamed variable is no obstacle to reading).
+    """
+    repository = git.find(cwd)
+    called = program()
+    if not reading and plan.exists(repository):
+        raise Refused(
+            "A squash is already under way in this repository; a finished or aborted one was expected.",
+            f"{called} status shows where it stands, {called} abort puts everything back",
+        )
+    current = repository.branch()
+    if not reading:
+        _refuse_dirty(repository)
+    original = settings.into or current
+    tip = repository.commit(f"refs/heads/{original}")
+    if tip is None:
+        raise Refused(f"--into {original} is no branch of this repository.", f"--into {current}")
+    if (elsewhere := repository.in_other_work_tree(original)) is not None:
+        raise Refused(f"The branch {original} is checked out in another work tree, {elsewhere}.", f"cd {elsewhere}")
+    layout = project.find_layout(repository, tip, settings, cwd)
+    history = revisions.read_history(repository, tip, layout.locations)
+    if not history.migrations:
+        raise Refused(f"There is no revision in {', '.join(layout.locations)} at {original}.", "--directory DIR")
+    if settings.rev is None:
+        raise Refused(
+            f"--rev is missing: the revision that becomes the base. The heads are {', '.join(history.heads)}.",
+            f"{called} squash --rev {_suggestion(history)}",
+        )
+    target = history.resolve(settings.rev)
+    cut = history.cut(target.id)
+    if not reading:
+        refuse_unnamed_variable(repository, tip, settings)
+        if not repository.has_identity():
+            raise Refused(
+                "git does not know who you are, so it could not commit.",
+                'git config user.name "…" and git config user.email "…"',
+            )
+    start = tip
+    if settings.source == "models":
+        start = find_commit(repository, layout, history, target, tip, settings.commit)
+    branch = f"squash-{target.id}"
+    if not reading and repository.branch_exists(branch):
+        raise Refused(
+            f"The branch {branch} exists already; it is the name of the squash branch.",
+            f"git branch -m {branch} OTHER, or git branch -D {branch} where nothing on it is needed",
+        )
+    made = Plan(
+        revision=target.id, original=original, tip=tip, branch=branch, start=start, source=settings.source,
+        base_path=target.path, gone=tuple(m.id for m in cut.gone), kept=tuple(m.id for m in cut.kept),
+        layout=layout, settings=settings, program=called, head_was=current,
+    )  # fmt: skip
+    return Prepared(repository, made, cut)
+
+
+def _refuse_dirty(repository: Repository) -> None:
+    dirty = repository.dirty()
+    if dirty:
+        listed = "\n  ".join(dirty[:10]) + (f"\n  … and {len(dirty) - 10} more" if len(dirty) > 10 else "")
+        raise Refused(
+            f"The work tree is not clean; a clean one was expected (untracked files count):\n  {listed}",
+            "commit, or git stash --include-untracked, then run this again",
+        )
+
+
+def refuse_unnamed_variable(repository: Repository, commit: str, settings: Settings) -> None:
+    """`Refused` where nobody said how the application gets its database URL."""
+    if settings.set:
+        return
+    reads = project.likely_variables(repository, commit)
+    listed = ", ".join(f"{read.name} ({read.path}:{read.line})" for read in reads)
+    raise Refused(
+        "How does the application get its database URL? Neither --uri-var nor --set says so, nor does the configuration. "
+        + (f"The project's files read: {listed}." if listed else "No likely variable was found in the project's files."),
+        f"--uri-var {reads[0].name}" if reads else "--uri-var NAME, or --set NAME=TEMPLATE for each part",
+    )
+
+
+def _suggestion(history: History) -> str:
+    legal = [m.id for m in history.ordered(history.migrations) if history.legal(m.id)]
+    return legal[-1] if legal else "REVISION"
+
+
+# --- --source models: where R was the head -----------------------------------------------------------------------
+
+
+def find_commit(
+    repository: Repository, layout: Layout, history: History, target: Migration, tip: str, named: str | None
+) -> str:
+    """The newest commit of the original branch that left R the sole head; looked up in git objects.
+
+    ``named`` (--commit) is used instead where R is the sole head there. Raises `Refused` otherwise, and where there is
+    none, naming the nearest revisions that have one.
+    """
+    cache: dict[str, Migration | None] = {}
+    if named is not None:
+        commit = repository.commit(named)
+        if commit is None:
+            raise Refused(f"--commit {named} is no commit of this repository.", "git log --oneline")
+        heads = _heads_at(repository, layout, commit, cache)
+        if heads != (target.id,):
+            raise Refused(
+                f"At --commit {named} the head is {', '.join(heads) or 'nothing'}; {target.id} alone was expected.",
+                "leave --commit out, and the commit is looked for",
+            )
+        return commit
+    sole: list[str] = []
+    for commit in repository.commits_touching(layout.locations, tip):
+        heads = _heads_at(repository, layout, commit, cache)
+        if heads == (target.id,):
+            return commit
+        if len(heads) == 1:
+            sole.append(heads[0])
+    order = [m.id for m in history.ordered(history.migrations)]
+    at = order.index(target.id)
+    near = sorted((i for i in set(sole) if i in order), key=lambda i: abs(order.index(i) - at))[:3]
+    raise Refused(
+        f"{target.id} was the sole head of no commit of the branch (it landed together with others), so there is no "
+        f"commit to run `migrate` at. Nearest revisions that were: {', '.join(near) or 'none'}.",
+        f"--source history needs no such commit{f', or --rev {near[0]}' if near else ''}",
+    )
+
+
+def _heads_at(
+    repository: Repository, layout: Layout, commit: str, cache: dict[str, Migration | None]
+) -> tuple[str, ...]:
+    found = []
+    for location in layout.locations:
+        for entry in repository.files(commit, location):
+            if not revisions.is_candidate(entry.path):
+                continue
+            if entry.blob not in cache:
+                try:
+                    cache[entry.blob] = revisions.parse(repository.read(commit, entry.path), entry.path)
+                except Refused:
+                    cache[entry.blob] = None
+            migration = cache[entry.blob]
+            if migration is not None:
+                found.append(migration)
+    parents = {parent for migration in found for parent in migration.down}
+    return tuple(sorted({migration.id for migration in found} - parents))
+
+
+# --- verify without a plan ---------------------------------------------------------------------------------------
+
+
+def from_checkout(cwd: Path, settings: Settings) -> Prepared:
+    """A plan for judging the squash that a checkout holds: its originals come from the commit that its base names.
+
+    The old chain is composed: the originals from that commit, everything later from the checkout.
+    """
+    repository = git.find(cwd)
+    head = repository.commit("HEAD") or ""
+    layout = project.find_layout(repository, head, settings, cwd)
+    history = revisions.read_history(repository, head, layout.locations)
+    bases = [m for m in history.migrations.values() if not m.parents]
+    if settings.rev is not None:
+        bases = [history.resolve(settings.rev)]
+    named = [(m, commit) for m in bases if (commit := revisions.originals(repository.read(head, m.path)))]
+    if len(named) != 1:
+        raise Refused(
+            f"{len(named)} base migrations of this checkout name the commit of their originals; one was expected, in a "
+            "line `Originals: git commit …` of its docstring.",
+            "--rev R names the base to verify; a squash that is under way is verified without --rev",
+        )
+    base, commit = named[0]
+    if repository.commit(commit) is None:
+        raise Refused(
+            f"{base.path} says that its originals are in the commit {commit}, which this clone does not have.",
+            f"git fetch --unshallow, or git fetch origin {commit}",
+        )
+    refuse_unnamed_variable(repository, head, settings)
+    old = revisions.read_history(repository, commit, layout.locations)
+    if base.id not in old.migrations:
+        raise Refused(f"The commit {commit} has no revision {base.id}.")
+    gone = [m for m in old.cut(base.id).gone]
+    files = {entry.path: entry for location in layout.locations for entry in repository.files(commit, location)}
+    tree = repository.composed_tree(head, remove=[base.path], add=[files[m.path] for m in gone])
+    cut = revisions.read_history(repository, tree, layout.locations).cut(base.id)
+    made = Plan(
+        revision=base.id, original="", tip=tree, branch="", start=head, source="history", base_path=base.path,
+        gone=tuple(m.id for m in cut.gone), kept=tuple(m.id for m in cut.kept), layout=layout,
+        settings=replace(settings, rev=base.id), program=program(), head_was="",
+    )  # fmt: skip
+    return Prepared(repository, made, cut)
+
+
+def kept_mentions(prepared: Prepared) -> Sequence[tuple[str, int, str]]:
+    """Lines outside the squashed files that mention a revision that goes (R itself stays, so it may be mentioned)."""
+    ids = [m.id for m in prepared.cut.gone if m.id != prepared.plan.revision]
+    return prepared.repository.mentions(ids, [m.path for m in prepared.cut.gone])

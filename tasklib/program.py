@@ -1,0 +1,58 @@
+"""The command `alembic-squash`: Invoke's own program over the collection, in any repository, without a tasks.py."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from invoke import Program
+from invoke.config import Config
+from invoke.exceptions import Exit, ParseError
+
+from tasklib import ns
+from tasklib.errors import BUG
+
+
+class _Program(Program):
+    def update_config(self, merge: bool = True) -> None:
+        """As Invoke does it, and the project's invoke.yaml too: a Program with its own collection loads none."""
+        super().update_config(merge=False)
+        self.config.set_project_location(_project(Path.cwd()))
+        self.config.load_project(merge=False)
+        if merge:
+            self.config.merge()
+
+
+def _project(cwd: Path) -> Path:
+    """The nearest directory from ``cwd`` upwards, within its repository, that has an invoke.yaml, .json or .py."""
+    for directory in (cwd, *cwd.parents):
+        if any((directory / f"invoke.{suffix}").exists() for suffix in ("yaml", "yml", "json", "py")):
+            return directory
+        if (directory / ".git").exists():
+            return directory
+    return cwd
+
+
+def _version() -> str:
+    try:
+        return version("alembic-squash")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def main() -> None:
+    """Entry point; a bug is a traceback and exit code 70."""
+    program = _Program(
+        name="alembic-squash", binary="alembic-squash", namespace=ns, version=_version(), config_class=Config
+    )
+    try:
+        program.run()
+    except (Exit, ParseError, SystemExit):
+        raise
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception:
+        traceback.print_exc()
+        sys.exit(BUG)

@@ -1,0 +1,137 @@
+"""The meta-task: the steps in their order; where one stands, and everything back as it was."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from invoke import Context, task
+from invoke.exceptions import Exit
+
+from tasklib import branches, console, git, plan, settings
+from tasklib.bench import Bench, open_bench, program
+from tasklib.errors import Failed, SquashError
+from tasklib.options import ALL, given, only
+from tasklib.steps import checkout, cleanup, createdb, merge, migrate, reinit, replay, restore, verify
+from tasklib.steps import plan as plans
+
+# What `squash` does, by the names of its steps; `merge` proves again only where the tree has changed since `verify`.
+HISTORY = ("checkout", "reinit", "restore", "createdb", "replay", "migrate", "verify", "cleanup", "merge")
+MODELS = ("checkout", "reinit", "restore", "createdb", "migrate", "verify", "cleanup", "merge")
+
+
+@task(help=ALL, iterable=list(settings.LISTS), auto_shortflags=False)
+def squash(
+    c: Context, rev=None, into=None, source=None, commit=None, directory=None, command=None, uri_var=None, set=None,
+    server=None, reference=None, data=None, keep_value=None, no_merge=False,
+):  # type: ignore[no-untyped-def]  # fmt: skip
+    """Make every migration up to R one proven base migration: all steps, in order.
+
+    Example: squash --rev head-20 --uri-var DATABASE_URL. Whatever goes wrong, everything is put back.
+    """
+    chosen = settings.resolve(c, given(locals()))
+    plans.show(Path.cwd(), chosen)
+    if c.config.run.dry:
+        return
+    console.say()
+    run(Path.cwd(), chosen)
+
+
+def run(cwd: Path, chosen: settings.Settings) -> None:
+    """All steps; after a failure, an interrupt or a difference the repository is as it was and nothing of ours is left."""
+    with _terminated_as_interrupt():
+        bench = checkout.run(cwd, chosen, os.getpid())
+        try:
+            for step in (HISTORY if chosen.source == "history" else MODELS)[1:]:
+                console.note(f"{step}")
+                _step(bench, step, chosen)
+        except BaseException as error:
+            _give_up(bench, error)
+            raise
+
+
+def _step(bench: Bench, step: str, chosen: settings.Settings) -> None:
+    if step == "reinit":
+        reinit.run(bench)
+    elif step == "restore":
+        restore.run(bench)
+    elif step == "createdb":
+        createdb.run(bench)
+    elif step == "replay":
+        replay.run(bench)
+    elif step == "migrate":
+        migrate.run(bench)
+    elif step == "verify":
+        verify.run(bench)
+    elif step == "cleanup":
+        cleanup.run(bench)
+    else:
+        merge.run(bench, bring_in=not chosen.no_merge)
+
+
+def _give_up(bench: Bench, error: BaseException) -> None:
+    """Put everything back; trouble on the way is said, and does not hide what went wrong before."""
+    if not plan.exists(bench.repository):
+        return
+    console.note(f"{type(error).__name__ if not isinstance(error, SquashError) else 'failed'}: putting everything back")
+    try:
+        trouble = branches.put_back(bench)
+    except Exception as second:
+        trouble = [str(second)]
+    for line in trouble:
+        console.warn(f"{line}; {bench.plan.program} abort tries again")
+
+
+@contextmanager
+def _terminated_as_interrupt() -> Iterator[None]:
+    """SIGTERM ends the program as Ctrl-C does: with everything put back."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Exit("interrupted; everything is as it was", code=130) from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@task(auto_shortflags=False)
+def status(c: Context):  # type: ignore[no-untyped-def]
+    """Say where an unfinished squash stands, and what to type next."""
+    repository = git.find(Path.cwd())
+    if not plan.exists(repository):
+        console.say(f"No squash is under way in {repository.top}. To begin: {program()} squash --rev R")
+        return
+    made = plan.load(repository, program())
+    order = HISTORY if made.source == "history" else MODELS
+    console.say(f"Squash of {len(made.gone)} migrations into {made.revision}, for the branch {made.original}, "
+                f"on {made.branch} (current: {repository.current_branch() or 'none'})")  # fmt: skip
+    # replay is done by whoever needs it; cleanup is only needed where there is something to clean.
+    console.say(console.table([(step, "done" if step in made.done else "") for step in order]))
+    left = [step for step in order if step not in made.done and step not in ("replay", "verify", "cleanup")]
+    if made.place is not None:
+        console.say(f"Scratch databases are on {made.place.host}:{made.place.port}.")
+    console.say(f"Next: {made.program} {left[0] if left else 'merge'}   ({made.program} abort puts everything back)")
+
+
+@task(help=only("server"), auto_shortflags=False)
+def abort(c: Context, server=None):  # type: ignore[no-untyped-def]
+    """Give an unfinished squash up: branch, files, databases, server, all as before."""
+    repository = git.find(Path.cwd())
+    if not plan.exists(repository):
+        console.say("No squash is under way; there is nothing to put back.")
+        return
+    bench = open_bench(Path.cwd(), server)
+    if c.config.run.dry:
+        console.say(f"Would delete {bench.plan.branch}, and go back to {bench.plan.head_was}.")
+        return
+    trouble = branches.put_back(bench)
+    if trouble:
+        raise Failed("; ".join(trouble), f"{bench.plan.program} abort --server URL (with its password)")
+    console.say(f"Everything is as it was; on {bench.plan.head_was}.")

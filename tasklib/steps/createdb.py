@@ -1,0 +1,34 @@
+"""createdb. Before: a plan. After: empty scratch databases, which the command has been shown to reach.
+
+Never touches a database that we did not make; without --server it starts a server of its own, on loopback.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from invoke import Context, task
+
+from tasklib import console, replay
+from tasklib.bench import Bench, open_bench
+from tasklib.options import only
+
+
+@task(help=only("server"), auto_shortflags=False)
+def createdb(c: Context, server=None):  # type: ignore[no-untyped-def]
+    """Make the empty scratch databases, and prove that the command reaches them (step 4)."""
+    bench = open_bench(Path.cwd(), server)
+    if c.config.run.dry:
+        console.say(f"Would make scratch databases on {'the server you named' if server else 'a throwaway server'}.")
+        return
+    run(bench)
+    place = bench.place()
+    console.say(f"Scratch databases on {place.host}:{place.port}: {', '.join(place.names.values())}.")
+    console.say(f"Next: {bench.plan.program} migrate   ({bench.plan.program} cleanup takes them away)")
+
+
+def run(bench: Bench) -> None:
+    """A server, the databases of the two replays, and the URL's scheme found by probing."""
+    with console.doing("scratch databases; does the command reach them?"):
+        replay.ensure_databases(bench)
+    bench.finished("createdb")

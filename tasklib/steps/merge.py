@@ -1,0 +1,50 @@
+"""merge. Before: a base migration. After: it is committed with its proof, and the original branch holds it.
+
+Never commits a tree that is not proven, and never moves a branch that somebody else moved meanwhile.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from invoke import Context, task
+
+from tasklib import branches, console, plan, proof, version_check
+from tasklib.bench import Bench, open_bench
+from tasklib.errors import Refused
+from tasklib.options import only
+from tasklib.settings import _truth
+
+
+@task(help=only("into", "server", "no-merge"), auto_shortflags=False)
+def merge(c: Context, into=None, server=None, no_merge=False):  # type: ignore[no-untyped-def]
+    """Commit the proven tree and bring it into the original branch (step 7)."""
+    bench = open_bench(Path.cwd(), server)
+    if into is not None and into != bench.plan.original:
+        raise Refused(f"--into {into}: this squash was begun for the branch {bench.plan.original}.",
+                      f"{bench.plan.program} abort, then checkout --into {into}")  # fmt: skip
+    if c.config.run.dry:
+        console.say(f"Would commit on {bench.plan.branch} and move {bench.plan.original} there.")
+        return
+    run(bench, bring_in=not (no_merge or _truth(bench.plan.settings.no_merge)))
+
+
+def run(bench: Bench, *, bring_in: bool = True) -> None:
+    """Prove what is not proven, commit, bring it in, forget the plan."""
+    branches.refuse_other_branch(bench)
+    made = bench.plan
+    if not bench.base.exists():
+        raise Refused(f"There is no {made.base_path} yet; the base migration was expected there.", f"{made.program} migrate")
+    branches.integrate(bench)
+    shown = proof.ensure_proven(bench)
+    for line in bench.close_place():
+        console.warn(line)
+    new = branches.commit(bench, shown)
+    if bring_in:
+        branches.bring_in(bench, new)
+    plan.forget(bench.repository)
+    console.say("\n".join(shown.lines()))
+    console.say()
+    where = made.original if bring_in else f"{made.branch}, which you are on: push it for review"
+    console.say(f"{len(made.gone)} migrations are one base migration, {made.base_path}; commit {new[:12]} on {where}.")
+    console.say("\n".join(version_check.condition(made.revision, bench.plan.kept)))

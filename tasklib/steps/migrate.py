@@ -1,0 +1,55 @@
+"""migrate. Before: the squashed revisions are out. After: R's own file is the base migration.
+
+Never overwrites a file that somebody edited since we wrote it, without --force; writes to no database but ours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from invoke import Context, task
+
+from tasklib import base, branches, console, draft
+from tasklib.bench import Bench, open_bench
+from tasklib.errors import Refused
+from tasklib.options import only
+
+
+@task(
+    help={**only("server"), "force": "Write the base migration anew, over a file that was edited since."},
+    auto_shortflags=False,
+)
+def migrate(c: Context, server=None, force=False):  # type: ignore[no-untyped-def]
+    """Write the base migration with R's id, in R's own file (step 5)."""
+    bench = open_bench(Path.cwd(), server)
+    if c.config.run.dry:
+        console.say(f"Would write {bench.plan.base_path} from {bench.plan.source}.")
+        return
+    if run(bench, force=force):
+        console.say(f"Wrote {bench.plan.base_path}. Edit it where you like; it is proven as it will be.")
+    else:
+        console.say(f"{bench.plan.base_path} is written already.")
+    console.say(f"Next: {bench.plan.program} verify, or cleanup, then merge (which proves what is not proven yet)")
+
+
+def run(bench: Bench, *, force: bool = False) -> bool:
+    """Write R's file; False where it stands there as we wrote it."""
+    branches.refuse_other_branch(bench)
+    made = bench.plan
+    if bench.base.exists() and not force:
+        now = base.digest(bench.base.read_text(encoding="utf-8"))
+        if made.written == now:
+            return False
+        if made.written is not None:
+            raise Refused(f"{made.base_path} was edited since it was written; it is left alone.",
+                          f"{made.program} migrate --force writes it anew")  # fmt: skip
+        if "reinit" not in made.done:
+            raise Refused(f"{made.base_path} still is the old migration.", f"{made.program} reinit")
+    if made.source == "models":
+        text = draft.write(bench)
+    else:
+        text = base.write(bench).text
+    bench.save(replace(bench.plan, written=base.digest(text)))
+    bench.finished("migrate")
+    return True

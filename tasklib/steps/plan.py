@@ -1,0 +1,95 @@
+"""plan. Before: any state. After: the same. Reads only: what a squash would do, and what to know before it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from invoke import Context, task
+
+from tasklib import console, project, revisions, settings, version_check
+from tasklib.options import ALL, given
+from tasklib.prepare import Prepared, kept_mentions, prepare
+from tasklib.settings import Settings
+
+
+@task(help=ALL, iterable=list(settings.LISTS), auto_shortflags=False)
+def plan(
+    c: Context, rev=None, into=None, source=None, commit=None, directory=None, command=None, uri_var=None, set=None,
+    server=None, reference=None, data=None, keep_value=None, no_merge=False,
+):  # type: ignore[no-untyped-def]  # fmt: skip
+    """Say what a squash would do: what goes, what stays, what to look at. Reads only."""
+    show(Path.cwd(), settings.resolve(c, given(locals())))
+
+
+def show(cwd: Path, chosen: Settings) -> Prepared:
+    """Print the plan; nothing is changed. Raises `Refused` where there is no legal cut."""
+    prepared = prepare(cwd, chosen, reading=True)
+    made, cut, repository = prepared.plan, prepared.cut, prepared.repository
+    say = console.say
+    say(f"Squash of {made.layout.script} on the branch {made.original} (at {made.tip[:12]})")
+    say(console.table([
+        ("R, the new base", f"{made.revision}  {cut.revision.message}"),
+        ("its file", made.base_path),
+        ("goes", f"{len(cut.gone)} migrations, {cut.gone[0].id} to {made.revision}, become one"),
+        ("stays", _kept(cut.kept)),
+        ("heads", ", ".join(cut.heads)),
+        ("branch labels", ", ".join(cut.labels) or "none"),
+        ("source", made.source + (f", at commit {made.start[:12]}" if made.source == "models" else "")),
+        ("command", " ".join(made.layout.command) + f", in {made.layout.cwd}/"),
+        ("database URL", _url(prepared)),
+    ]))  # fmt: skip
+    _section("Mentions of revisions that go, outside of their files (they will point nowhere)",
+             [f"{path}:{line}: {text[:90]}" for path, line, text in kept_mentions(prepared)])  # fmt: skip
+    paths = [m.path for m in cut.gone]
+    reads = project.environment_reads({path: repository.read(made.tip, path) for path in paths})
+    _section("Squashed migrations that read the environment: the base keeps what it holds when you squash",
+             [f"{r.path}:{r.line}: {r.name}" for r in reads])  # fmt: skip
+    _section("Branches with migrations of their own below the cut (rebase them after the squash)",
+             _other_branches(prepared))  # fmt: skip
+    say()
+    for line in version_check.condition(made.revision, [m.id for m in cut.kept]):
+        say(line)
+    return prepared
+
+
+def _kept(kept: Sequence[Any]) -> str:
+    return f"{len(kept)} migrations" + (f", {kept[0].id} to {kept[-1].id}" if kept else "")
+
+
+def _url(prepared: Prepared) -> str:
+    named = prepared.plan.settings.set
+    if named:
+        return ", ".join(f"{name}={template}" for name, template in named)
+    reads = project.likely_variables(prepared.repository, prepared.plan.tip)
+    listed = ", ".join(f"{r.name} ({r.path}:{r.line})" for r in reads)
+    return "NOT NAMED: --uri-var NAME is needed" + (f"; the files read {listed}" if listed else "")
+
+
+def _section(title: str, lines: Sequence[str]) -> None:
+    if lines:
+        console.say()
+        console.say(f"{title}:")
+        for line in lines[:20]:
+            console.say(f"  {line}")
+        if len(lines) > 20:
+            console.say(f"  … and {len(lines) - 20} more")
+
+
+def _other_branches(prepared: Prepared) -> list[str]:
+    """Other local branches that hold a revision which hangs on one that goes."""
+    repository, made = prepared.repository, prepared.plan
+    gone = {m.id for m in prepared.cut.gone} - {made.revision}
+    known = {m.id for m in prepared.cut.gone} | {m.id for m in prepared.cut.kept}
+    held = {e.path for place in made.layout.locations for e in repository.files(made.tip, place)}
+    found = []
+    for branch in repository.unmerged_branches(made.tip):
+        for place in made.layout.locations:
+            for entry in repository.files(f"refs/heads/{branch}", place):
+                if entry.path in held or not revisions.is_candidate(entry.path):
+                    continue
+                migration = revisions.parse(repository.read(f"refs/heads/{branch}", entry.path), entry.path)
+                if migration and migration.id not in known and gone & {*migration.parents}:
+                    found.append(f"{branch}: {entry.path} hangs on {', '.join(sorted(gone & {*migration.parents}))}")
+    return found

@@ -1,0 +1,66 @@
+"""reinit. Before: on the squash branch. After: the squashed revisions are out of index and tree.
+
+Never deletes an ignored or untracked file, nor one that is not committed; changes nothing outside the script directory.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from invoke import Context, task
+
+from tasklib import branches, console, shell
+from tasklib.bench import Bench, open_bench
+from tasklib.errors import CommandFailed
+
+
+@task(help={"init": "Also run the project's own `init`, into a new path, and copy its templates in."}, auto_shortflags=False)
+def reinit(c: Context, init=False):  # type: ignore[no-untyped-def]
+    """Take the squashed revisions out of index and tree (step 2; the recipe's rm and init)."""
+    bench = open_bench(Path.cwd())
+    if c.config.run.dry:
+        console.say(f"Would remove {len(bench.plan.gone)} revision files from {bench.plan.layout.script}.")
+        return
+    removed = run(bench, init=init)
+    console.say(f"{removed} revision files taken out. Next: {bench.plan.program} restore")
+
+
+def run(bench: Bench, *, init: bool = False) -> int:
+    """Remove the squashed revisions; returns how many files there were."""
+    branches.refuse_other_branch(bench)
+    made = bench.plan
+    here = bench.history("HEAD").migrations
+    paths = [here[one].path for one in made.gone if one in here]
+    # R's own file may hold the base migration by now, written by us or edited by hand.
+    keep = {made.base_path} if made.written is not None else set()
+    bench.repository.remove([path for path in paths if path not in keep])
+    if init or made.source == "models":
+        _init(bench)
+    bench.finished("reinit")
+    return len(paths)
+
+
+def _init(bench: Bench) -> None:
+    """The project's own `init`, into a path that does not exist, and its templates over ours; `restore` is next."""
+    command = bench.command()
+    with tempfile.TemporaryDirectory(prefix="alembic-squash-init-") as directory:
+        new = Path(directory) / "new"
+        if command.kind == "flask":
+            result = command.run(new, ["init"], None)
+        else:
+            # Alembic writes the ini where -c says, and refuses to overwrite one.
+            result = shell.run([*command.words, "-c", str(Path(directory) / "alembic.ini"), "init", str(new)],
+                               cwd=command.cwd, env=command.environment(None), ok=None)  # fmt: skip
+        command.refuse_if_it_cannot_run(result)
+        if result.code or not new.is_dir():
+            raise CommandFailed(result.argv, result.code, result.stdout, result.stderr)
+        held = {entry.path for entry in bench.repository.files("HEAD", bench.plan.layout.script)}
+        for source in sorted(new.rglob("*")):
+            target = bench.script / source.relative_to(new)
+            path = target.relative_to(bench.repository.top).as_posix()
+            # Only over what git holds, or where there is nothing: an ignored file of that name stays.
+            if source.is_file() and "__pycache__" not in source.parts and (path in held or not target.exists()):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(source, target)

@@ -1,0 +1,33 @@
+"""replay. Before: a plan. After: the old chain stands replayed at R and at head, twice, and volatile columns are known.
+
+Writes only to our scratch databases.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from invoke import Context, task
+
+from tasklib import console, replay as replays, rows
+from tasklib.bench import Bench, open_bench
+from tasklib.options import only
+
+
+@task(help=only("server"), auto_shortflags=False)
+def replay(c: Context, server=None):  # type: ignore[no-untyped-def]
+    """Replay the old migrations, to R and on to the head (migrate and verify call it where it has not run)."""
+    bench = open_bench(Path.cwd(), server)
+    if c.config.run.dry:
+        console.say(f"Would replay {len(bench.plan.gone)} migrations to {bench.plan.revision}, and {len(bench.plan.kept)} more.")
+        return
+    run(bench)
+    console.say(f"Replayed. Next: {bench.plan.program} migrate")
+
+
+def run(bench: Bench) -> None:
+    """Replay where it has not been done for this tip; says which columns are volatile."""
+    replays.ensure_replayed(bench)
+    names = rows.names(replays.volatile(bench, "base"))
+    if names:
+        console.note("  volatile columns (another value in each run): " + ", ".join(names))

@@ -1,0 +1,60 @@
+"""restore. Before: the squashed revisions are out. After: all else of the script directory is as git has it.
+
+Never brings a squashed revision back, and never touches a file that git does not hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from invoke import Context, task
+
+from tasklib import branches, console
+from tasklib.bench import Bench, open_bench
+from tasklib.errors import Refused
+
+
+@task(
+    help={"only": "A file to restore (repeatable): just those, as the recipe does. Default: all but what is squashed."},
+    iterable=["only"],
+    auto_shortflags=False,
+)
+def restore(c: Context, only=None):  # type: ignore[no-untyped-def]
+    """Bring env.py, templates, helpers and the kept revisions back from git (step 3)."""
+    bench = open_bench(Path.cwd())
+    if c.config.run.dry:
+        console.say(f"Would restore {len(_paths(bench))} files of {bench.plan.layout.script} from git.")
+        return
+    count = run(bench, only or ())
+    console.say(f"{count} files are as git has them. Next: {bench.plan.program} createdb")
+
+
+def run(bench: Bench, only: Sequence[str] = ()) -> int:
+    """Restore from the squash branch's commit; returns how many files."""
+    branches.refuse_other_branch(bench)
+    paths = _paths(bench)
+    if only:
+        wanted = []
+        for name in only:
+            path = Path(Path.cwd(), name).resolve().relative_to(bench.repository.top.resolve()).as_posix()
+            if path not in paths:
+                raise Refused(
+                    f"--only {name}: {path} is not a committed file of {bench.plan.layout.script} that stays.",
+                    f"one of: {', '.join(p for p in paths if '/versions/' not in p)}",
+                )
+            wanted.append(path)
+        paths = wanted
+    bench.repository.restore("HEAD", paths)
+    bench.finished("restore")
+    return len(paths)
+
+
+def _paths(bench: Bench) -> list[str]:
+    layout = bench.plan.layout
+    here = bench.history("HEAD").migrations
+    gone = {here[one].path for one in bench.plan.gone if one in here} | {bench.plan.base_path}
+    listed = {entry.path for place in (layout.script, *layout.locations) for entry in bench.repository.files("HEAD", place)}
+    if layout.ini is not None:
+        listed |= {entry.path for entry in bench.repository.files("HEAD") if entry.path == layout.ini}
+    return sorted(listed - gone)

@@ -1,0 +1,53 @@
+"""verify. Before: a base migration. After: the same, with the proof of the git tree that it would be committed as.
+
+With --source models, or where somebody committed meanwhile, the original branch is merged in first, uncommitted. Writes
+to no database but ours.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from invoke import Context, task
+
+from tasklib import branches, console, git, plan, prepare, proof, settings
+from tasklib.bench import Bench, open_bench
+from tasklib.options import given, only
+from tasklib.proof import Proof
+
+
+@task(
+    help=only("rev", "directory", "command", "uri-var", "set", "server", "data"), iterable=["set"], auto_shortflags=False
+)
+def verify(
+    c: Context, rev=None, directory=None, command=None, uri_var=None, set=None, server=None, data=None
+):  # type: ignore[no-untyped-def]  # fmt: skip
+    """Prove that the new chain builds the same database. Also on a plain checkout, as in CI: no plan is needed."""
+    chosen = settings.resolve(c, given(locals()))
+    repository = git.find(Path.cwd())
+    if rev is None and plan.exists(repository):
+        bench = open_bench(Path.cwd(), server)
+        if c.config.run.dry:
+            console.say(f"Would prove the work tree on {bench.plan.branch}.")
+            return
+        console.say("\n".join(run(bench).lines()))
+        console.say(f"Next: {bench.plan.program} cleanup, then merge")
+        return
+    prepared = prepare.from_checkout(Path.cwd(), chosen)
+    if c.config.run.dry:
+        console.say(f"Would prove the base {prepared.plan.revision} against its originals.")
+        return
+    bench = Bench(repository, prepared.plan, chosen.server, detached=True)
+    try:
+        made = proof.prove(bench, repository.tree("HEAD"))
+    finally:
+        for line in bench.close_place():
+            console.warn(line)
+    console.say("\n".join(made.lines()))
+
+
+def run(bench: Bench) -> Proof:
+    """The proof of the work tree, made where there is none."""
+    branches.refuse_other_branch(bench)
+    branches.integrate(bench)
+    return proof.ensure_proven(bench)

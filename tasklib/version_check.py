@@ -1,0 +1,15 @@
+"""The one condition of the recipe: every database must be at R or past it. Pure text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def condition(revision: str, kept: Sequence[str]) -> list[str]:
+    """The condition, with the SQL that shows whether a deployed database meets it."""
+    ids = ", ".join(f"'{one}'" for one in (revision, *kept))
+    return [
+        f"The one condition: every deployed database is at {revision} or past it. On each, this must be true:",
+        f"  SELECT count(*) > 0 AND bool_and(version_num IN ({ids})) AS ready FROM alembic_version;",
+        f"A database that is behind must be upgraded to {revision} with the old migrations first; a new one needs nothing.",
+    ]
