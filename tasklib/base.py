@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tasklib import catalog, compare, console, postgres, probe, project, pycode, render, replay, rows, tables, values
+from tasklib import catalog, compare, console, postgres, probe, project, pycode, replay, rows, tables, values
 from tasklib.bench import Bench
 from tasklib.chains import Chain
 from tasklib.errors import Differs, Failed, Refused, SquashError
@@ -25,15 +25,18 @@ ROUNDS = 8
 GUARD = '''
 
 def refuse_to_lose_rows():
-    """Stop before anything is dropped where a table holds rows that upgrade() did not put there."""
-    if context.is_offline_mode() or os.environ.get("ALEMBIC_SQUASH_DOWNGRADE") == "drop":
+    """Stop before anything is dropped where a table holds more rows than upgrade() made."""
+    if context.is_offline_mode():
+        return
+    if os.environ.get("ALEMBIC_SQUASH_DOWNGRADE") == "drop":
         return
     if context.get_x_argument(as_dictionary=True).get("squash_downgrade") == "drop":
         return
     for table, count in ROWS.items():
         # Counts one row too many and stops: cheap on tables of any size.
-        query = f"SELECT count(*) FROM (SELECT 1 FROM {table} LIMIT {count + 1}) AS found"
-        if op.get_bind().execute(sa.text(query)).scalar() > count:
+        some = f"SELECT 1 FROM {table} LIMIT {count + 1}"
+        query = sa.text(f"SELECT count(*) FROM ({some}) AS found")
+        if op.get_bind().execute(query).scalar() > count:
             raise RuntimeError(
                 f"{table} holds rows that this migration did not insert, and its downgrade "
                 "drops every table. To drop them all the same: -x squash_downgrade=drop, "
@@ -232,13 +235,14 @@ def assemble(
     )  # fmt: skip
     items = writer.items()
     body: list[str] = []
+    group = ""
     spans: list[tuple[int, int, Key]] = []
     for item in items:
         if not item.up:
             continue
-        previous = spans[-1][2] if spans else None
-        if previous is None or _group(items, previous) != item.group:
-            body += ["", f"    # {item.group}"] if body else [f"    # {item.group}"]
+        if item.group != group:
+            group = item.group
+            body += ["", f"    # {group}"] if body else [f"    # {group}"]
         spans.append((len(body) + 1, len(body) + len(item.up), item.key))
         body += item.up
     down = [line for item in reversed(items) for line in item.down]
@@ -247,10 +251,6 @@ def assemble(
                       "    refuse_to_lose_rows()", *down]) + "\n"  # fmt: skip
     offset = len(head) + 1
     return File(text, tuple((first + offset, last + offset, key) for first, last, key in spans))
-
-
-def _group(items: Sequence[render.Item], key: Key) -> str:
-    return next(item.group for item in items if item.key == key)
 
 
 def _head(bench: Bench, cut: Cut, reference: Reference, used: set[str]) -> list[str]:

@@ -27,14 +27,12 @@ class Items:
 
 
 def string(value: str) -> str:
-    """A string literal in double quotes, or in single ones where that saves escapes; one line."""
-    text = repr(value)
-    body = text[1:-1]
-    if text[0] == '"':
-        return text  # it holds single quotes and no double ones
-    if '"' in body:
-        return text if "\\'" not in body else '"' + body.replace("\\'", "'").replace('"', '\\"') + '"'
-    return f'"{body}"'
+    """A string literal on one line: in double quotes, or in single ones where that saves escapes."""
+    body = repr(value + "'\"")[1:-1]  # with both quotes in it, repr escapes the single ones and no double one
+    body = body.removesuffix("\\'\"")
+    if body.count('"') > body.count("\\'"):
+        return f"'{body}'"
+    return '"' + body.replace("\\'", "'").replace('"', '\\"') + '"'
 
 
 def block(value: str) -> str:

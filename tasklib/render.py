@@ -9,7 +9,7 @@ from __future__ import annotations
 import keyword
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tasklib import columns, postgres, pycode, sqltext, values
 from tasklib.archive import Entry
@@ -44,12 +44,17 @@ NO_DROP = {
     "RULE", "STATISTICS", "POLICY", "ROW SECURITY", "ACL", "COMMENT",
 }  # fmt: skip
 ACTIONS = {"a": None, "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
+# Why an object is in op.execute. All other kinds: Alembic has no operation for them.
 REASONS = {
-    "TABLE": "a table that operations cannot say exactly",
-    "SEQUENCE": "a sequence of its own",
-    "INDEX": "an index that operations cannot say exactly",
-    "CONSTRAINT": "a constraint that operations cannot say exactly",
-    "FK CONSTRAINT": "a foreign key that operations cannot say exactly",
+    "TABLE": "DDL: operations cannot say this table exactly",
+    "INDEX": "DDL: operations cannot say this index exactly",
+    "CONSTRAINT": "DDL: operations cannot say this constraint exactly",
+    "FK CONSTRAINT": "DDL: operations cannot say this foreign key exactly",
+    "DEFAULT": "DDL: a default that needs what comes after its table",
+    "SEQUENCE": "DDL: this sequence does not come with a SERIAL column",
+    "SEQUENCE OWNED BY": "DDL: Alembic has no operation for a sequence's owner",
+    "ACL": "DDL: Alembic has no operation for privileges",
+    "DEFAULT ACL": "DDL: Alembic has no operation for privileges",
 }
 
 
@@ -189,8 +194,8 @@ class Writer:
         up = pycode.render(Call("op.create_table", args, kwargs), 4)
         for check in checks:
             ddl = f"ALTER TABLE {_name(table)} ADD CONSTRAINT {postgres.identifier(check.name)} {check.definition}"
-            up += _execute_all([ddl], "a check that operations cannot say exactly")
-        up += _execute_all(sqltext.statements(entry.ddl)[1:], "table options that operations do not have") + extra
+            up += _execute_all([ddl], "DDL: operations cannot say this check exactly")
+        up += _execute_all(sqltext.statements(entry.ddl)[1:], "DDL: options of the table that operations do not have") + extra
         down = pycode.render(Call("op.drop_table", [string(table.name)], kwargs), 4)
         needs -= absorbed
         provides = frozenset({*absorbed, ("table", table.schema, table.name)})
@@ -346,10 +351,14 @@ class Writer:
         up: list[str] | None = None
         if entry.kind == "TABLE":
             provides.add(("table", entry.schema, entry.tag))
-        owned = self.model.sequences.get((entry.schema, entry.tag)) if entry.kind == "SEQUENCE OWNED BY" else None
-        if owned is not None and owned.owner is not None:
-            # The dump's entry names only the sequence as what it needs.
-            needs.add(("table", *owned.owner[:2]))
+        sequence = self.model.sequences.get((entry.schema, entry.tag)) if entry.kind.startswith("SEQUENCE") else None
+        if sequence is not None and sequence.owner is not None:
+            table = self.by_key.get(("TABLE", *sequence.owner[:2]))
+            if entry.kind == "SEQUENCE OWNED BY" or sequence.identity:
+                needs.add(("table", *sequence.owner[:2]))
+            elif table is not None:
+                # The dump puts the table first and its default last; here the default stands in the table.
+                needs.discard(table.dump_id)
         if entry.kind == "INDEX" and entry.key not in self.ddl:
             up = self._index(entry)
         if entry.kind == "TYPE" and (entry.schema, entry.tag) in self.model.enums:
@@ -360,7 +369,7 @@ class Writer:
         if entry.kind in ("FK CONSTRAINT", "CONSTRAINT", "CHECK CONSTRAINT"):
             needs |= {("rows", *key) for key in self.with_rows}
         if up is None:
-            reason = REASONS.get(entry.kind, entry.kind.lower().replace("acl", "privileges"))
+            reason = REASONS.get(entry.kind, f"DDL: Alembic has no operation for {_plural(entry.kind.lower())}")
             texts = [entry.ddl] if entry.kind in ("FUNCTION", "PROCEDURE") else sqltext.statements(entry.ddl)
             if entry.kind == "EXTENSION":
                 # Its objects go where the extension is installed; a database may have it already.
@@ -369,9 +378,8 @@ class Writer:
                 texts = []
             up = _execute_all([text.rstrip().rstrip(";") for text in texts], reason)
             if group == "functions":
-                # A body may name what comes later in the file, as in any dump.
-                up = ['    op.execute("SET LOCAL check_function_bodies = false")', *up,
-                      '    op.execute("RESET check_function_bodies")']  # fmt: skip
+                up = ["    # a body may name what comes later", '    op.execute("SET LOCAL check_function_bodies = false")',
+                      *up, '    op.execute("RESET check_function_bodies")']  # fmt: skip
         down: list[str] = []
         if entry.kind == "DEFAULT ACL":
             down = _execute_all([_revoked(text) for text in sqltext.statements(entry.ddl)], "")
@@ -401,7 +409,7 @@ class Writer:
         kwargs["create_type"] = "False"
         variable = Call("postgresql.ENUM", [string(label) for label in labels], kwargs)
         used = any((c.type_schema, c.type_name) == (schema, name) for t in self.model.tables.values() for c in t.columns)
-        lines = _execute_all([create], "")
+        lines = _execute_all([create], "DDL: made once, whichever tables use it")
         return lines + (pycode.render(variable, 4, f"{self.enum_names[(schema, name)]} = ") if used else [])
 
     def _index(self, entry: Entry) -> list[str] | None:
@@ -455,7 +463,7 @@ class Writer:
             fields.append(string(column) if column is not None else Call("sa.text", [string(text or "")]))
         name = sqltext.unquoted(head.group("name")) or head.group("name")
         call = Call("op.create_index", [f"op.f({string(name)})", string(str(names[1])), Items(fields)], kwargs)
-        return pycode.render(call, 4) + _execute_all(rest, "marks of the index that operations do not have")
+        return pycode.render(call, 4) + _execute_all(rest, "DDL: marks of the index that operations do not have")
 
     def _rows_item(self, one: Rows, plan: Mapping[tuple[str, str], Sequence[str]]) -> Item:
         table = one.table
@@ -486,13 +494,13 @@ class Writer:
     ) -> list[str]:
         target = _name(table)
         if not picked:
-            return _execute_all([f"INSERT INTO {target} DEFAULT VALUES"] * len(rows), "rows without columns")
+            return _execute_all([f"INSERT INTO {target} DEFAULT VALUES"] * len(rows), "DDL: rows without columns")
         names = ", ".join(postgres.identifier(c.name) for c in picked)
         texts = []
         for row in rows:
             listed = ", ".join(_sql_literal(value, c) for value, c in zip(row, picked, strict=True))
             texts.append(f"INSERT INTO {target} ({names}) OVERRIDING SYSTEM VALUE VALUES ({listed})")
-        return _execute_all(texts, "the key is GENERATED ALWAYS, which bulk_insert cannot override")
+        return _execute_all(texts, "DDL: the key is GENERATED ALWAYS, which bulk_insert cannot override")
 
     def _positions(self, ours: set[tuple[str, str]]) -> Iterator[Item]:
         for (schema, name), (last, called) in sorted(self.positions.items()):
@@ -506,7 +514,7 @@ class Writer:
             if sequence.owner:
                 needs.add(("table", *sequence.owner[:2]))
             yield Item(("SEQUENCE SET", schema, name), "sequence positions", frozenset(), frozenset(needs),
-                       tuple(_execute_all([text], "")))  # fmt: skip
+                       tuple(_execute_all([text], "DDL: where the old migrations left the sequence")))  # fmt: skip
 
     def _refresh(self, schema: str, name: str) -> Item:
         entry = self.by_key[("MATERIALIZED VIEW", schema, name)]
@@ -514,7 +522,11 @@ class Writer:
         needs: set[object] = {entry.dump_id, *later, *(("rows", *key) for key in self.with_rows)}
         text = f"REFRESH MATERIALIZED VIEW {postgres.identifier(name, schema)}"
         return Item(("REFRESH", schema, name), "views", frozenset({("fresh", schema, name)}), frozenset(needs),
-                    tuple(_execute_all([text], "")))  # fmt: skip
+                    tuple(_execute_all([text], "DDL: the old migrations had filled it")))  # fmt: skip
+
+
+def _plural(word: str) -> str:
+    return word if word.endswith("s") else f"{word[:-1]}ies" if word.endswith("y") else f"{word}s"
 
 
 def _node(node: Node | tuple[str, Node]) -> Node:
@@ -571,18 +583,30 @@ def _without_missing_needs(items: Sequence[Item]) -> list[Item]:
 
 
 def _ordered(items: Sequence[Item]) -> list[Item]:
-    """By need, and among those that are free by group and name."""
-    left = sorted(items, key=lambda item: item.rank)
+    """By group, and in a group by need and then by name.
+
+    An item that needs one of a later group (a function that returns a table's rows) moves down into that group, so that
+    each group stands once.
+    """
+    maker = {one: item for item in items for one in item.provides}
+    level: dict[Key, int] = {}
+
+    def level_of(item: Item, on_the_way: frozenset[Key]) -> int:
+        if item.key not in level:
+            needed = [maker[one] for one in item.needs if maker[one].key not in on_the_way]
+            below = [level_of(one, on_the_way | {item.key}) for one in needed]
+            level[item.key] = max([GROUPS.index(item.group), *below])
+        return level[item.key]
+
+    left = sorted(items, key=lambda item: (level_of(item, frozenset()), item.rank))
     provided: set[object] = set()
     done: list[Item] = []
     while left:
-        free = next((item for item in left if item.needs <= provided), None)
-        if free is None:
-            # pg_dump has broken every circle that the server knows; ours can only be between rows.
-            free = left[0]
+        # pg_dump has broken every circle that the server knows; ours can only be between rows.
+        free = next((item for item in left if item.needs <= provided), left[0])
         left.remove(free)
         provided |= free.provides
-        done.append(free)
+        done.append(replace(free, group=GROUPS[level[free.key]]))
     return done
 
 

@@ -1,0 +1,85 @@
+"""Fixtures: one real server for each test process, and projects made from what the installed Flask-Migrate writes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from tasklib import server as servers
+from tasklib.server import Server
+from tests.project import APP, Project, Step, build, init_template
+
+Make = Callable[..., Project]
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """A real PostgreSQL. That there is none is a failure with its name, never a skip."""
+    made = servers.start(str(Path.cwd()), owner_pid=os.getpid())
+    yield made
+    servers.stop(made.home)
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return init_template(tmp_path_factory.mktemp("init"))
+
+
+@pytest.fixture
+def make(tmp_path: Path, server: Server, template: Path) -> Make:
+    """Makes a project: make([Step(…), …], app=…, name=…)."""
+
+    def maker(steps: Sequence[Step], app: str = APP, name: str = "project") -> Project:
+        return build(tmp_path / name, server, template, steps, app)
+
+    return maker
+
+
+SHOP = (
+    Step("users", """
+        op.create_table(
+            "users",
+            sa.Column("id", sa.Integer(), primary_key=True),
+            sa.Column("email", sa.String(length=120), nullable=False),
+            sa.UniqueConstraint("email", name="users_email_key"),
+        )
+        op.create_index("ix_users_email", "users", ["email"])
+    """),
+    Step("orders", """
+        op.create_table(
+            "orders",
+            sa.Column("id", sa.Integer(), primary_key=True),
+            sa.Column("user_id", sa.Integer(), sa.ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+            sa.Column("total", sa.Numeric(10, 2), server_default="0", nullable=False),
+        )
+    """),
+    Step("plans", """
+        plans = op.create_table(
+            "plans",
+            sa.Column("id", sa.Integer(), primary_key=True),
+            sa.Column("code", sa.String(length=20), nullable=False),
+        )
+        op.bulk_insert(plans, [{"id": 1, "code": "free"}, {"id": 2, "code": "paid"}])
+        op.execute("SELECT setval('plans_id_seq', 2)")
+    """),
+    Step("order status", sql=(
+        "CREATE TYPE status AS ENUM ('open', 'closed')",
+        "ALTER TABLE orders ADD COLUMN status status NOT NULL DEFAULT 'open'",
+    )),
+    Step("user plan", """
+        op.add_column("users", sa.Column("plan_id", sa.Integer(), sa.ForeignKey("plans.id"), nullable=True))
+    """),
+    Step("notes", """
+        op.add_column("orders", sa.Column("note", sa.Text(), nullable=True))
+        op.execute("UPDATE plans SET code = 'premium' WHERE code = 'paid'")
+    """),
+)  # fmt: skip
+
+
+@pytest.fixture
+def shop(make: Make) -> Project:
+    """A little shop of six migrations, the last two of which one would keep."""
+    return make(SHOP)
