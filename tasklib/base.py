@@ -103,18 +103,17 @@ def write(bench: Bench) -> File:
     refuse_credentials(bench, reference)
     sqlalchemy = project.sqlalchemy_version(bench.command().words, bench.cwd)
     ddl: frozenset[Key] = frozenset()
-    proven = False
     for round_ in range(1, ROUNDS + 1):
         file = assemble(bench, cut, reference, sqlalchemy, ddl)
         bench.base.parent.mkdir(parents=True, exist_ok=True)
         bench.base.write_text(file.text, encoding="utf-8")
-        with console.doing(f"draft {round_}: {len(file.text.splitlines())} lines, {len(ddl)} objects as DDL by comparison"):
+        with console.doing(
+            f"draft {round_}: {len(file.text.splitlines())} lines, {len(ddl)} objects as DDL by comparison"
+        ):
             chain = bench.chain("new", bench.repository.work_tree_as_tree())
             bench.create("candidate")
-            if not proven:
-                probe.prove_connection(bench, chain, "candidate")
-                probe.prove_chain(bench, chain, "candidate")
-                proven = True
+            probe.prove_connections(bench, chain, "candidate")
+            probe.prove_chain(bench, chain, "candidate")
             more, differences = _try(bench, chain, file, ddl)
         if not differences and not more:
             return file
@@ -137,7 +136,9 @@ def _try(bench: Bench, chain: Chain, file: File, ddl: frozenset[Key]) -> tuple[s
         if culprit is None or culprit in ddl or culprit[0] not in ("TABLE", "INDEX", "FK CONSTRAINT"):
             raise
         return {culprit}, []
-    differences = compare.databases(bench, "reference", "candidate", replay.volatile(bench, "base"), bench.plan.settings.data)
+    differences = compare.databases(
+        bench, "reference", "candidate", replay.volatile(bench, "base"), bench.plan.settings.data
+    )
     return {key for d in differences.found for key in fallbacks(d)}, list(differences.found)
 
 
@@ -216,16 +217,20 @@ def refuse_credentials(bench: Bench, reference: Reference) -> None:
         shown = catalog.Table(one.table.schema, one.table.name, "r", ()).shown
         for column in one.table.columns:
             # A column named just "key" is a setting's or a word's name far more often than a secret.
-            if column.name != "key" and CREDENTIAL.search(column.name) and column.type.startswith(("character", "text", "bytea")):
-                console.warn(f"{shown}.{column.name} looks like a credential; its {len(one.rows)} rows will be in the base migration")
+            if (
+                column.name != "key"
+                and CREDENTIAL.search(column.name)
+                and column.type.startswith(("character", "text", "bytea"))
+            ):
+                console.warn(
+                    f"{shown}.{column.name} looks like a credential; its {len(one.rows)} rows will be in the base migration"
+                )
 
 
 # --- the file ----------------------------------------------------------------------------------------------------
 
 
-def assemble(
-    bench: Bench, cut: Cut, reference: Reference, sqlalchemy: tuple[int, ...], ddl: frozenset[Key]
-) -> File:
+def assemble(bench: Bench, cut: Cut, reference: Reference, sqlalchemy: tuple[int, ...], ddl: frozenset[Key]) -> File:
     """The text of the base migration; the same input gives the same bytes."""
     plan = bench.plan
     version_tables = project.version_tables(bench.repository, plan.tip)
@@ -285,7 +290,9 @@ def _head(bench: Bench, cut: Cut, reference: Reference, used: set[str]) -> list[
         "# Every table that upgrade() makes, and how many rows it puts there.",
         *pycode.render(_row_counts(reference, bench), 0, "ROWS = "),
     ]
-    lines += (DATABASE_TYPE if "DatabaseType" in used else "").rstrip("\n").split("\n") if "DatabaseType" in used else []
+    lines += (
+        (DATABASE_TYPE if "DatabaseType" in used else "").rstrip("\n").split("\n") if "DatabaseType" in used else []
+    )
     lines += GUARD.rstrip("\n").split("\n")
     return [*lines, "", ""]
 
@@ -321,8 +328,5 @@ def _row_counts(reference: Reference, bench: Bench) -> Items:
 
 # Words that PostgreSQL takes as a table's name only between quotes, where they are likely names.
 RESERVED = frozenset(
-    "all analyse analyze and any array as asc both case cast check collate column constraint create default desc do else "
-    "end except false for foreign from grant group having in initially intersect into leading limit not null offset on "
-    "only or order placing primary references select session_user some symmetric table then to trailing true union "
-    "unique user using variadic when where window with".split()
+    ["all", "analyse", "analyze", "and", "any", "array", "as", "asc", "both", "case", "cast", "check", "collate", "column", "constraint", "create", "default", "desc", "do", "else", "end", "except", "false", "for", "foreign", "from", "grant", "group", "having", "in", "initially", "intersect", "into", "leading", "limit", "not", "null", "offset", "on", "only", "or", "order", "placing", "primary", "references", "select", "session_user", "some", "symmetric", "table", "then", "to", "trailing", "true", "union", "unique", "user", "using", "variadic", "when", "where", "window", "with"]
 )

@@ -36,6 +36,8 @@ class Bench:
     server_url: str | None = None
     pid: int | None = None
     detached: bool = False
+    # (role, support of the chain) of the connections that this process has proven.
+    proven: set[tuple[str, str]] = field(default_factory=set)
     _server: Server | None = field(default=None, repr=False)
 
     def save(self, new: Plan) -> Plan:

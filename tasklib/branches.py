@@ -15,7 +15,8 @@ def refuse_other_branch(bench: Bench) -> None:
     current = bench.repository.branch()
     if current != bench.plan.branch:
         raise Refused(
-            f"The current branch is {current}; the squash is on {bench.plan.branch}.", f"git checkout {bench.plan.branch}"
+            f"The current branch is {current}; the squash is on {bench.plan.branch}.",
+            f"git checkout {bench.plan.branch}",
         )
 
 
@@ -36,7 +37,9 @@ def integrate(bench: Bench) -> None:
     console.note(f"  … merging {made.original} ({tip[:12]}) into {made.branch}")
     repository.add_all()
     if repository.tree("HEAD") != repository.work_tree_as_tree():
-        repository.commit_index(f"Draft of the base migration {made.revision}\n\nNot proven; see the merge that follows.\n")
+        repository.commit_index(
+            f"Draft of the base migration {made.revision}\n\nNot proven; see the merge that follows.\n"
+        )
     history = revisions.read_history(repository, tip, made.layout.locations)
     gone = [m.path for m in history.cut(made.revision).gone]
     ours = bench.base.read_bytes()
@@ -52,7 +55,9 @@ def integrate(bench: Bench) -> None:
     bench.base.parent.mkdir(parents=True, exist_ok=True)
     bench.base.write_bytes(ours)
     repository.add_all()
-    bench.save(replace(made, tip=tip, kept=tuple(m.id for m in history.cut(made.revision).kept), proof=None, replayed=None))
+    bench.save(
+        replace(made, tip=tip, kept=tuple(m.id for m in history.cut(made.revision).kept), proof=None, replayed=None)
+    )
 
 
 def commit(bench: Bench, proof: Proof) -> str:

@@ -7,6 +7,7 @@ finds the user's own files, ignored ones included, and only the migrations are o
 from __future__ import annotations
 
 import configparser
+import hashlib
 import re
 import shutil
 from dataclasses import dataclass
@@ -56,13 +57,17 @@ format = %(levelname)-5.5s [%(name)s] %(message)s
 
 @dataclass(frozen=True)
 class Chain:
-    """A script directory of ours: ``directory`` for ``-d``, ``ini`` for ``-c``, and the history that it holds."""
+    """A script directory of ours: ``directory`` for ``-d``, ``ini`` for ``-c``, and the history that it holds.
+
+    ``support`` stands for all of it but the revisions (env.py, helpers, templates): chains that share it connect alike.
+    """
 
     name: str
     root: Path
     directory: Path
     ini: Path | None
     history: History
+    support: str
 
     def file(self, revision: str) -> Path:
         """Where the chain has the file of a revision."""
@@ -81,7 +86,11 @@ def write(repository: Repository, tree: str, layout: Layout, name: str, work: Pa
     _copy_helpers(repository, root, roots, layout)
     ini = _write_ini(repository, tree, layout, root)
     history = revisions.read_history(repository, tree, layout.locations)
-    return Chain(name, root, root / layout.script, ini, history)
+    ours = {migration.path for migration in history.migrations.values()}
+    support = "\n".join(
+        f"{e.path} {e.blob}" for one in roots for e in repository.files(tree, one) if e.path not in ours
+    )
+    return Chain(name, root, root / layout.script, ini, history, hashlib.sha256(support.encode()).hexdigest())
 
 
 def _outermost(paths: tuple[str, ...]) -> list[str]:

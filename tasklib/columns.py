@@ -30,9 +30,7 @@ GENERIC = {
     "interval": "sa.Interval()",
 }
 # Each has been in sqlalchemy.dialects.postgresql since 1.3.
-DIALECT = (
-    "jsonb uuid inet cidr macaddr tsvector money oid int4range int8range numrange daterange tsrange tstzrange regclass"
-).split()
+DIALECT = ["jsonb", "uuid", "inet", "cidr", "macaddr", "tsvector", "money", "oid", "int4range", "int8range", "numrange", "daterange", "tsrange", "tstzrange", "regclass"]
 # Values of these are written as Python's own literals; all others as PostgreSQL's text, cast by the server.
 INTEGERS = ("integer", "bigint", "smallint")
 STRINGS = ("text", "character varying")
@@ -92,7 +90,11 @@ class Types:
 def server_default(expression: str, column: Column) -> Node | None:
     """A column's default as people write it, or None where only DDL can say it."""
     plain = re.fullmatch(r"'((?:[^'\\:%]|'')*)'::(?:character varying|text|\"?[\w.]+\"?)", expression)
-    if plain and (column.type.startswith(("character varying", "text")) or column.type_kind == "e") and not column.array:
+    if (
+        plain
+        and (column.type.startswith(("character varying", "text")) or column.type_kind == "e")
+        and not column.array
+    ):
         return string(plain.group(1).replace("''", "'"))
     text = sqltext.for_text(expression)
     return None if text is None else Call("sa.text", [string(text)])

@@ -92,7 +92,9 @@ def data_filter(data: str) -> Callable[[Table], bool]:
         return lambda table: True
     names = set() if data == "none" else {name.strip() for name in data.split(",") if name.strip()}
     # The version table is Alembic's: its row is always compared.
-    return lambda table: table.shown in names or f"{table.schema}.{table.name}" in names or table.name == "alembic_version"
+    return lambda table: (
+        table.shown in names or f"{table.schema}.{table.name}" in names or table.name == "alembic_version"
+    )
 
 
 def refuse_unknown_tables(data: str, listed: Sequence[Table]) -> None:

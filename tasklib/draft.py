@@ -22,7 +22,7 @@ def write(bench: Bench) -> str:
     chain = bench.chain("old", made.start)
     with console.doing(f"`{' '.join(made.layout.command)} migrate --rev-id {made.revision}` at {made.start[:12]}"):
         address = bench.create("draft")
-        probe.prove_connection(bench, chain, "draft")
+        probe.prove_connections(bench, chain, "draft")
         with postgres.connect(address) as connection:
             for schema, name in project.version_tables(bench.repository, made.tip)[:1]:
                 # autogenerate makes the version table first, and it may not: it runs read only.
@@ -55,7 +55,9 @@ def write(bench: Bench) -> str:
         bench.drop("draft")
     migration = revisions.parse(text, made.base_path)
     if migration is None or migration.id != made.revision:
-        raise Failed(f"`migrate` wrote the revision {migration.id if migration else 'none'}; {made.revision} was expected.")
+        raise Failed(
+            f"`migrate` wrote the revision {migration.id if migration else 'none'}; {made.revision} was expected."
+        )
     return text
 
 

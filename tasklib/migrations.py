@@ -101,7 +101,12 @@ class Command:
         said = result.stderr + result.stdout
         if result.code == 0:
             return
-        if "No such command" not in said and said.strip() and "Could not import" not in said and "Could not locate" not in said:
+        if (
+            "No such command" not in said
+            and said.strip()
+            and "Could not import" not in said
+            and "Could not locate" not in said
+        ):
             return
         why = said.strip()
         if self.kind == "flask" and "Traceback" not in said:
@@ -116,7 +121,9 @@ class Command:
         raise Failed(
             f"`{' '.join(self.words)}` cannot run in {self.cwd} (exit code {result.code}). It says:\n  | "
             + (why or "nothing").replace("\n", "\n  | "),
-            "make `" + " ".join(self.words) + " history` work in this shell first; FLASK_APP and the like are inherited",
+            "make `"
+            + " ".join(self.words)
+            + " history` work in this shell first; FLASK_APP and the like are inherited",
         )
 
 
@@ -137,7 +144,9 @@ def explain_failure(result: shell.Result, chain: Chain, what: str) -> Failed | R
     lines = [line for line in (result.stderr or result.stdout).splitlines() if line.strip()]
     errors = [line for line in lines if re.match(r"^[\w.]*(Error|Exception|Exists|Undefined\w*|Violation)\b.*", line)]
     database = "\n  | ".join(errors[-1:] + [line for line in lines[-8:] if line not in errors[-1:]])
-    missing = re.search(r'extension "([^"]+)" is not available|extension control file "[^"]*/([^/"]+)\.control"', result.stderr)
+    missing = re.search(
+        r'extension "([^"]+)" is not available|extension control file "[^"]*/([^/"]+)\.control"', result.stderr
+    )
     name = f"the migration {revision} ({chain.history.migrations[revision].path})" if revision else "a migration"
     if missing:
         extension = missing.group(1) or missing.group(2)

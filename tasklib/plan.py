@@ -122,7 +122,9 @@ def load(repository: Repository, program: str) -> Plan:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise Refused("No squash is under way in this repository; one was expected.", f"{program} checkout --rev R") from None
+        raise Refused(
+            "No squash is under way in this repository; one was expected.", f"{program} checkout --rev R"
+        ) from None
     if data.get("format") != FORMAT:
         raise Refused(
             f"{path} was written by another version of this program (format {data.get('format')}, expected {FORMAT}).",

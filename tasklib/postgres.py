@@ -58,7 +58,9 @@ class Address:
         port = "" if socket else f":{self.port}"
         if socket:
             query["port"] = str(self.port)
-        return f"{scheme}://{user}@{host}{port}/{quote(self.database, safe='')}" + (f"?{urlencode(query)}" if query else "")
+        return f"{scheme}://{user}@{host}{port}/{quote(self.database, safe='')}" + (
+            f"?{urlencode(query)}" if query else ""
+        )
 
     def environment(self) -> dict[str, str]:
         """libpq's variables for this address (https://www.postgresql.org/docs/current/libpq-envars.html)."""

@@ -99,7 +99,9 @@ def refuse_unnamed_variable(repository: Repository, commit: str, settings: Setti
     listed = ", ".join(f"{read.name} ({read.path}:{read.line})" for read in reads)
     raise Refused(
         "How does the application get its database URL? Neither --uri-var nor --set says so, nor does the configuration. "
-        + (f"The project's files read: {listed}." if listed else "No likely variable was found in the project's files."),
+        + (
+            f"The project's files read: {listed}." if listed else "No likely variable was found in the project's files."
+        ),
         f"--uri-var {reads[0].name}" if reads else "--uri-var NAME, or --set NAME=TEMPLATE for each part",
     )
 

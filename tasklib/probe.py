@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from psycopg2 import sql
@@ -19,7 +20,7 @@ from tasklib.bench import Bench
 from tasklib.chains import Chain
 from tasklib.errors import Failed, Refused
 from tasklib.migrations import Command
-from tasklib.postgres import Address, Connection
+from tasklib.postgres import Connection
 
 Table = tuple[str, str]
 
@@ -31,7 +32,7 @@ def find_scheme(bench: Bench, chain: Chain, role: str) -> None:
     for scheme in schemes:
         bench.save(replace(bench.plan, scheme=scheme))
         try:
-            prove_connection(bench, chain, role)
+            prove_connections(bench, chain, role)
         except (Refused, Failed) as error:
             bench.save(replace(bench.plan, scheme=None))
             refusals.append(error)
@@ -40,16 +41,24 @@ def find_scheme(bench: Bench, chain: Chain, role: str) -> None:
     raise refusals[0]
 
 
-def prove_connection(bench: Bench, chain: Chain, role: str) -> None:
-    """Prove that the command, given the address of ``role``, reads the version table there and nowhere else.
+def prove_connections(bench: Bench, chain: Chain, *roles: str) -> None:
+    """Prove that the command, given the address of each role, reads the version table there and nowhere else.
 
-    Raises `Failed` where the command cannot run at all, `Refused` where it connects elsewhere. The database is left as
-    it was; files that the command made in the work tree meanwhile are taken away again.
+    Raises `Failed` where the command cannot run at all, `Refused` where it connects elsewhere. The databases are left as
+    they were; files that the command made in the work tree meanwhile are taken away again. What this process has proven
+    for the same env.py is not proven again: a database keeps its name, and so its address, when it is made anew.
     """
+    left = [role for role in roles if (role, chain.support) not in bench.proven]
+    tables = project.version_tables(bench.repository, bench.plan.tip)
+    with _new_files_removed(bench):
+        shell.together(*(partial(_prove_connection, bench, chain, role, tables) for role in left))
+    bench.proven |= {(role, chain.support) for role in left}
+
+
+def _prove_connection(bench: Bench, chain: Chain, role: str, tables: Sequence[Table]) -> None:
     command = bench.command()
     address = bench.address(role)
-    tables = project.version_tables(bench.repository, bench.plan.tip)
-    with _new_files_removed(bench), postgres.connect(address) as connection, _planted(connection, tables) as plant:
+    with postgres.connect(address) as connection, _planted(connection, tables) as plant:
         for marker, others in _markers(chain, bench.plan.revision):
             plant(marker)
             result = command.current(chain, address)
@@ -61,6 +70,8 @@ def prove_connection(bench: Bench, chain: Chain, role: str) -> None:
 
 def prove_chain(bench: Bench, chain: Chain, role: str) -> None:
     """Prove that the command runs the files that are meant: `show R` prints the file and the parent of ``chain``."""
+    if (chain.name, chain.support) in bench.proven:
+        return
     command = bench.command()
     revision = bench.plan.revision
     result = command.show(chain, bench.address(role), revision)
@@ -78,6 +89,7 @@ def prove_chain(bench: Bench, chain: Chain, role: str) -> None:
             + ((result.stdout + result.stderr).strip() or "nothing").replace("\n", "\n  | "),
             "is the script directory fixed somewhere, so that -d (or -c) does not reach it?",
         )
+    bench.proven.add((chain.name, chain.support))
 
 
 def _markers(chain: Chain, revision: str) -> list[tuple[str | None, set[str]]]:
@@ -139,7 +151,9 @@ class _Plant:
                 self.rows[(schema, name)] = [str(row[0]) for row in found]
             else:
                 self.connection.run(
-                    sql.SQL("CREATE TABLE {} (version_num varchar(255) NOT NULL PRIMARY KEY)").format(_table(schema, name))
+                    sql.SQL("CREATE TABLE {} (version_num varchar(255) NOT NULL PRIMARY KEY)").format(
+                        _table(schema, name)
+                    )
                 )
                 self.made.append((schema, name))
 

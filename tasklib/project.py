@@ -123,7 +123,9 @@ def _locations(section: dict[str, str], script: str, ini: str | None) -> tuple[s
     if not value.strip():
         return (default,)
     base = str(PurePosixPath(ini).parent) if ini else script
-    words = re.split(r"[\s,;:]+", value.strip()) if "%(here)s" not in value else re.split(r"[\s,;]+|:(?=%)", value.strip())
+    words = (
+        re.split(r"[\s,;:]+", value.strip()) if "%(here)s" not in value else re.split(r"[\s,;]+|:(?=%)", value.strip())
+    )
     return tuple(os.path.normpath(word.replace("%(here)s", base)) for word in words if word)
 
 
@@ -172,8 +174,12 @@ def python_of(command: tuple[str, ...]) -> tuple[str, ...]:
 
 def sqlalchemy_version(command: tuple[str, ...], cwd: Path) -> tuple[int, ...]:
     """The project's own SQLAlchemy, such as (1, 3, 24): it decides which operations the base migration may use."""
-    result = shell.run([*python_of(command), "-c", "import sqlalchemy; print(sqlalchemy.__version__)"], cwd=cwd, ok=None)
-    numbers = re.match(r"(\d+)\.(\d+)\.?(\d+)?", result.stdout.strip().splitlines()[-1] if result.stdout.strip() else "")
+    result = shell.run(
+        [*python_of(command), "-c", "import sqlalchemy; print(sqlalchemy.__version__)"], cwd=cwd, ok=None
+    )
+    numbers = re.match(
+        r"(\d+)\.(\d+)\.?(\d+)?", result.stdout.strip().splitlines()[-1] if result.stdout.strip() else ""
+    )
     # Unknown: what the oldest one can say, every newer one can say too.
     return tuple(int(n or 0) for n in numbers.groups()) if numbers else (1, 3, 0)
 
@@ -200,8 +206,7 @@ def likely_variables(repository: Repository, commit: str) -> list[Read]:
                                         ok=(0, 1)).stdout.splitlines()
     ]  # fmt: skip
     names = [line.split(":", 1)[1] for line in paths]
-    sources = {name: repository.read(commit, name) for name in names[:400]}
-    reads = [read for read in environment_reads(sources) if LIKELY.search(read.name)]
+    reads = [read for read in environment_reads(repository.read_many(commit, names)) if LIKELY.search(read.name)]
     first = {}
     for read in reads:
         first.setdefault(read.name, read)

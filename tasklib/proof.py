@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
-from tasklib import base, catalog, compare, console, postgres, probe, project, replay, rows
+from tasklib import base, catalog, compare, console, probe, project, replay, rows, shell
 from tasklib.bench import Bench
 from tasklib.chains import Chain
 from tasklib.compare import Verdict
 from tasklib.errors import Differs, Refused
-from tasklib.schema import Difference, compare as compare_objects, report
+from tasklib.schema import Difference, report
+from tasklib.schema import compare as compare_objects
 
 
 @dataclass(frozen=True)
@@ -63,10 +65,13 @@ def prove(bench: Bench, tree: str) -> Proof:
     at_base, at_head = replay.volatile(bench, "base"), replay.volatile(bench, "head")
     verdicts: list[tuple[str, Verdict]] = []
 
-    with console.doing(f"proof 1: the new chain to {plan.revision} against the reference"):
-        bench.create("candidate")
-        probe.prove_connection(bench, new, "candidate")
+    with console.doing("proof 4: where the command connects, and that it runs the new chain"):
+        for role in ("candidate", "roundtrip", "deployed"):
+            bench.create(role)
+        probe.prove_connections(bench, new, "candidate", "roundtrip", "deployed")
         probe.prove_chain(bench, new, "candidate")
+
+    with console.doing(f"proof 1: the new chain to {plan.revision} against the reference"):
         replay.arrive(bench, new, "candidate", plan.revision, "The new chain failed")
         verdicts.append((f"at {plan.revision}, old chain and new chain", compare.databases(
             bench, "reference", "candidate", at_base, data)))  # fmt: skip
@@ -74,21 +79,21 @@ def prove(bench: Bench, tree: str) -> Proof:
 
     with console.doing("proof 3: down and up again, on a database of its own"):
         bench.create("roundtrip", template="candidate")
-        probe.prove_connection(bench, new, "roundtrip")
         nothing_left = _down_and_up(bench, new)
         verdicts.append(("at the base after `downgrade base` (which left nothing) and `upgrade`", nothing_left))
         bench.drop("roundtrip")
 
-    with console.doing("proof 2: the candidate taken on to the head"):
-        replay.arrive(bench, new, "candidate", "heads", "A kept migration failed after the new base")
+    with console.doing(
+        "proof 2: on to the head, the candidate and a deployed database (the reference), with the new chain"
+    ):
+        bench.create("deployed", template="reference")
+        shell.together(
+            partial(replay.arrive, bench, new, "candidate", "heads", "A kept migration failed after the new base"),
+            partial(replay.arrive, bench, new, "deployed", "heads", "A kept migration failed on a database at R"),
+        )
         verdicts.append(("at head, old chain and new chain", compare.databases(
             bench, "oldhead", "candidate", at_head, data)))  # fmt: skip
         _refuse_differences(verdicts[-1], "old chain", "new chain")
-
-    with console.doing("proof 2: a deployed database at R taken on to the head with the new script directory"):
-        bench.create("deployed", template="reference")
-        probe.prove_connection(bench, new, "deployed")
-        replay.arrive(bench, new, "deployed", "heads", "A kept migration failed on a database at R")
         verdicts.append(("at head, old chain and a deployed database taken on", compare.databases(
             bench, "oldhead", "deployed", at_head)))  # fmt: skip
         _refuse_differences(verdicts[-1], "old chain", "deployed")
@@ -123,7 +128,9 @@ def _refuse_other_history(bench: Bench, new: Chain) -> None:
                       f"{bench.plan.program} reinit, then restore")  # fmt: skip
     lost = set(cut.labels) - set(there[revision].labels)
     if lost:
-        raise Refused(f"The base migration must carry the branch labels of what it replaces; missing: {', '.join(sorted(lost))}.")
+        raise Refused(
+            f"The base migration must carry the branch labels of what it replaces; missing: {', '.join(sorted(lost))}."
+        )
 
 
 def _refuse_differences(verdict: tuple[str, Verdict], truth: str, other: str) -> None:
@@ -151,9 +158,13 @@ def _down_and_up(bench: Bench, new: Chain) -> Verdict:
     bench.drop("reprint")
     differences = compare_objects(empty, remains)
     if differences:
-        raise Differs("`downgrade base` leaves something behind:\n" + report(differences, "empty database", "after downgrade"))
+        raise Differs(
+            "`downgrade base` leaves something behind:\n" + report(differences, "empty database", "after downgrade")
+        )
     replay.arrive(bench, new, "roundtrip", bench.plan.revision, "`upgrade` after `downgrade base` failed")
-    verdict = compare.databases(bench, "reference", "roundtrip", replay.volatile(bench, "base"), bench.plan.settings.data)
+    verdict = compare.databases(
+        bench, "reference", "roundtrip", replay.volatile(bench, "base"), bench.plan.settings.data
+    )
     _refuse_differences((f"at {bench.plan.revision} after down and up", verdict), "reference", "after down and up")
     return verdict
 

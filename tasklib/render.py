@@ -15,7 +15,8 @@ from tasklib import columns, postgres, pycode, sqltext, values
 from tasklib.archive import Entry
 from tasklib.columns import Types
 from tasklib.pycode import Call, Items, Node, string
-from tasklib.tables import Column, Constraint, Model, Sequence as PgSequence, Table
+from tasklib.tables import Column, Constraint, Model, Table
+from tasklib.tables import Sequence as PgSequence
 
 Key = tuple[str, str, str]
 PUBLIC = "public"
@@ -173,7 +174,9 @@ class Writer:
                 pass
             elif column.identity:
                 sequence = self._owned_sequence(table, column)
-                absorbed |= {e.dump_id for e in entries if sequence and e.key == ("SEQUENCE", sequence.schema, sequence.name)}
+                absorbed |= {
+                    e.dump_id for e in entries if sequence and e.key == ("SEQUENCE", sequence.schema, sequence.name)
+                }
             args.append(self._column(column, key_columns, serial[0].name if serial else None, identity))
         for constraint in sorted(table.constraints, key=lambda c: ("pucf".find(c.kind), c.name)):
             node = self._inline(table, constraint, inline)
@@ -189,13 +192,18 @@ class Writer:
             for one in same:
                 # A replica identity or CLUSTER mark comes after the constraint in its entry.
                 extra += _execute_all(sqltext.statements(one.ddl)[1:], "")
-        checks = [c for c in table.constraints if c.kind == "c" and c.validated and self._inline(table, c, inline) is None]
+        checks = [
+            c for c in table.constraints if c.kind == "c" and c.validated and self._inline(table, c, inline) is None
+        ]
         kwargs: dict[str, Node] = {} if table.schema == PUBLIC else {"schema": string(table.schema)}
         up = pycode.render(Call("op.create_table", args, kwargs), 4)
         for check in checks:
             ddl = f"ALTER TABLE {_name(table)} ADD CONSTRAINT {postgres.identifier(check.name)} {check.definition}"
             up += _execute_all([ddl], "DDL: operations cannot say this check exactly")
-        up += _execute_all(sqltext.statements(entry.ddl)[1:], "DDL: options of the table that operations do not have") + extra
+        up += (
+            _execute_all(sqltext.statements(entry.ddl)[1:], "DDL: options of the table that operations do not have")
+            + extra
+        )
         down = pycode.render(Call("op.drop_table", [string(table.name)], kwargs), 4)
         needs -= absorbed
         provides = frozenset({*absorbed, ("table", table.schema, table.name)})
@@ -239,7 +247,9 @@ class Writer:
         return next((c.columns for c in table.constraints if c.kind == "p" and self._key_is_native(table, c)), ())
 
     def _key_is_native(self, table: Table, constraint: Constraint) -> bool:
-        plain = re.fullmatch(r"(PRIMARY KEY|UNIQUE) \([^()]*\)( DEFERRABLE( INITIALLY DEFERRED)?)?", constraint.definition)
+        plain = re.fullmatch(
+            r"(PRIMARY KEY|UNIQUE) \([^()]*\)( DEFERRABLE( INITIALLY DEFERRED)?)?", constraint.definition
+        )
         return plain is not None and ("CONSTRAINT", table.schema, f"{table.name} {constraint.name}") not in self.ddl
 
     def _serial_column(self, table: Table) -> tuple[Column, PgSequence] | None:
@@ -255,7 +265,9 @@ class Writer:
             return None
         as_serial = _default_options(sequence, column.type) and sequence.name == f"{table.name}_{column.name}_seq"
         default = f"nextval('{_regclass(sequence.schema, sequence.name)}'::regclass)"
-        return (column, sequence) if as_serial and column.default == default and sequence.schema == table.schema else None
+        return (
+            (column, sequence) if as_serial and column.default == default and sequence.schema == table.schema else None
+        )
 
     def _owned_sequence(self, table: Table, column: Column) -> PgSequence | None:
         owner = (table.schema, table.name, column.name)
@@ -408,14 +420,18 @@ class Writer:
             kwargs["schema"] = string(schema)
         kwargs["create_type"] = "False"
         variable = Call("postgresql.ENUM", [string(label) for label in labels], kwargs)
-        used = any((c.type_schema, c.type_name) == (schema, name) for t in self.model.tables.values() for c in t.columns)
+        used = any(
+            (c.type_schema, c.type_name) == (schema, name) for t in self.model.tables.values() for c in t.columns
+        )
         lines = _execute_all([create], "DDL: made once, whichever tables use it")
         return lines + (pycode.render(variable, 4, f"{self.enum_names[(schema, name)]} = ") if used else [])
 
     def _index(self, entry: Entry) -> list[str] | None:
         """op.create_index(…) for an index whose definition it can say, else None."""
         first, *rest = sqltext.statements(entry.ddl)
-        head = re.match(r"CREATE (UNIQUE )?INDEX (?P<name>\"(?:[^\"]|\"\")+\"|\w+) ON (?P<table>.+?) USING (?P<method>\w+) ", first)
+        head = re.match(
+            r"CREATE (UNIQUE )?INDEX (?P<name>\"(?:[^\"]|\"\")+\"|\w+) ON (?P<table>.+?) USING (?P<method>\w+) ", first
+        )
         keys = sqltext.parenthesized(first[head.end() :]) if head else None
         if head is None or keys is None or keys[0].strip():
             return None
@@ -471,7 +487,9 @@ class Writer:
         key = ("ROWS", table.schema, table.name)
         needs: set[object] = {("table", table.schema, table.name)}
         inline = plan.get((table.schema, table.name), ())
-        needs |= {("rows", c.target_schema, c.target_table) for c in table.constraints if c.kind == "f" and c.name in inline}
+        needs |= {
+            ("rows", c.target_schema, c.target_table) for c in table.constraints if c.kind == "f" and c.name in inline
+        }
         if any(column.identity == "a" for column in picked) or not picked:
             up = self._insert_statements(table, picked, one.rows)
         else:
@@ -518,7 +536,11 @@ class Writer:
 
     def _refresh(self, schema: str, name: str) -> Item:
         entry = self.by_key[("MATERIALIZED VIEW", schema, name)]
-        later = {e.dump_id for e in self.entries if entry.dump_id in e.depends_on and e.kind in ("INDEX", "MATERIALIZED VIEW")}
+        later = {
+            e.dump_id
+            for e in self.entries
+            if entry.dump_id in e.depends_on and e.kind in ("INDEX", "MATERIALIZED VIEW")
+        }
         needs: set[object] = {entry.dump_id, *later, *(("rows", *key) for key in self.with_rows)}
         text = f"REFRESH MATERIALIZED VIEW {postgres.identifier(name, schema)}"
         return Item(("REFRESH", schema, name), "views", frozenset({("fresh", schema, name)}), frozenset(needs),
@@ -555,8 +577,13 @@ def _inline_foreign_keys(
     made: set[tuple[str, str]] = set()
     left = sorted(tables)
     while left:
+
         def open_targets(key: tuple[str, str]) -> set[tuple[str, str]]:
-            keys = {(c.target_schema, c.target_table) for c in tables[key].constraints if c.kind == "f" and native(tables[key], c)}
+            keys = {
+                (c.target_schema, c.target_table)
+                for c in tables[key].constraints
+                if c.kind == "f" and native(tables[key], c)
+            }
             return {target for target in keys if target in tables and target not in made and target != key}
 
         # Where all that is left hangs together in circles, the one with the fewest open ends begins.

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from psycopg2 import sql
 
-from tasklib import catalog, console, postgres, probe, project, rows
+from tasklib import catalog, console, postgres, probe, project, rows, shell
 from tasklib.bench import Bench
 from tasklib.chains import Chain
 from tasklib.errors import Failed, Refused
@@ -41,25 +42,24 @@ def ensure_replayed(bench: Bench) -> Chain:
     if bench.plan.replayed is not None and bench.plan.replayed["tip"] == bench.plan.tip:
         return chain
     plan = bench.plan
-    for role in ROLES:
+    for role in (*ROLES, "oldhead"):
         bench.create(role)
     what = "The old chain cannot be replayed from an empty database"
-    with console.doing("proof 4: the command connects to the scratch databases and runs the old chain"):
-        for role in ROLES:
-            probe.prove_connection(bench, chain, role)
+    with console.doing("proof 4: where the command connects, and that it runs the old chain"):
+        probe.prove_connections(bench, chain, *ROLES, "oldhead")
         probe.prove_chain(bench, chain, "reference")
-    with console.doing(f"replay: {len(plan.gone)} migrations to {plan.revision} (the reference)"):
-        started = time.monotonic()
-        arrive(bench, chain, "reference", plan.revision, what)
-    time.sleep(max(0.0, APART - (time.monotonic() - started)))
-    with console.doing(f"replay: a second run to {plan.revision}, to learn the volatile columns"):
-        arrive(bench, chain, "second", plan.revision, what)
+    with console.doing(f"{len(plan.gone)} migrations to {plan.revision}: the reference, and a second run beside it"):
+        shell.together(
+            partial(arrive, bench, chain, "reference", plan.revision, what),
+            partial(_arrive_later, bench, chain, "second", plan.revision, what),
+        )
         at_r = learn_volatile(bench.address("reference"), bench.address("second"))
-    with console.doing(f"replay: both on to the head, {len(plan.kept)} migrations (the truth at head)"):
+    with console.doing(f"{len(plan.kept)} migrations on to the head, in both: the truth at head"):
         bench.create("oldhead", template="reference")
-        probe.prove_connection(bench, chain, "oldhead")
-        arrive(bench, chain, "oldhead", "heads", what)
-        arrive(bench, chain, "second", "heads", what)
+        shell.together(
+            partial(arrive, bench, chain, "oldhead", "heads", what),
+            partial(_arrive_later, bench, chain, "second", "heads", what),
+        )
         at_head = learn_volatile(bench.address("oldhead"), bench.address("second"))
     bench.drop("second")
     bench.save(replace(bench.plan, replayed={
@@ -70,12 +70,19 @@ def ensure_replayed(bench: Bench) -> Chain:
     return chain
 
 
+def _arrive_later(bench: Bench, chain: Chain, role: str, target: str, what: str) -> None:
+    time.sleep(APART)
+    arrive(bench, chain, role, target, what)
+
+
 def volatile(bench: Bench, where: str) -> Volatile:
     """What the two runs showed, at "base" (R) or "head"."""
     if bench.plan.replayed is None:
         return {}
     found: Mapping[str, Mapping[str, Sequence[str]]] = bench.plan.replayed[where]
-    return {(schema, table): frozenset(columns) for schema, tables in found.items() for table, columns in tables.items()}
+    return {
+        (schema, table): frozenset(columns) for schema, tables in found.items() for table, columns in tables.items()
+    }
 
 
 def _as_json(found: Volatile) -> dict[str, dict[str, list[str]]]:
@@ -112,7 +119,9 @@ def versions(address: Address, tables: Sequence[tuple[str, str]]) -> set[str]:
         found: set[str] = set()
         for schema, name in tables:
             if (schema or "public", name) in there:
-                rows = connection.rows(sql.SQL("SELECT version_num FROM {}").format(sql.Identifier(schema or "public", name)))
+                rows = connection.rows(
+                    sql.SQL("SELECT version_num FROM {}").format(sql.Identifier(schema or "public", name))
+                )
                 found |= {str(row[0]) for row in rows}
         return found
 

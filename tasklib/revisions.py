@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-import tempfile
 from collections.abc import Iterable
-from pathlib import Path
 
 from tasklib.errors import Refused
 from tasklib.git import Repository
@@ -17,18 +15,13 @@ def read_history(repository: Repository, commit: str, locations: Iterable[str]) 
     """The history at a commit: every revision file in the version locations (directories from the top level)."""
     found: dict[str, Migration] = {}
     paths = [e.path for place in locations for e in repository.files(commit, place) if is_candidate(e.path)]
-    with tempfile.TemporaryDirectory(prefix="alembic-squash-read-") as directory:
-        # One checkout of all instead of one process for each of several hundred files.
-        repository.export(commit, paths, Path(directory))
-        for path in paths:
-            migration = parse((Path(directory) / path).read_text(encoding="utf-8", errors="replace"), path)
-            if migration is None:
-                continue
-            if migration.id in found and found[migration.id].path != migration.path:
-                raise Refused(
-                    f"Two files have the revision {migration.id}: {found[migration.id].path} and {migration.path}."
-                )
-            found[migration.id] = migration
+    for path, text in repository.read_many(commit, paths).items():
+        migration = parse(text, path)
+        if migration is None:
+            continue
+        if migration.id in found and found[migration.id].path != path:
+            raise Refused(f"Two files have the revision {migration.id}: {found[migration.id].path} and {path}.")
+        found[migration.id] = migration
     return History(found.values())
 
 

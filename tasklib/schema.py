@@ -28,7 +28,7 @@ class Difference:
 
     @property
     def what(self) -> str:
-        """"missing", "extra" or "changed", seen from the truth."""
+        """ "missing", "extra" or "changed", seen from the truth."""
         return "missing" if self.right is None else "extra" if self.left is None else "changed"
 
 

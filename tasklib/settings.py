@@ -129,7 +129,9 @@ def _templates(uri_var: str | None, items: list[str]) -> tuple[tuple[str, str], 
             )
         if re.search(r"://[^/\s{}]*:[^/\s{}]+@", template):
             # Templates are kept in the plan, which must never hold a password.
-            raise Refused(f"--set {name} holds a URL with a password in it; a template was expected.", f"--set {name}={{url}}")
+            raise Refused(
+                f"--set {name} holds a URL with a password in it; a template was expected.", f"--set {name}={{url}}"
+            )
         unknown = [word for word in re.findall(r"\{(\w+(?::\w+)?)\}", template) if word not in PLACEHOLDERS]
         if unknown:
             raise Refused(

@@ -4,12 +4,29 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import sh
 
 from tasklib.errors import CommandFailed, Failed, Refused
+
+T = TypeVar("T")
+
+
+AT_A_TIME = 2  # processes of the project's command that run side by side
+
+
+def together(*calls: Callable[[], T]) -> list[T]:
+    """Run the calls side by side, wait for all of them, and return their results in order.
+
+    The first call (in order) that raised decides the exception.
+    """
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+        futures = [pool.submit(call) for call in calls]
+    return [future.result() for future in futures]
 
 
 @dataclass(frozen=True)
@@ -68,7 +85,9 @@ def run(
     except sh.ForkException as failure:
         # The child could not even begin: no such directory, not allowed to become that user, not a program.
         reason = str(failure).strip().splitlines()
-        raise Failed(f"`{' '.join(words)}` could not be started in {cwd}: {reason[-1] if reason else failure}") from None
+        raise Failed(
+            f"`{' '.join(words)}` could not be started in {cwd}: {reason[-1] if reason else failure}"
+        ) from None
     text = "".join(errors) if on_error_line is not None else err.decode(errors="replace")
     result = Result(words, code, out.decode(errors="replace"), text)
     if ok is not None and code not in ok:

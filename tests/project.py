@@ -116,7 +116,12 @@ class Project:
         self.temporary.mkdir(exist_ok=True)
         environment = {**_clean_environment(), "TMPDIR": str(self.temporary), **self.environment, **variables}
         done = subprocess.run(
-            [str(word) for word in argv], cwd=cwd or self.top, env=environment, capture_output=True, text=True, check=False
+            [str(word) for word in argv],
+            cwd=cwd or self.top,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         result = Done(done.returncode, done.stdout, done.stderr)
         assert not check or result.code == 0, f"{argv} ended with {result.code}\n{result.said}"
@@ -136,7 +141,9 @@ class Project:
 
     def squash(self, rev: str, *words: str, **variables: str) -> Done:
         """`alembic-squash squash` on the test server; any exit code."""
-        return self.tool("squash", "--rev", rev, "--uri-var", VARIABLE, "--server", self.server_url, *words, **variables)
+        return self.tool(
+            "squash", "--rev", rev, "--uri-var", VARIABLE, "--server", self.server_url, *words, **variables
+        )
 
     # --- building ------------------------------------------------------------------------------------------------
 

@@ -34,7 +34,9 @@ def run(bench: Bench, *, bring_in: bool = True) -> None:
     branches.refuse_other_branch(bench)
     made = bench.plan
     if not bench.base.exists():
-        raise Refused(f"There is no {made.base_path} yet; the base migration was expected there.", f"{made.program} migrate")
+        raise Refused(
+            f"There is no {made.base_path} yet; the base migration was expected there.", f"{made.program} migrate"
+        )
     branches.integrate(bench)
     shown = proof.ensure_proven(bench)
     for line in bench.close_place():

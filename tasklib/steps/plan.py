@@ -43,7 +43,7 @@ def show(cwd: Path, chosen: Settings) -> Prepared:
     _section("Mentions of revisions that go, outside of their files (they will point nowhere)",
              [f"{path}:{line}: {text[:90]}" for path, line, text in kept_mentions(prepared)])  # fmt: skip
     paths = [m.path for m in cut.gone]
-    reads = project.environment_reads({path: repository.read(made.tip, path) for path in paths})
+    reads = project.environment_reads(repository.read_many(made.tip, paths))
     _section("Squashed migrations that read the environment: the base keeps what it holds when you squash",
              [f"{r.path}:{r.line}: {r.name}" for r in reads])  # fmt: skip
     _section("Branches with migrations of their own below the cut (rebase them after the squash)",

@@ -16,7 +16,10 @@ from tasklib.bench import Bench, open_bench
 from tasklib.errors import CommandFailed
 
 
-@task(help={"init": "Also run the project's own `init`, into a new path, and copy its templates in."}, auto_shortflags=False)
+@task(
+    help={"init": "Also run the project's own `init`, into a new path, and copy its templates in."},
+    auto_shortflags=False,
+)
 def reinit(c: Context, init=False):  # type: ignore[no-untyped-def]
     """Take the squashed revisions out of index and tree (step 2; the recipe's rm and init)."""
     bench = open_bench(Path.cwd())

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from invoke import Context, task
 
-from tasklib import console, replay as replays, rows
+from tasklib import console, rows
+from tasklib import replay as replays
 from tasklib.bench import Bench, open_bench
 from tasklib.options import only
 
@@ -19,7 +20,9 @@ def replay(c: Context, server=None):  # type: ignore[no-untyped-def]
     """Replay the old migrations, to R and on to the head (migrate and verify call it where it has not run)."""
     bench = open_bench(Path.cwd(), server)
     if c.config.run.dry:
-        console.say(f"Would replay {len(bench.plan.gone)} migrations to {bench.plan.revision}, and {len(bench.plan.kept)} more.")
+        console.say(
+            f"Would replay {len(bench.plan.gone)} migrations to {bench.plan.revision}, and {len(bench.plan.kept)} more."
+        )
         return
     run(bench)
     console.say(f"Replayed. Next: {bench.plan.program} migrate")

@@ -54,7 +54,9 @@ def _paths(bench: Bench) -> list[str]:
     layout = bench.plan.layout
     here = bench.history("HEAD").migrations
     gone = {here[one].path for one in bench.plan.gone if one in here} | {bench.plan.base_path}
-    listed = {entry.path for place in (layout.script, *layout.locations) for entry in bench.repository.files("HEAD", place)}
+    listed = {
+        entry.path for place in (layout.script, *layout.locations) for entry in bench.repository.files("HEAD", place)
+    }
     if layout.ini is not None:
         listed |= {entry.path for entry in bench.repository.files("HEAD") if entry.path == layout.ini}
     return sorted(listed - gone)

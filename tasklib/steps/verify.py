@@ -17,7 +17,9 @@ from tasklib.proof import Proof
 
 
 @task(
-    help=only("rev", "directory", "command", "uri-var", "set", "server", "data"), iterable=["set"], auto_shortflags=False
+    help=only("rev", "directory", "command", "uri-var", "set", "server", "data"),
+    iterable=["set"],
+    auto_shortflags=False,
 )
 def verify(
     c: Context, rev=None, directory=None, command=None, uri_var=None, set=None, server=None, data=None
