@@ -4,7 +4,7 @@
 ``ns = Collection(my_task); ns.add_collection(tasklib.ns, name="history")``.
 """
 
-from invoke import Collection
+from invoke.collection import Collection
 
 from tasklib.settings import DEFAULTS
 from tasklib.squash import abort, squash, status

@@ -16,7 +16,7 @@ from tasklib.errors import Failed, Refused, SquashError
 from tasklib.git import Repository
 from tasklib.history import Cut, History
 from tasklib.migrations import Command
-from tasklib.plan import Plan
+from tasklib.plan import Place, Plan
 from tasklib.postgres import Address
 from tasklib.server import Binaries, Server
 
@@ -67,7 +67,7 @@ class Bench:
         """Our temporary directory, for chains and dumps."""
         return Path(self.place().work)
 
-    def place(self) -> plan.Place:
+    def place(self) -> Place:
         if self.plan.place is None:
             raise Refused("There is no scratch server yet; one was expected.", f"{self.plan.program} createdb")
         return self.plan.place
@@ -104,7 +104,7 @@ class Bench:
 
     # --- scratch databases ---------------------------------------------------------------------------------------
 
-    def open_place(self) -> plan.Place:
+    def open_place(self) -> Place:
         """Make sure that there is a server and a temporary directory; harmless where there are."""
         if self.plan.place is not None:
             self.address()  # says so where the server is gone
@@ -115,11 +115,11 @@ class Bench:
             if self.server_url is None:
                 owner = str(plan.state_directory(self.repository) / "plan.json")
                 ours = self._server = server.start(owner, owner_pid=os.getpid() if self.detached else self.pid)
-                place = plan.Place(token, work, str(ours.home), ours.host, ours.port, ours.user, "postgres", ())
+                place = Place(token, work, str(ours.home), ours.host, ours.port, ours.user, "postgres", ())
             else:
                 named = postgres.parse_url(self.server_url, "--server")
                 _refuse_unreachable(named)
-                place = plan.Place(token, work, None, named.host, named.port, named.user, named.database, named.options)
+                place = Place(token, work, None, named.host, named.port, named.user, named.database, named.options)
             self.save(replace(self.plan, place=place))
             self.binaries()
             return place
@@ -136,7 +136,7 @@ class Bench:
             raise Refused(f"There is no scratch database {role!r} yet.", f"{self.plan.program} createdb")
         return Address(place.host, place.port, place.user, self._password(place), database, place.options)
 
-    def _password(self, place: plan.Place) -> str:
+    def _password(self, place: Place) -> str:
         if place.server is not None:
             return self._ours(place.server).password
         if self.server_url is not None:

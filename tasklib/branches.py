@@ -23,8 +23,8 @@ def refuse_other_branch(bench: Bench) -> None:
 def integrate(bench: Bench) -> None:
     """Merge the original branch into the squash branch where it holds commits that the latter lacks, uncommitted.
 
-    So for --source models, which starts at an old commit, and where somebody committed meanwhile. Squashed files resolve
-    to delete and R's file to ours; any other conflict puts the merge back and raises `Conflict`.
+    So for --source models, which starts at an old commit, and where somebody committed meanwhile. Squashed files
+    resolve to delete and R's file to ours; any other conflict puts the merge back and raises `Conflict`.
     """
     repository, made = bench.repository, bench.plan
     if repository.merging():
@@ -74,7 +74,7 @@ def commit(bench: Bench, proof: Proof) -> str:
     new = repository.commit_index(message)
     if repository.tree(new) != proof.tree:
         raise Refused(
-            f"A git hook changed the tree while it was committed: {repository.tree(new)} is not the proven {proof.tree}.",
+            f"A git hook changed the tree in the commit: {repository.tree(new)} is not the proven {proof.tree}.",
             f"look at `git show`, then {made.program} merge proves what is there now",
         )
     return new

@@ -30,7 +30,23 @@ GENERIC = {
     "interval": "sa.Interval()",
 }
 # Each has been in sqlalchemy.dialects.postgresql since 1.3.
-DIALECT = ["jsonb", "uuid", "inet", "cidr", "macaddr", "tsvector", "money", "oid", "int4range", "int8range", "numrange", "daterange", "tsrange", "tstzrange", "regclass"]
+DIALECT = [
+    "jsonb",
+    "uuid",
+    "inet",
+    "cidr",
+    "macaddr",
+    "tsvector",
+    "money",
+    "oid",
+    "int4range",
+    "int8range",
+    "numrange",
+    "daterange",
+    "tsrange",
+    "tstzrange",
+    "regclass",
+]
 # Values of these are written as Python's own literals; all others as PostgreSQL's text, cast by the server.
 INTEGERS = ("integer", "bigint", "smallint")
 STRINGS = ("text", "character varying")

@@ -45,7 +45,7 @@ def write(bench: Bench) -> str:
                 path.unlink()
             command.refuse_if_it_cannot_run(result)
             said = "\n  | ".join((result.stderr or result.stdout).strip().splitlines()[-12:])
-            raise Failed(f"`migrate` wrote {len(fresh)} files at {made.start[:12]}, one was expected. It said:\n  | {said}",
+            raise Failed(f"`migrate` wrote {len(fresh)} files at {made.start[:12]}, not one. It said:\n  | {said}",
                          "--source history does not need the models of that commit")  # fmt: skip
         path = fresh.pop()
         text = _finished(path.read_text(encoding="utf-8"), made.tip, cut.labels)

@@ -106,7 +106,7 @@ class Repository:
         return self.run("cat-file", "blob", f"{commit}:{path}").stdout
 
     def read_many(self, tree: str, paths: Sequence[str]) -> dict[str, str]:
-        """The texts of many files of a commit or tree: one checkout instead of a process for each of several hundred."""
+        """The texts of files of a commit or tree: one checkout, not a process for each of several hundred."""
         with tempfile.TemporaryDirectory(prefix="alembic-squash-read-") as directory:
             self.export(tree, paths, Path(directory))
             return {path: (Path(directory) / path).read_text(encoding="utf-8", errors="replace") for path in paths}
@@ -137,6 +137,12 @@ class Repository:
     def has_identity(self) -> bool:
         """Whether git knows a name and an address to commit with."""
         return self.run("var", "GIT_COMMITTER_IDENT", ok=(0, 128)).code == 0
+
+    def files_matching(self, pattern: str, tree: str, glob: str) -> list[str]:
+        """Paths of a tree's text files that fit ``glob`` and hold a match of an extended regular expression."""
+        words = ["grep", "-l", "-I", "-z", "-E", pattern, tree, "--", glob]
+        found = self.run(*words, ok=(0, 1)).stdout.split("\0")
+        return [line.split(":", 1)[1] for line in found if line]
 
     def mentions(self, words: Sequence[str], outside: Iterable[str]) -> list[tuple[str, int, str]]:
         """(path, line number, line) of tracked text outside the given paths that holds one of the words."""

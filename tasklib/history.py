@@ -120,7 +120,8 @@ class History:
                     found = revisions.get_revision(name)
             except (RevisionError, AssertionError, KeyError, ValueError) as error:  # by version of Alembic
                 raise Refused(
-                    f"--rev {name} is no single revision of this history{f': {error}' if str(error) else ''}. The heads are {heads}.",
+                    f"--rev {name} is no single revision of this history{f': {error}' if str(error) else ''}."
+                    f" The heads are {heads}.",
                     "`flask db history` lists the revisions; --rev takes an id, a part of one, or head-20",
                 ) from None
         if found is None or found.revision not in self.migrations:
@@ -129,7 +130,7 @@ class History:
         return self.migrations[found.revision]
 
     def offender(self, revision: str) -> tuple[Migration, str] | None:
-        """A kept revision that hangs on an ancestor of ``revision``, with that ancestor; None where the cut is clean."""
+        """A kept revision that hangs on an ancestor of ``revision``, and that ancestor; None in a clean cut."""
         gone = self.ancestors(revision)
         for migration in self.ordered(i for i in self.migrations if i not in gone and i != revision):
             for parent in migration.parents:

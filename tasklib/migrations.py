@@ -152,6 +152,7 @@ def explain_failure(result: shell.Result, chain: Chain, what: str) -> Failed | R
         extension = missing.group(1) or missing.group(2)
         return Refused(
             f"{what}: {name} needs the extension {extension!r}, which the server does not have.",
-            f"install it (Debian: postgresql-contrib or postgresql-NN-{extension}), or name a server that has it: --server URL",
+            f"install it (Debian: postgresql-contrib or postgresql-NN-{extension}), "
+            "or name a server that has it: --server URL",
         )
     return Failed(f"{what}: {name} failed. The command ended with exit code {result.code} and said:\n  | {database}")

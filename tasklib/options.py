@@ -1,20 +1,51 @@
-"""The options that tasks share, with their help."""
+"""Tasks from one table of options: each option is named, explained and typed once, in `settings.HELP`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from tasklib.settings import HELP, KEYS
+from invoke.context import Context
+from invoke.tasks import Task, task
 
-ALL = dict(HELP)
+from tasklib.settings import FLAGS, HELP, LISTS
+
+Given = Mapping[str, Any]
+ALL = tuple(HELP)
 
 
-def only(*names: str) -> dict[str, str]:
-    """The help of some options."""
-    return {name: HELP[name] for name in names}
+def step(*options: str, **others: str) -> Callable[[Callable[[Context, Given], None]], Task[Any]]:
+    """Make a task of ``body(context, given)``, which gets its options as one mapping by name.
+
+    ``options`` are names of `settings.HELP`; ``others`` are options of this task alone with their help: ``only`` is
+    repeatable, the rest are flags.
+    """
+    names = [option.replace("-", "_") for option in options]
+
+    def default(name: str) -> object:
+        return False if name in FLAGS or (name in others and name != "only") else None
+
+    def decorate(body: Callable[[Context, Given], None]) -> Task[Any]:
+        def run(context: Context, **given: Any) -> None:
+            body(context, given)
+
+        # Invoke makes the command line from the signature, which need not be written out in each task.
+        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+        parameters = [inspect.Parameter(name, kind, default=default(name)) for name in (*names, *others)]
+        run.__signature__ = inspect.Signature([inspect.Parameter("context", kind), *parameters])  # type: ignore[attr-defined]
+        run.__name__, run.__doc__, run.__module__ = body.__name__, body.__doc__, body.__module__
+        made: Task[Any] = task(
+            help={**{name: HELP[name] for name in options}, **others},
+            iterable=[name for name in (*LISTS, "only") if name in names or name in others],
+            # Short flags would be invented from the names, and shift when an option is added.
+            auto_shortflags=False,
+        )(run)
+        return made
+
+    return decorate
 
 
-def given(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """The options among a task's arguments."""
-    return {name: value for name, value in arguments.items() if name in KEYS}
+def dry(context: Context) -> bool:
+    """Whether the user asked (--dry) to be told what would happen; Invoke itself applies it to c.run only."""
+    return bool(context.config.run.dry)

@@ -7,7 +7,6 @@ from the URL given again, from PGPASSWORD or from ~/.pgpass.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -149,7 +148,7 @@ def save(repository: Repository, plan: Plan) -> Plan:
     directory = state_directory(repository)
     fresh = directory / "plan.json.new"
     fresh.write_text(json.dumps(plan.to_json(), indent=1), encoding="utf-8")
-    os.replace(fresh, directory / "plan.json")
+    fresh.replace(directory / "plan.json")
     return plan
 
 

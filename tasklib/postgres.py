@@ -142,7 +142,7 @@ def connect(address: Address, *, read_only: bool = False) -> Iterator[Connection
     options = "-c client_min_messages=warning -c timezone=UTC -c datestyle=ISO -c intervalstyle=iso_8601 -c statement_timeout=0"
     if read_only:
         options += " -c default_transaction_read_only=on"
-    arguments = {name: value for name, value in address.options if name != "options"}
+    arguments: dict[str, Any] = {name: value for name, value in address.options if name != "options"}
     try:
         raw = psycopg2.connect(
             host=address.host,
@@ -187,7 +187,7 @@ def create_database(connection: Connection, name: str, template: str, token: str
 
 
 def drop_database(connection: Connection, name: str, token: str) -> None:
-    """Drop a database that carries our marker (or has only our name yet, and nothing in it); any other one is refused."""
+    """Drop a database that carries our marker (or only our name yet, and nothing in it); another one is refused."""
     if connection.value("SELECT 1 FROM pg_database WHERE datname = %s", [name]) is None:
         return
     if name != f"alembic_squash_{token}_{name.rsplit('_', 1)[-1]}":

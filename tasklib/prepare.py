@@ -98,7 +98,7 @@ def refuse_unnamed_variable(repository: Repository, commit: str, settings: Setti
     reads = project.likely_variables(repository, commit)
     listed = ", ".join(f"{read.name} ({read.path}:{read.line})" for read in reads)
     raise Refused(
-        "How does the application get its database URL? Neither --uri-var nor --set says so, nor does the configuration. "
+        "How does the application get its database URL? Neither --uri-var, --set nor the configuration says so. "
         + (
             f"The project's files read: {listed}." if listed else "No likely variable was found in the project's files."
         ),
@@ -203,7 +203,7 @@ def from_checkout(cwd: Path, settings: Settings) -> Prepared:
     old = revisions.read_history(repository, commit, layout.locations)
     if base.id not in old.migrations:
         raise Refused(f"The commit {commit} has no revision {base.id}.")
-    gone = [m for m in old.cut(base.id).gone]
+    gone = old.cut(base.id).gone
     files = {entry.path: entry for location in layout.locations for entry in repository.files(commit, location)}
     tree = repository.composed_tree(head, remove=[base.path], add=[files[m.path] for m in gone])
     cut = revisions.read_history(repository, tree, layout.locations).cut(base.id)

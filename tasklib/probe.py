@@ -44,8 +44,8 @@ def find_scheme(bench: Bench, chain: Chain, role: str) -> None:
 def prove_connections(bench: Bench, chain: Chain, *roles: str) -> None:
     """Prove that the command, given the address of each role, reads the version table there and nowhere else.
 
-    Raises `Failed` where the command cannot run at all, `Refused` where it connects elsewhere. The databases are left as
-    they were; files that the command made in the work tree meanwhile are taken away again. What this process has proven
+    Raises `Failed` where the command cannot run at all, `Refused` where it connects elsewhere. The databases are left
+    as they were; files that the command made in the work tree meanwhile are taken away again. What this process has proven
     for the same env.py is not proven again: a database keeps its name, and so its address, when it is made anew.
     """
     left = [role for role in roles if (role, chain.support) not in bench.proven]
@@ -109,7 +109,7 @@ def _elsewhere(bench: Bench, command: Command, result: shell.Result, marker: str
     reads = [f"{r.name} ({r.path}:{r.line})" for r in project.likely_variables(bench.repository, bench.plan.tip)]
     printed = " ".join(sorted(said)) or "nothing"
     text = (
-        f"The application does not connect where {names} says ({command.scheme}://…/{bench.place().names.get('reference', '')}): "
+        f"The application does not connect where {names} says ({command.scheme}://…): "
         f"`current` was expected to print {marker or 'no revision'} there and printed {printed}"
         f"{f' (exit code {result.code})' if result.code else ''}. Nothing was written anywhere."
     )

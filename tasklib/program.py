@@ -7,9 +7,9 @@ import traceback
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from invoke import Program
 from invoke.config import Config
 from invoke.exceptions import Exit, ParseError
+from invoke.program import Program
 
 from tasklib import ns
 from tasklib.errors import BUG

@@ -201,13 +201,9 @@ def environment_reads(sources: dict[str, str]) -> list[Read]:
 
 def likely_variables(repository: Repository, commit: str) -> list[Read]:
     """Reads of variables that look like a database's address, in the project's own tracked Python files."""
-    paths = [
-        line for line in repository.run("grep", "-l", "-I", "-E", r"environ|getenv|config\(|env\(|env\.", commit, "--", "*.py",
-                                        ok=(0, 1)).stdout.splitlines()
-    ]  # fmt: skip
-    names = [line.split(":", 1)[1] for line in paths]
+    names = repository.files_matching(r"environ|getenv|config\(|env\(|env\.", commit, "*.py")
     reads = [read for read in environment_reads(repository.read_many(commit, names)) if LIKELY.search(read.name)]
-    first = {}
+    first: dict[str, Read] = {}
     for read in reads:
         first.setdefault(read.name, read)
     return sorted(first.values(), key=lambda r: (not re.search("UR[IL]|DSN", r.name), r.name))
@@ -242,11 +238,10 @@ def version_tables(repository: Repository, commit: str) -> tuple[tuple[str, str]
 
     A literal ``version_table`` or ``version_table_schema`` (keyword or key) in a tracked Python file counts.
     """
-    listed = repository.run("grep", "-l", "-I", "version_table", commit, "--", "*.py", ok=(0, 1)).stdout.splitlines()
     names, schemas = ["alembic_version"], [""]
-    for line in listed:
+    for path in repository.files_matching("version_table", commit, "*.py"):
         try:
-            tree = ast.parse(repository.read(commit, line.split(":", 1)[1]))
+            tree = ast.parse(repository.read(commit, path))
         except SyntaxError:
             continue
         for node in ast.walk(tree):

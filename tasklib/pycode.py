@@ -1,12 +1,12 @@
-"""Python source as ruff (and black) would lay it out: 88 columns, double quotes, one argument a line where it is long."""
+"""Python source as ruff and black lay it out: 88 columns, double quotes, one argument a line where it is long."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Union
 
 WIDTH = 88
-Node = "str | Call | Items"
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,9 @@ class Items:
 
     nodes: Sequence[Node | tuple[str, Node]]
     brackets: str = "[]"
+
+
+Node = Union[str, Call, Items]  # noqa: UP007 - as an expression X | Y with strings needs Python 3.14
 
 
 def string(value: str) -> str:
@@ -66,7 +69,7 @@ def render(node: Node, indent: int, prefix: str = "", suffix: str = "") -> list[
         parts: list[tuple[str, Node]] = [("", arg) for arg in node.args]
         parts += [(f"{name}=", value) for name, value in node.kwargs.items()]
     else:
-        opening, closing = node.brackets
+        opening, closing = node.brackets[0], node.brackets[1]
         parts = [(f"{one[0]}: ", one[1]) if isinstance(one, tuple) else ("", one) for one in node.nodes]
     if not parts:
         return [f"{pad}{prefix}{opening}{closing}{suffix}"]

@@ -103,8 +103,8 @@ def learn_volatile(first: Address, second: Address) -> Volatile:
             columns = rows.volatile_columns(one, two, table)
             if columns is None:
                 raise Refused(
-                    f"Two runs of the old chain put different rows into {table.shown}: other counts, or no set of columns "
-                    "explains it. What is different in each run cannot be proven equal.",
+                    f"Two runs of the old chain put different rows into {table.shown}: other counts, or no set of "
+                    "columns explains it. What is different in each run cannot be proven equal.",
                     f"--data with a list of tables that leaves {table.name} out",
                 )
             if columns:

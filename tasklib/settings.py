@@ -1,4 +1,4 @@
-"""What the user asked for: command line over ``INVOKE_SQUASH_…`` over ``squash:`` in invoke.yaml, as Invoke merges them."""
+"""What the user asked for: command line over ``INVOKE_SQUASH_…`` over ``squash:`` in invoke.yaml."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from invoke import Context
+from invoke.context import Context
 
 from tasklib.errors import Refused
 
@@ -17,7 +17,8 @@ from tasklib.errors import Refused
 HELP = {
     "rev": "R, the revision that becomes the base: an id, a unique part of one, or a relative form such as head-20.",
     "into": "The branch that the squash goes into (default: the current one).",
-    "source": "Where the base migration comes from: history (default: the old migrations, replayed) or models (autogenerate).",
+    "source": "Where the base migration comes from: history (default: the old migrations, replayed) or models "
+    "(autogenerate).",
     "commit": "With --source models: the commit whose sole head is R (default: found in git history).",
     "directory": "The script directory, the one with env.py (default: found).",
     "command": "How the project runs its migrations, e.g. 'flask db' or 'poetry run flask db' (default: found).",
@@ -31,6 +32,7 @@ HELP = {
     "no-merge": "Commit on the squash branch, verified, and end there: push it for review.",
 }
 LISTS = ("set", "keep_value")
+FLAGS = ("no_merge",)
 KEYS = tuple(name.replace("-", "_") for name in HELP)
 # For the collection: every key must have a default, or Invoke does not read its INVOKE_SQUASH_… variable; a list as
 # default would make that variable an error.
@@ -99,7 +101,7 @@ def resolve(context: Context, given: Mapping[str, Any]) -> Settings:
         server=_text(merged["server"]),
         data=str(merged["data"] or "all"),
         keep_value=tuple(_items(merged["keep_value"])),
-        no_merge=_truth(merged["no_merge"]),
+        no_merge=truth(merged["no_merge"]),
     )
 
 
@@ -158,5 +160,5 @@ def _items(value: object) -> list[str]:
     return [line.strip() for line in str(value).splitlines() if line.strip()]
 
 
-def _truth(value: object) -> bool:
+def truth(value: object) -> bool:
     return str(value).strip().lower() in ("1", "true", "yes", "on") if value is not None else False

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from invoke import Context, task
+from invoke.context import Context
 from invoke.exceptions import Exit
 
 from tasklib import branches, console, git, plan, settings
 from tasklib.bench import Bench, open_bench, program
 from tasklib.errors import Failed, SquashError
-from tasklib.options import ALL, given, only
+from tasklib.options import ALL, Given, dry, step
 from tasklib.steps import checkout, cleanup, createdb, merge, migrate, reinit, replay, restore, verify
 from tasklib.steps import plan as plans
 
@@ -23,25 +23,22 @@ HISTORY = ("checkout", "reinit", "restore", "createdb", "replay", "migrate", "ve
 MODELS = ("checkout", "reinit", "restore", "createdb", "migrate", "verify", "cleanup", "merge")
 
 
-@task(help=ALL, iterable=list(settings.LISTS), auto_shortflags=False)
-def squash(
-    c: Context, rev=None, into=None, source=None, commit=None, directory=None, command=None, uri_var=None, set=None,
-    server=None, reference=None, data=None, keep_value=None, no_merge=False,
-):  # type: ignore[no-untyped-def]  # fmt: skip
+@step(*ALL)
+def squash(context: Context, given: Given) -> None:
     """Make every migration up to R one proven base migration: all steps, in order.
 
     Example: squash --rev head-20 --uri-var DATABASE_URL. Whatever goes wrong, everything is put back.
     """
-    chosen = settings.resolve(c, given(locals()))
+    chosen = settings.resolve(context, given)
     plans.show(Path.cwd(), chosen)
-    if c.config.run.dry:
+    if dry(context):
         return
     console.say()
     run(Path.cwd(), chosen)
 
 
 def run(cwd: Path, chosen: settings.Settings) -> None:
-    """All steps; after a failure, an interrupt or a difference the repository is as it was and nothing of ours is left."""
+    """All steps. After a failure, an interrupt or a difference everything is as it was, and nothing of ours is left."""
     with _terminated_as_interrupt():
         bench = checkout.run(cwd, chosen, os.getpid())
         try:
@@ -101,8 +98,8 @@ def _terminated_as_interrupt() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-@task(auto_shortflags=False)
-def status(c: Context):  # type: ignore[no-untyped-def]
+@step()
+def status(context: Context, given: Given) -> None:
     """Say where an unfinished squash stands, and what to type next."""
     repository = git.find(Path.cwd())
     if not plan.exists(repository):
@@ -120,15 +117,15 @@ def status(c: Context):  # type: ignore[no-untyped-def]
     console.say(f"Next: {made.program} {left[0] if left else 'merge'}   ({made.program} abort puts everything back)")
 
 
-@task(help=only("server"), auto_shortflags=False)
-def abort(c: Context, server=None):  # type: ignore[no-untyped-def]
+@step("server")
+def abort(context: Context, given: Given) -> None:
     """Give an unfinished squash up: branch, files, databases, server, all as before."""
     repository = git.find(Path.cwd())
     if not plan.exists(repository):
         console.say("No squash is under way; there is nothing to put back.")
         return
-    bench = open_bench(Path.cwd(), server)
-    if c.config.run.dry:
+    bench = open_bench(Path.cwd(), given["server"])
+    if dry(context):
         console.say(f"Would delete {bench.plan.branch}, and go back to {bench.plan.head_was}.")
         return
     trouble = branches.put_back(bench)

@@ -151,7 +151,7 @@ def read_model(connection: Connection) -> Model:
     for oid, name, kind, definition, of, *rest in connection.rows(CONSTRAINTS):
         flags, (schema, table, targets, *actions) = rest[:5], rest[5:]
         constraints.setdefault(oid, []).append(
-            Constraint(name, kind, definition, tuple(of), *flags, schema, table, tuple(targets), *actions)
+            Constraint(*(name, kind, definition, tuple(of), *flags, schema, table, tuple(targets), *actions))
         )
     tables = {
         (schema, name): Table(schema, name, plain, tuple(columns.get(oid, ())), tuple(constraints.get(oid, ())))
@@ -160,6 +160,6 @@ def read_model(connection: Connection) -> Model:
     sequences = {}
     for row in connection.rows(SEQUENCES):
         owner = (row[9], row[10], row[11]) if row[11] is not None else None
-        sequences[(row[0], row[1])] = Sequence(*row[:9], owner, row[12])
+        sequences[(row[0], row[1])] = Sequence(*(*row[:9], owner, row[12]))
     enums = {(schema, name): tuple(labels) for schema, name, labels in connection.rows(ENUMS)}
     return Model(tables, sequences, enums)

@@ -11,5 +11,5 @@ def condition(revision: str, kept: Sequence[str]) -> list[str]:
     return [
         f"The one condition: every deployed database is at {revision} or past it. On each, this must be true:",
         f"  SELECT count(*) > 0 AND bool_and(version_num IN ({ids})) AS ready FROM alembic_version;",
-        f"A database that is behind must be upgraded to {revision} with the old migrations first; a new one needs nothing.",
+        f"One that is behind must be upgraded to {revision} with the old migrations first; a new one needs nothing.",
     ]

@@ -133,11 +133,11 @@ class Project:
     def flask(self, *words: str, database: str, check: bool = True) -> Done:
         """`flask db …` against a database of the test server."""
         url = self.address(database).url("postgresql+psycopg2")
-        return self.run([BIN / "flask", "db", *words], check=check, **{VARIABLE: url})
+        return self.run([BIN / "flask", "db", *words], check=check, cwd=None, **{VARIABLE: url})
 
     def tool(self, *words: str, **variables: str) -> Done:
         """`alembic-squash …`, any exit code."""
-        return self.run([BIN / "alembic-squash", *words], check=False, **variables)
+        return self.run([BIN / "alembic-squash", *words], check=False, cwd=None, **variables)
 
     def squash(self, rev: str, *words: str, **variables: str) -> Done:
         """`alembic-squash squash` on the test server; any exit code."""

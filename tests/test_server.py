@@ -56,7 +56,12 @@ def running() -> Iterator[Server]:
 
 def ask(server: Server, sql: str, **other: Any) -> Any:
     """The first value that the server answers."""
-    given = {"host": server.host, "port": server.port, "user": server.user, "password": server.password} | other
+    given: dict[str, Any] = {
+        "host": server.host,
+        "port": server.port,
+        "user": server.user,
+        "password": server.password,
+    } | other
     connection = psycopg2.connect(dbname="postgres", connect_timeout=10, **given)
     try:
         with connection.cursor() as cursor:

@@ -7,23 +7,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from invoke import Context, task
+from invoke.context import Context
 
 from tasklib import console, plan, settings
 from tasklib.bench import Bench
-from tasklib.options import ALL, given
+from tasklib.options import ALL, Given, dry, step
 from tasklib.prepare import Prepared, prepare
 from tasklib.settings import Settings
 
 
-@task(help=ALL, iterable=list(settings.LISTS), auto_shortflags=False)
-def checkout(
-    c: Context, rev=None, into=None, source=None, commit=None, directory=None, command=None, uri_var=None, set=None,
-    server=None, reference=None, data=None, keep_value=None, no_merge=False,
-):  # type: ignore[no-untyped-def]  # fmt: skip
+@step(*ALL)
+def checkout(context: Context, given: Given) -> None:
     """Make the squash branch and write the plan that the next steps follow (step 1 of the recipe)."""
-    chosen = settings.resolve(c, given(locals()))
-    if c.config.run.dry:
+    chosen = settings.resolve(context, given)
+    if dry(context):
         made = prepare(Path.cwd(), chosen).plan
         console.say(f"Would make the branch {made.branch} at {made.start[:12]} and check it out.")
         return

@@ -7,19 +7,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from invoke import Context, task
+from invoke.context import Context
 
 from tasklib import console
 from tasklib.bench import Bench, open_bench
 from tasklib.errors import Failed
-from tasklib.options import only
+from tasklib.options import Given, dry, step
 
 
-@task(help=only("server"), auto_shortflags=False)
-def cleanup(c: Context, server=None):  # type: ignore[no-untyped-def]
+@step("server")
+def cleanup(context: Context, given: Given) -> None:
     """Drop the scratch databases, stop our server, remove our temporary files (step 6)."""
-    bench = open_bench(Path.cwd(), server)
-    if c.config.run.dry:
+    bench = open_bench(Path.cwd(), given["server"])
+    if dry(context):
         console.say("Would drop the scratch databases and stop our server.")
         return
     run(bench)

@@ -7,19 +7,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from invoke import Context, task
+from invoke.context import Context
 
 from tasklib import console, replay
 from tasklib.bench import Bench, open_bench
-from tasklib.options import only
+from tasklib.options import Given, dry, step
 
 
-@task(help=only("server"), auto_shortflags=False)
-def createdb(c: Context, server=None):  # type: ignore[no-untyped-def]
+@step("server")
+def createdb(context: Context, given: Given) -> None:
     """Make the empty scratch databases, and prove that the command reaches them (step 4)."""
-    bench = open_bench(Path.cwd(), server)
-    if c.config.run.dry:
-        console.say(f"Would make scratch databases on {'the server you named' if server else 'a throwaway server'}.")
+    bench = open_bench(Path.cwd(), given["server"])
+    if dry(context):
+        console.say(
+            f"Would make scratch databases on {'the server you named' if given['server'] else 'a throwaway server'}."
+        )
         return
     run(bench)
     place = bench.place()

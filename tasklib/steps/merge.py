@@ -7,26 +7,27 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from invoke import Context, task
+from invoke.context import Context
 
 from tasklib import branches, console, plan, proof, version_check
 from tasklib.bench import Bench, open_bench
 from tasklib.errors import Refused
-from tasklib.options import only
-from tasklib.settings import _truth
+from tasklib.options import Given, dry, step
+from tasklib.settings import truth
 
 
-@task(help=only("into", "server", "no-merge"), auto_shortflags=False)
-def merge(c: Context, into=None, server=None, no_merge=False):  # type: ignore[no-untyped-def]
+@step("into", "server", "no-merge")
+def merge(context: Context, given: Given) -> None:
     """Commit the proven tree and bring it into the original branch (step 7)."""
-    bench = open_bench(Path.cwd(), server)
+    bench = open_bench(Path.cwd(), given["server"])
+    into = given["into"]
     if into is not None and into != bench.plan.original:
         raise Refused(f"--into {into}: this squash was begun for the branch {bench.plan.original}.",
                       f"{bench.plan.program} abort, then checkout --into {into}")  # fmt: skip
-    if c.config.run.dry:
+    if dry(context):
         console.say(f"Would commit on {bench.plan.branch} and move {bench.plan.original} there.")
         return
-    run(bench, bring_in=not (no_merge or _truth(bench.plan.settings.no_merge)))
+    run(bench, bring_in=not (given["no_merge"] or truth(bench.plan.settings.no_merge)))
 
 
 def run(bench: Bench, *, bring_in: bool = True) -> None:

@@ -8,25 +8,22 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from invoke import Context, task
+from invoke.context import Context
 
 from tasklib import base, branches, console, draft
 from tasklib.bench import Bench, open_bench
 from tasklib.errors import Refused
-from tasklib.options import only
+from tasklib.options import Given, dry, step
 
 
-@task(
-    help={**only("server"), "force": "Write the base migration anew, over a file that was edited since."},
-    auto_shortflags=False,
-)
-def migrate(c: Context, server=None, force=False):  # type: ignore[no-untyped-def]
+@step("server", force="Write the base migration anew, over a file that was edited since.")
+def migrate(context: Context, given: Given) -> None:
     """Write the base migration with R's id, in R's own file (step 5)."""
-    bench = open_bench(Path.cwd(), server)
-    if c.config.run.dry:
+    bench = open_bench(Path.cwd(), given["server"])
+    if dry(context):
         console.say(f"Would write {bench.plan.base_path} from {bench.plan.source}.")
         return
-    if run(bench, force=force):
+    if run(bench, force=given["force"]):
         console.say(f"Wrote {bench.plan.base_path}. Edit it where you like; it is proven as it will be.")
     else:
         console.say(f"{bench.plan.base_path} is written already.")
@@ -46,10 +43,7 @@ def run(bench: Bench, *, force: bool = False) -> bool:
                           f"{made.program} migrate --force writes it anew")  # fmt: skip
         if "reinit" not in made.done:
             raise Refused(f"{made.base_path} still is the old migration.", f"{made.program} reinit")
-    if made.source == "models":
-        text = draft.write(bench)
-    else:
-        text = base.write(bench).text
+    text = draft.write(bench) if made.source == "models" else base.write(bench).text
     bench.save(replace(bench.plan, written=base.digest(text)))
     bench.finished("migrate")
     return True

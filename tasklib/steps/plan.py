@@ -6,21 +6,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from invoke import Context, task
+from invoke.context import Context
 
 from tasklib import console, project, revisions, settings, version_check
-from tasklib.options import ALL, given
+from tasklib.options import ALL, Given, step
 from tasklib.prepare import Prepared, kept_mentions, prepare
 from tasklib.settings import Settings
 
 
-@task(help=ALL, iterable=list(settings.LISTS), auto_shortflags=False)
-def plan(
-    c: Context, rev=None, into=None, source=None, commit=None, directory=None, command=None, uri_var=None, set=None,
-    server=None, reference=None, data=None, keep_value=None, no_merge=False,
-):  # type: ignore[no-untyped-def]  # fmt: skip
+@step(*ALL)
+def plan(context: Context, given: Given) -> None:
     """Say what a squash would do: what goes, what stays, what to look at. Reads only."""
-    show(Path.cwd(), settings.resolve(c, given(locals())))
+    show(Path.cwd(), settings.resolve(context, given))
 
 
 def show(cwd: Path, chosen: Settings) -> Prepared:

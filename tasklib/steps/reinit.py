@@ -9,24 +9,22 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from invoke import Context, task
+from invoke.context import Context
 
 from tasklib import branches, console, shell
 from tasklib.bench import Bench, open_bench
 from tasklib.errors import CommandFailed
+from tasklib.options import Given, dry, step
 
 
-@task(
-    help={"init": "Also run the project's own `init`, into a new path, and copy its templates in."},
-    auto_shortflags=False,
-)
-def reinit(c: Context, init=False):  # type: ignore[no-untyped-def]
+@step(init="Also run the project's own `init`, into a new path, and copy its templates in.")
+def reinit(context: Context, given: Given) -> None:
     """Take the squashed revisions out of index and tree (step 2; the recipe's rm and init)."""
     bench = open_bench(Path.cwd())
-    if c.config.run.dry:
+    if dry(context):
         console.say(f"Would remove {len(bench.plan.gone)} revision files from {bench.plan.layout.script}.")
         return
-    removed = run(bench, init=init)
+    removed = run(bench, init=given["init"])
     console.say(f"{removed} revision files taken out. Next: {bench.plan.program} restore")
 
 

@@ -7,19 +7,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from invoke import Context, task
+from invoke.context import Context
 
 from tasklib import console, rows
 from tasklib import replay as replays
 from tasklib.bench import Bench, open_bench
-from tasklib.options import only
+from tasklib.options import Given, dry, step
 
 
-@task(help=only("server"), auto_shortflags=False)
-def replay(c: Context, server=None):  # type: ignore[no-untyped-def]
+@step("server")
+def replay(context: Context, given: Given) -> None:
     """Replay the old migrations, to R and on to the head (migrate and verify call it where it has not run)."""
-    bench = open_bench(Path.cwd(), server)
-    if c.config.run.dry:
+    bench = open_bench(Path.cwd(), given["server"])
+    if dry(context):
         console.say(
             f"Would replay {len(bench.plan.gone)} migrations to {bench.plan.revision}, and {len(bench.plan.kept)} more."
         )

@@ -8,25 +8,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from invoke import Context, task
+from invoke.context import Context
 
 from tasklib import branches, console
 from tasklib.bench import Bench, open_bench
 from tasklib.errors import Refused
+from tasklib.options import Given, dry, step
 
 
-@task(
-    help={"only": "A file to restore (repeatable): just those, as the recipe does. Default: all but what is squashed."},
-    iterable=["only"],
-    auto_shortflags=False,
-)
-def restore(c: Context, only=None):  # type: ignore[no-untyped-def]
+@step(only="A file to restore (repeatable): just those, as the recipe does. Default: all but what is squashed.")
+def restore(context: Context, given: Given) -> None:
     """Bring env.py, templates, helpers and the kept revisions back from git (step 3)."""
     bench = open_bench(Path.cwd())
-    if c.config.run.dry:
+    if dry(context):
         console.say(f"Would restore {len(_paths(bench))} files of {bench.plan.layout.script} from git.")
         return
-    count = run(bench, only or ())
+    count = run(bench, given["only"] or ())
     console.say(f"{count} files are as git has them. Next: {bench.plan.program} createdb")
 
 

@@ -8,35 +8,29 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from invoke import Context, task
+from invoke.context import Context
 
 from tasklib import branches, console, git, plan, prepare, proof, settings
 from tasklib.bench import Bench, open_bench
-from tasklib.options import given, only
+from tasklib.options import Given, dry, step
 from tasklib.proof import Proof
 
 
-@task(
-    help=only("rev", "directory", "command", "uri-var", "set", "server", "data"),
-    iterable=["set"],
-    auto_shortflags=False,
-)
-def verify(
-    c: Context, rev=None, directory=None, command=None, uri_var=None, set=None, server=None, data=None
-):  # type: ignore[no-untyped-def]  # fmt: skip
+@step("rev", "directory", "command", "uri-var", "set", "server", "data")
+def verify(context: Context, given: Given) -> None:
     """Prove that the new chain builds the same database. Also on a plain checkout, as in CI: no plan is needed."""
-    chosen = settings.resolve(c, given(locals()))
+    chosen = settings.resolve(context, given)
     repository = git.find(Path.cwd())
-    if rev is None and plan.exists(repository):
-        bench = open_bench(Path.cwd(), server)
-        if c.config.run.dry:
+    if given["rev"] is None and plan.exists(repository):
+        bench = open_bench(Path.cwd(), given["server"])
+        if dry(context):
             console.say(f"Would prove the work tree on {bench.plan.branch}.")
             return
         console.say("\n".join(run(bench).lines()))
         console.say(f"Next: {bench.plan.program} cleanup, then merge")
         return
     prepared = prepare.from_checkout(Path.cwd(), chosen)
-    if c.config.run.dry:
+    if dry(context):
         console.say(f"Would prove the base {prepared.plan.revision} against its originals.")
         return
     bench = Bench(repository, prepared.plan, chosen.server, detached=True)
