@@ -1,0 +1,26 @@
+"""The collection: every task under the name that people type. No logic."""
+
+from __future__ import annotations
+
+from invoke.collection import Collection
+
+from tasklib.settings import DEFAULTS
+from tasklib.show import demo
+from tasklib.squash import abort, squash, status
+from tasklib.steps.checkout import checkout
+from tasklib.steps.cleanup import cleanup
+from tasklib.steps.createdb import createdb
+from tasklib.steps.merge import merge
+from tasklib.steps.migrate import migrate
+from tasklib.steps.plan import plan
+from tasklib.steps.reinit import reinit
+from tasklib.steps.replay import replay
+from tasklib.steps.restore import restore
+from tasklib.steps.verify import verify
+
+ns = Collection(
+    plan, checkout, reinit, restore, createdb, replay, migrate, verify, cleanup, merge, squash, status, abort, demo
+)
+ns.configure({"squash": dict(DEFAULTS)})
+
+__all__ = ["ns"]
