@@ -84,7 +84,8 @@ def install(session: nox.Session, row: str, *others: str) -> None:
     """The row, pytest and the project, as its wheel holds it, into the session's one environment."""
     # setuptools removes nothing from there: a module that was deleted or renamed would still be in the wheel.
     shutil.rmtree("build", ignore_errors=True)
-    session.install(*ROWS[row], *COMMON, *PYTEST, *others, PROJECT)
+    # uv leaves compiling to the first run, and the tool tells the project's command to write no bytecode.
+    session.install(*ROWS[row], *COMMON, *PYTEST, *others, PROJECT, env={"UV_COMPILE_BYTECODE": "1"})
 
 
 @nox.session

