@@ -135,9 +135,9 @@ class Project:
         url = self.address(database).url("postgresql+psycopg2")
         return self.run([BIN / "flask", "db", *words], check=check, cwd=None, **{VARIABLE: url})
 
-    def tool(self, *words: str, **variables: str) -> Done:
+    def tool(self, *words: str, cwd: Path | None = None, **variables: str) -> Done:
         """`alembic-squash …`, any exit code."""
-        return self.run([BIN / "alembic-squash", *words], check=False, cwd=None, **variables)
+        return self.run([BIN / "alembic-squash", *words], check=False, cwd=cwd, **variables)
 
     def squash(self, rev: str, *words: str, **variables: str) -> Done:
         """`alembic-squash squash` on the test server; any exit code."""
