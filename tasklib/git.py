@@ -169,6 +169,8 @@ class Repository:
 
     def export(self, tree: str, paths: Sequence[str], to: Path) -> None:
         """Write files of a tree below the directory ``to``, as a checkout would (line ends, filters, modes)."""
+        if not paths:
+            return
         with tempfile.TemporaryDirectory(prefix="alembic-squash-index-") as directory:
             env = {"GIT_INDEX_FILE": str(Path(directory) / "index")}
             self.run("read-tree", tree, env=env)

@@ -114,7 +114,8 @@ def _refuse_unknown(configured: Mapping[str, Any]) -> None:
     known = ", ".join(sorted(KEYS))
     for key in configured:
         if key not in KEYS:
-            raise Refused(f"`squash:` in the configuration has the key {key!r}; known are: {known}.")
+            raise Refused(f"`squash:` in the configuration has the key {key!r}; known are: {known}.",
+                          "correct it in invoke.yaml (or in ~/.invoke.yaml)")  # fmt: skip
     for name in os.environ:
         if name.startswith("INVOKE_SQUASH_") and name.removeprefix("INVOKE_SQUASH_").lower() not in KEYS:
             names = ", ".join(f"INVOKE_SQUASH_{key.upper()}" for key in sorted(KEYS))
@@ -126,9 +127,8 @@ def _templates(uri_var: str | None, items: list[str]) -> tuple[tuple[str, str], 
     for item in items:
         name, equals, template = item.partition("=")
         if not equals or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-            raise Refused(
-                f"--set {name if equals else item.split('://')[0]} is not NAME=TEMPLATE.", "--set DATABASE_URL={url}"
-            )
+            # Of what may be a URL no more is shown than its scheme: it may hold a password.
+            raise Refused(f"--set {name.split('://')[0]} is not NAME=TEMPLATE.", "--set DATABASE_URL={url}")
         if re.search(r"://[^/\s{}]*:[^/\s{}]+@", template):
             # Templates are kept in the plan, which must never hold a password.
             raise Refused(
@@ -141,7 +141,7 @@ def _templates(uri_var: str | None, items: list[str]) -> tuple[tuple[str, str], 
             )
         found[name] = template
     if uri_var is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", uri_var):
-        raise Refused(f"--uri-var {uri_var!r} is not the name of a variable.", "--uri-var DATABASE_URL")
+        raise Refused(f"--uri-var {uri_var.split('://')[0]} is not the name of a variable.", "--uri-var DATABASE_URL")
     return tuple(sorted(found.items()))
 
 
