@@ -103,14 +103,19 @@ class Types:
         return Call("DatabaseType", [string(text)])
 
 
-def server_default(expression: str, column: Column) -> Node | None:
-    """A column's default as people write it, or None where only DDL can say it."""
-    plain = re.fullmatch(r"'((?:[^'\\:%]|'')*)'::(?:character varying|text|\"?[\w.]+\"?)", expression)
+def expression(sql: str) -> Node:
+    """SQL as an expression: sa.text, or sa.literal_column where colons would be taken for parameters."""
+    text = sqltext.for_text(sql)
+    return Call("sa.literal_column", [string(sql)]) if text is None else Call("sa.text", [string(text)])
+
+
+def server_default(default: str, column: Column) -> Node:
+    """A column's default as people write it: a plain string for text and enums, else an expression."""
+    plain = re.fullmatch(r"'((?:[^']|'')*)'::(?:character varying|text|\"?[\w.]+\"?)", default)
     if (
         plain
         and (column.type.startswith(("character varying", "text")) or column.type_kind == "e")
         and not column.array
     ):
         return string(plain.group(1).replace("''", "'"))
-    text = sqltext.for_text(expression)
-    return None if text is None else Call("sa.text", [string(text)])
+    return expression(default)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from tasklib import columns, postgres, pycode, sqltext, values
@@ -121,7 +121,7 @@ class Writer:
         found: list[Item] = []
         late: list[tuple[Table, Constraint, Entry]] = []
         native = {key: table for key, table in self.model.tables.items() if key not in ours and self._is_native(table)}
-        plan = _inline_foreign_keys(native, self.with_rows, self._foreign_key_is_native)
+        plan = _inline_foreign_keys(native, self.with_rows, self._foreign_key_is_native, self._has_key_from_the_start)
         for key, table in sorted(native.items()):
             item, absorbed = self._table(table, entries, plan[key])
             found.append(item)
@@ -142,10 +142,7 @@ class Writer:
 
     def _is_native(self, table: Table) -> bool:
         key = ("TABLE", table.schema, table.name)
-        return table.plain and key in self.by_key and key not in self.ddl and all(
-            column.default is None or column.generated or sqltext.for_text(column.default) is not None
-            for column in table.columns
-        )  # fmt: skip
+        return table.plain and key in self.by_key and key not in self.ddl
 
     def _table(self, table: Table, entries: Sequence[Entry], inline: Sequence[str]) -> tuple[Item, set[int]]:
         """The item of a table that operations can make, and the dump ids of all entries that it covers."""
@@ -214,13 +211,11 @@ class Writer:
         kwargs: dict[str, Node] = {}
         is_serial = column.name == serial
         if column.generated and column.default is not None:
-            expression = sqltext.for_text(sqltext.bare(column.default))
-            args.append(Call("sa.Computed", [string(expression or "")], {"persisted": "True"}))
+            args.append(Call("sa.Computed", [_condition(column.default)], {"persisted": "True"}))
         elif identity is not None:
             args.append(identity)
         elif column.default is not None and not is_serial:
-            default = columns.server_default(column.default, column)
-            kwargs["server_default"] = default if default is not None else "None"
+            kwargs["server_default"] = columns.server_default(column.default, column)
         # SQLAlchemy makes a lone integer key without a default a SERIAL, unless told otherwise.
         would_be_serial = (
             list(key) == [column.name] and column.type in columns.INTEGERS and column.default is None
@@ -307,10 +302,9 @@ class Writer:
                 name["initially"] = string("DEFERRED")
             return Call("sa.PrimaryKeyConstraint" if constraint.kind == "p" else "sa.UniqueConstraint", listed, name)
         if constraint.kind == "c" and constraint.validated and not constraint.no_inherit:
-            text = sqltext.for_text(sqltext.bare(constraint.expression or ""))
             # The table's own entry holds the check, so a difference there has no key of its own.
-            if text is not None and ("CHECK", table.schema, f"{table.name} {constraint.name}") not in self.ddl:
-                return Call("sa.CheckConstraint", [string(text)], name)
+            if ("CHECK", table.schema, f"{table.name} {constraint.name}") not in self.ddl:
+                return Call("sa.CheckConstraint", [_condition(constraint.expression or "")], name)
         if constraint.kind == "f" and constraint.name in foreign_keys:
             targets = [string(_dotted(constraint, column)) for column in constraint.target_columns]
             return Call("sa.ForeignKeyConstraint", [Items(listed), Items(targets)], {**name, **_actions(constraint)})
@@ -323,6 +317,13 @@ class Writer:
         odd = re.search(r"SET (NULL|DEFAULT) \(|NOT ENFORCED|PERIOD", constraint.definition)
         dotted = any("." in name for name in (constraint.target_table, *constraint.target_columns))
         return odd is None and not dotted
+
+    def _has_key_from_the_start(self, target: Table, columns: Sequence[str]) -> bool:
+        """Whether the key that a foreign key refers to comes in the target's create_table, and not as DDL or an index."""
+        return any(
+            c.kind in "pu" and sorted(c.columns) == sorted(columns) and self._key_is_native(target, c)
+            for c in target.constraints
+        )
 
     def _foreign_key_of(
         self, entry: Entry, native: Mapping[tuple[str, str], Table]
@@ -463,10 +464,7 @@ class Writer:
             )
             after = inner[2].strip()
         if after.startswith("WHERE "):
-            where = sqltext.for_text(sqltext.bare(after[6:]))
-            if where is None:
-                return None
-            kwargs["postgresql_where"] = Call("sa.text", [string(where)])
+            kwargs["postgresql_where"] = columns.expression(sqltext.bare(after[6:]))
             after = ""
         if after:
             return None
@@ -567,12 +565,14 @@ def _of_version_table(entry: Entry, ours: set[tuple[str, str]]) -> bool:
 
 
 def _inline_foreign_keys(
-    tables: Mapping[tuple[str, str], Table], with_rows: set[tuple[str, str]], native: object
+    tables: Mapping[tuple[str, str], Table],
+    with_rows: set[tuple[str, str]],
+    native: Callable[[Table, Constraint], bool],
+    has_key: Callable[[Table, Sequence[str]], bool],
 ) -> dict[tuple[str, str], list[str]]:
-    """The foreign keys that stand in their table's create_table: all but those of circles and of rows that refer to
-    rows of the same table, which come after all tables and rows.
+    """The foreign keys that stand in their table's create_table: all but those of circles, of rows that refer to rows
+    of the same table, and of keys that come later themselves. Those come after all tables and rows.
     """
-    assert callable(native)
     result: dict[tuple[str, str], list[str]] = {key: [] for key in tables}
     made: set[tuple[str, str]] = set()
     left = sorted(tables)
@@ -593,7 +593,8 @@ def _inline_foreign_keys(
                 continue
             target = (constraint.target_schema, constraint.target_table)
             to_itself = target == key and key not in with_rows
-            if to_itself or (target in made and target in tables):
+            there = to_itself or (target in made and target in tables)
+            if there and has_key(tables[target], constraint.target_columns):
                 result[key].append(constraint.name)
         made.add(key)
         left.remove(key)
@@ -678,6 +679,13 @@ def _actions(constraint: Constraint) -> dict[str, Node]:
     if constraint.match == "f":
         found["match"] = string("FULL")
     return found
+
+
+def _condition(sql: str) -> Node:
+    """An expression for a CheckConstraint or Computed, which take a plain string where it is one to sa.text as well."""
+    text = sqltext.bare(sql)
+    plain = sqltext.for_text(text)
+    return columns.expression(text) if plain is None else string(plain)
 
 
 def _sql_literal(value: object, column: Column) -> str:
