@@ -112,6 +112,8 @@ def status(context: Context, given: Given) -> None:
     # replay is done by whoever needs it; cleanup is only needed where there is something to clean.
     console.say(console.table([(step, "done" if step in made.done else "") for step in order]))
     left = [step for step in order if step not in made.done and step not in ("replay", "verify", "cleanup")]
+    if "migrate" in made.done:
+        left = []  # cleanup may have taken the databases away again; merge makes its own where it needs them
     if made.place is not None:
         console.say(f"Scratch databases are on {made.place.host}:{made.place.port}.")
     console.say(f"Next: {made.program} {left[0] if left else 'merge'}   ({made.program} abort puts everything back)")
