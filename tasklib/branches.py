@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from tasklib import console, plan, revisions
 from tasklib.bench import Bench
 from tasklib.errors import Conflict, Refused
+from tasklib.git import Repository
 from tasklib.proof import Proof
 
 
@@ -55,6 +57,7 @@ def integrate(bench: Bench) -> None:
     bench.base.parent.mkdir(parents=True, exist_ok=True)
     bench.base.write_bytes(ours)
     repository.add_all()
+    bench.proven.clear()  # other code is in the work tree now, which may connect elsewhere
     bench.save(
         replace(made, tip=tip, kept=tuple(m.id for m in history.cut(made.revision).kept), proof=None, replayed=None)
     )
@@ -65,7 +68,7 @@ def commit(bench: Bench, proof: Proof) -> str:
     repository, made = bench.repository, bench.plan
     before = repository.commit("HEAD") or ""
     repository.add_all()
-    if repository.tree("HEAD") == proof.tree and not repository.merging():
+    if repository.tree("HEAD") == proof.tree and not repository.merging() and proof.tree in repository.message("HEAD"):
         return before
     message = "\n".join([
         f"Squash {len(made.gone)} migrations into the base {made.revision}", "",
@@ -73,11 +76,20 @@ def commit(bench: Bench, proof: Proof) -> str:
     ])  # fmt: skip
     new = repository.commit_index(message)
     if repository.tree(new) != proof.tree:
+        made_of_it = repository.tree(new)
+        # Its message holds a proof of another tree: only what the hook left in the work tree stays.
+        repository.uncommit(before)
         raise Refused(
-            f"A git hook changed the tree in the commit: {repository.tree(new)} is not the proven {proof.tree}.",
-            f"look at `git show`, then {made.program} merge proves what is there now",
+            f"A git hook changed the tree in the commit: {made_of_it} is not the proven {proof.tree}.",
+            f"look at `git diff HEAD`, then {made.program} merge proves what is there now",
         )
     return new
+
+
+def is_squash(repository: Repository, commit: str) -> bool:
+    """Whether a commit's message is that of `commit`."""
+    message = repository.message(commit)
+    return message.startswith("Squash ") and re.search(r"(?m)^Originals: git commit [0-9a-f]+$", message) is not None
 
 
 def bring_in(bench: Bench, new: str) -> None:

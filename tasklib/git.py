@@ -82,6 +82,10 @@ class Repository:
         """The id of the tree of a commit."""
         return self.ask("rev-parse", "--verify", f"{name}^{{tree}}")
 
+    def message(self, commit: str) -> str:
+        """The whole message of a commit."""
+        return self.run("log", "-1", "--format=%B", commit).stdout
+
     def branch_exists(self, branch: str) -> bool:
         return self.commit(f"refs/heads/{branch}") is not None
 
@@ -217,13 +221,23 @@ class Repository:
             self.run("checkout", "--quiet", commit, "--pathspec-from-file=-", "--pathspec-file-nul",
                      stdin="\0".join(_literal(paths)) + "\0")  # fmt: skip
 
+    def add(self, paths: Sequence[str]) -> None:
+        """Put files of the work tree into the index; ignored ones are left out."""
+        if paths:
+            self.run("add", "--ignore-errors", "--pathspec-from-file=-", "--pathspec-file-nul", ok=(0, 1),
+                     stdin="\0".join(_literal(paths)) + "\0")  # fmt: skip
+
     def add_all(self) -> None:
         self.run("add", "--all", "--", ".")
 
     def commit_index(self, message: str) -> str:
-        """Commit the index with the user's own hooks and signing; returns the new commit's id."""
-        self.run("commit", "--quiet", "--file=-", stdin=message)
+        """Commit the index (as it is already, where nothing changed) with the user's own hooks and signing."""
+        self.run("commit", "--quiet", "--allow-empty", "--file=-", stdin=message)
         return self.ask("rev-parse", "HEAD")
+
+    def uncommit(self, to: str) -> None:
+        """Take the branch back to ``to``; index and tree stay as they are."""
+        self.run("reset", "--quiet", "--soft", to)
 
     def merge_without_commit(self, commit: str) -> list[str]:
         """Merge into index and tree, uncommitted; returns the paths in conflict."""
