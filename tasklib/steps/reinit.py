@@ -25,7 +25,8 @@ def reinit(context: Context, given: Given) -> None:
         console.say(f"Would remove {len(bench.plan.gone)} revision files from {bench.plan.layout.script}.")
         return
     removed = run(bench, init=given["init"])
-    console.say(f"{removed} revision files taken out. Next: {bench.plan.program} restore")
+    what = f"{removed} revision files taken out" if removed else "The squashed revisions are out already"
+    console.say(f"{what}. Next: {bench.plan.program} restore")
 
 
 def run(bench: Bench, *, init: bool = False) -> int:
@@ -36,11 +37,12 @@ def run(bench: Bench, *, init: bool = False) -> int:
     paths = [here[one].path for one in made.gone if one in here]
     # R's own file may hold the base migration by now, written by us or edited by hand.
     keep = {made.base_path} if made.written is not None else set()
+    removed = [path for path in paths if path not in keep and (bench.repository.top / path).exists()]
     bench.repository.remove([path for path in paths if path not in keep])
     if init or made.source == "models":
         _init(bench)
     bench.finished("reinit")
-    return len(paths)
+    return len(removed)
 
 
 def _init(bench: Bench) -> None:
@@ -58,6 +60,7 @@ def _init(bench: Bench) -> None:
         if result.code or not new.is_dir():
             raise CommandFailed(result.argv, result.code, result.stdout, result.stderr)
         held = {entry.path for entry in bench.repository.files("HEAD", bench.plan.layout.script)}
+        made: list[str] = []
         for source in sorted(new.rglob("*")):
             target = bench.script / source.relative_to(new)
             path = target.relative_to(bench.repository.top).as_posix()
@@ -65,3 +68,6 @@ def _init(bench: Bench) -> None:
             if source.is_file() and "__pycache__" not in source.parts and (path in held or not target.exists()):
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(source, target)
+                made.append(path)
+        # What git knows of, `abort` takes away again; an ignored name stays out, as for `git add`.
+        bench.repository.add([path for path in made if path not in held])
