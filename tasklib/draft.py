@@ -29,6 +29,8 @@ def write(bench: Bench) -> str:
                 table = sql.Identifier(schema or "public", name)
                 connection.run(sql.SQL("CREATE TABLE {} (version_num varchar(32) NOT NULL PRIMARY KEY)").format(table))
         places = [bench.repository.top / place for place in made.layout.locations]
+        earlier = bench.base.read_bytes() if bench.base.exists() else None
+        bench.base.unlink(missing_ok=True)  # a revision of that id must not be there when another one is made
         before = {path for place in places if place.is_dir() for path in place.glob("*.py")}
         places[0].mkdir(parents=True, exist_ok=True)
         command = bench.command()
@@ -43,6 +45,8 @@ def write(bench: Bench) -> str:
         if result.code or len(fresh) != 1:
             for path in fresh:
                 path.unlink()
+            if earlier is not None:
+                bench.base.write_bytes(earlier)
             command.refuse_if_it_cannot_run(result)
             said = "\n  | ".join((result.stderr or result.stdout).strip().splitlines()[-12:])
             raise Failed(f"`migrate` wrote {len(fresh)} files at {made.start[:12]}, not one. It said:\n  | {said}",
