@@ -15,6 +15,8 @@ from tasklib.chains import Chain
 from tasklib.errors import Failed, Refused
 from tasklib.postgres import Address
 
+# An app may insist on a URL although the subcommand (`init`) needs no database; it must not be the user's own.
+NOWHERE = Address("127.0.0.1", 1, "nobody", "", "none")
 READ_ONLY = {"PGOPTIONS": "-c default_transaction_read_only=on"}
 
 
@@ -32,19 +34,19 @@ class Command:
     scheme: str
 
     def environment(self, address: Address | None) -> dict[str, str]:
-        """The command's environment: ours without libpq's variables, then those that lead to ``address``."""
+        """The command's environment: ours without libpq's variables, with those that lead to ``address`` or nowhere."""
         environment = {**postgres.clean_environment(), "PYTHONDONTWRITEBYTECODE": "1"}
-        if address is not None:
-            values = {
-                "url": address.url(self.scheme),
-                "host": address.host,
-                "port": str(address.port),
-                "user": address.user,
-                "password": address.password,
-                "database": address.database,
-            }
-            environment.update(address.environment())
-            environment.update({name: settings.fill(template, values) for name, template in self.templates})
+        address = address or NOWHERE
+        values = {
+            "url": address.url(self.scheme),
+            "host": address.host,
+            "port": str(address.port),
+            "user": address.user,
+            "password": address.password,
+            "database": address.database,
+        }
+        environment.update(address.environment())
+        environment.update({name: settings.fill(template, values) for name, template in self.templates})
         return environment
 
     def run(
