@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -21,6 +22,10 @@ from tasklib.plan import Place, Plan
 from tasklib.postgres import Address
 from tasklib.server import Server
 
+TASKS = (
+    *("plan", "checkout", "reinit", "restore", "createdb", "replay", "migrate", "verify", "cleanup", "merge"),
+    *("squash", "status", "abort"),
+)
 SCHEMES = ("postgresql+psycopg2", "postgresql+psycopg", "postgresql")
 
 
@@ -113,12 +118,13 @@ class Bench:
         token = os.urandom(4).hex()
         work = tempfile.mkdtemp(prefix="alembic-squash-work-")
         try:
-            if self.server_url is None:
+            chosen = self.server_url or self.plan.settings.server
+            if chosen is None:
                 owner = str(plan.state_directory(self.repository) / "plan.json")
                 ours = self._server = server.start(owner, owner_pid=os.getpid() if self.detached else self.pid)
                 place = Place(token, work, str(ours.home), ours.host, ours.port, ours.user, "postgres", ())
             else:
-                named = postgres.parse_url(self.server_url, "--server")
+                named = postgres.parse_url(chosen, "--server")
                 _refuse_unreachable(named)
                 place = Place(token, work, None, named.host, named.port, named.user, named.database, named.options)
             self.save(replace(self.plan, place=place))
@@ -212,15 +218,24 @@ def _refuse_unreachable(address: Address) -> None:
         with postgres.connect(address) as connection:
             may = connection.value("SELECT rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = current_user")
     except Failed as error:
-        raise Refused(error.text, "start it or correct the URL; without --server a throwaway server is used") from None
+        raise Refused(
+            error.text,
+            "start it or correct the URL (the password is not kept between commands: give --server again, "
+            "or set PGPASSWORD); without --server a throwaway server is used",
+        ) from None
     if not may:
         raise Refused(f"The user {address.user} may not create databases on {address.masked()}.",
                       f"ALTER ROLE {address.user} CREATEDB, or leave --server out")  # fmt: skip
 
 
 def program() -> str:
-    """How the user called us, for hints: `invoke` in a project with a tasks.py, else `alembic-squash`."""
+    """How the user called us, for hints: `invoke` in a project with a tasks.py, else `alembic-squash`.
+
+    Also where our tasks are part of a larger collection (`invoke history.squash`): the command always works.
+    """
     called = Path(sys.argv[0]).name
+    if any(re.fullmatch(r"[\w-]+(\.[\w-]+)+", word) and word.rsplit(".", 1)[1] in TASKS for word in sys.argv[1:]):
+        return "alembic-squash"
     return called if called in ("invoke", "inv", "alembic-squash") else "alembic-squash"
 
 

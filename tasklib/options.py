@@ -9,7 +9,7 @@ from typing import Any
 from invoke.context import Context
 from invoke.tasks import Task, task
 
-from tasklib.settings import FLAGS, HELP, LISTS
+from tasklib.settings import FLAGS, HELP, LISTS, with_server
 
 Given = Mapping[str, Any]
 ALL = tuple(HELP)
@@ -28,7 +28,7 @@ def step(*options: str, **others: str) -> Callable[[Callable[[Context, Given], N
 
     def decorate(body: Callable[[Context, Given], None]) -> Task[Any]:
         def run(context: Context, **given: Any) -> None:
-            body(context, given)
+            body(context, with_server(context, given))
 
         # Invoke makes the command line from the signature, which need not be written out in each task.
         kind = inspect.Parameter.POSITIONAL_OR_KEYWORD

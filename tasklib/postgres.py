@@ -93,7 +93,9 @@ def parse_url(text: str, option: str) -> Address:
     query = {name: str(value) for name, value in dict(url.query).items()}
     host = url.host or query.pop("host", "") or os.environ.get("PGHOST", "localhost")
     user = url.username or os.environ.get("PGUSER") or os.environ.get("USER") or "postgres"
-    password = str(url.password) if url.password is not None else os.environ.get("PGPASSWORD", "")
+    # libpq takes a password in the query part too; there it would be kept and shown with the other options.
+    stated = query.pop("password", None) if url.password is None else str(url.password)
+    password = stated if stated is not None else os.environ.get("PGPASSWORD", "")
     return Address(host, port, user, password, url.database or "postgres", tuple(sorted(query.items())))
 
 

@@ -6,11 +6,12 @@ import os
 import re
 import shlex
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from invoke.context import Context
 
+from tasklib import postgres
 from tasklib.errors import Refused
 
 # The option names of the command line, with what --help says about each.
@@ -25,11 +26,12 @@ HELP = {
     "uri-var": "The environment variable that your app reads its database URL from.",
     "set": "NAME=TEMPLATE: an environment variable for the command; {url} {host} {port} {user} {password} {database} "
     "are filled in. Repeatable.",
-    "server": "URL of a PostgreSQL server to make the scratch databases on (default: a throwaway server).",
+    "server": "URL of a PostgreSQL server for the scratch databases (default: a throwaway server). Its password is not "
+    "kept: give the URL again with each step, or set PGPASSWORD.",
     "reference": "URL of a real database at R that is taken as the truth (not supported yet: refused).",
     "data": "Which rows the base migration carries: all (default), none, or TABLE,TABLE.",
-    "keep-value": "T.C: a volatile column that looks like a credential may become a constant. Repeatable.",
-    "no-merge": "Commit on the squash branch, verified, and end there: push it for review.",
+    "keep-value": "TABLE.COLUMN: a volatile column that looks like a credential may become a constant. Repeatable.",
+    "no-merge": "End with the proven commit on the squash branch, to be pushed for review; the original branch stays.",
 }
 LISTS = ("set", "keep_value")
 FLAGS = ("no_merge",)
@@ -58,8 +60,9 @@ class Settings:
     no_merge: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        """For the plan, without the server's URL, which may hold a password."""
-        return {**asdict(self), "server": None, "reference": None}
+        """For the plan, which never holds a password: it is taken from --server given again, or from PGPASSWORD."""
+        server = replace(postgres.parse_url(self.server, "--server"), password="").url() if self.server else None
+        return {**asdict(self), "server": server, "reference": None}
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> Settings:
@@ -103,6 +106,12 @@ def resolve(context: Context, given: Mapping[str, Any]) -> Settings:
         keep_value=tuple(_items(merged["keep_value"])),
         no_merge=truth(merged["no_merge"]),
     )
+
+
+def with_server(context: Context, given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A single step's options, with the configured server where --server is one of them and was not given."""
+    configured = context.config.get("squash", {}).get("server")
+    return {**given, "server": configured} if "server" in given and not given["server"] and configured else given
 
 
 def fill(template: str, values: Mapping[str, str]) -> str:
