@@ -9,9 +9,11 @@ from pathlib import Path
 
 from invoke.context import Context
 
-from tasklib import console, plan, settings
-from tasklib.bench import Bench
+from tasklib import console, git, plan, revisions, settings
+from tasklib.bench import Bench, program
+from tasklib.git import Repository
 from tasklib.options import ALL, Given, dry, step
+from tasklib.plan import Plan
 from tasklib.prepare import Prepared, prepare
 from tasklib.settings import Settings
 
@@ -24,8 +26,22 @@ def checkout(context: Context, given: Given) -> None:
         made = prepare(Path.cwd(), chosen).plan
         console.say(f"Would make the branch {made.branch} at {made.start[:12]} and check it out.")
         return
+    if (under_way := _same_again(git.find(Path.cwd()), chosen)) is not None:
+        console.say(f"On the squash branch {under_way.branch} already. Next: {under_way.program} status")
+        return
     bench = begin(prepare(Path.cwd(), chosen))
     console.say(f"On the squash branch {bench.plan.branch}. Next: {bench.plan.program} reinit")
+
+
+def _same_again(repository: Repository, chosen: Settings) -> Plan | None:
+    """The plan that is under way, where its branch is current and the revision asked for is the one of the plan."""
+    if not plan.exists(repository):
+        return None
+    made = plan.load(repository, program())
+    if repository.current_branch() != made.branch or chosen.source != made.source:
+        return None
+    history = revisions.read_history(repository, made.tip, made.layout.locations)
+    return made if chosen.rev is not None and history.resolve(chosen.rev).id == made.revision else None
 
 
 def begin(prepared: Prepared, server_url: str | None = None, pid: int | None = None) -> Bench:

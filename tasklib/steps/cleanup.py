@@ -9,7 +9,7 @@ from pathlib import Path
 
 from invoke.context import Context
 
-from tasklib import console
+from tasklib import console, git, plan
 from tasklib.bench import Bench, open_bench
 from tasklib.errors import Failed
 from tasklib.options import Given, dry, step
@@ -18,6 +18,9 @@ from tasklib.options import Given, dry, step
 @step("server")
 def cleanup(context: Context, given: Given) -> None:
     """Drop the scratch databases, stop our server, remove our temporary files (step 6)."""
+    if not plan.exists(git.find(Path.cwd())):
+        console.say("No squash is under way; there is nothing to clean up.")
+        return
     bench = open_bench(Path.cwd(), given["server"])
     if dry(context):
         console.say("Would drop the scratch databases and stop our server.")

@@ -23,9 +23,11 @@ def createdb(context: Context, given: Given) -> None:
             f"Would make scratch databases on {'the server you named' if given['server'] else 'a throwaway server'}."
         )
         return
+    there = "createdb" in bench.plan.done
     run(bench)
     place = bench.place()
-    console.say(f"Scratch databases on {place.host}:{place.port}: {', '.join(place.names.values())}.")
+    names = ", ".join(place.names.values())
+    console.say(f"Scratch databases {'are there already, ' if there else ''}on {place.host}:{place.port}: {names}.")
     console.say(f"Next: {bench.plan.program} migrate   ({bench.plan.program} cleanup takes them away)")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from invoke.context import Context
 
-from tasklib import branches, console, plan, proof, version_check
+from tasklib import branches, console, git, plan, proof, version_check
 from tasklib.bench import Bench, open_bench
 from tasklib.errors import Refused
 from tasklib.options import Given, dry, step
@@ -19,6 +19,12 @@ from tasklib.settings import truth
 @step("into", "server", "no-merge")
 def merge(context: Context, given: Given) -> None:
     """Commit the proven tree and bring it into the original branch (step 7)."""
+    repository = git.find(Path.cwd())
+    if not plan.exists(repository) and branches.is_squash(repository, "HEAD"):
+        console.say(
+            f"The squash is committed already: {repository.ask('rev-parse', 'HEAD')[:12]} is the current commit."
+        )
+        return
     bench = open_bench(Path.cwd(), given["server"])
     into = given["into"]
     if into is not None and into != bench.plan.original:
