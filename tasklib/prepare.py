@@ -73,6 +73,8 @@ def prepare(cwd: Path, settings: Settings, *, reading: bool = False) -> Prepared
             f"The branch {branch} exists already; it is the name of the squash branch.",
             f"git branch -m {branch} OTHER, or git branch -D {branch} where nothing on it is needed",
         )
+    if called != "alembic-squash" and start != tip and not _has_tasks(repository, start, cwd):
+        called = "alembic-squash"
     made = Plan(
         revision=target.id, original=original, tip=tip, branch=branch, start=start, source=settings.source,
         base_path=target.path, gone=tuple(m.id for m in cut.gone), kept=tuple(m.id for m in cut.kept),
@@ -104,6 +106,19 @@ def refuse_unnamed_variable(repository: Repository, commit: str, settings: Setti
         ),
         f"--uri-var {reads[0].name}" if reads else "--uri-var NAME, or --set NAME=TEMPLATE for each part",
     )
+
+
+def _has_tasks(repository: Repository, commit: str, cwd: Path) -> bool:
+    """Whether Invoke will find a tasks.py from ``cwd`` upwards where ``commit`` is checked out."""
+    there, here = ({entry.path for entry in repository.files(one)} for one in (commit, "HEAD"))
+    inner = cwd.resolve().relative_to(repository.top.resolve())
+    for directory in (inner, *inner.parents):
+        for name in ("tasks.py", "tasks/__init__.py"):
+            path = (directory / name).as_posix()
+            # What git does not hold stays where it is.
+            if path in there or (path not in here and (repository.top / path).exists()):
+                return True
+    return False
 
 
 def _suggestion(history: History) -> str:
