@@ -16,7 +16,7 @@ from tasklib.errors import Refused
 from tasklib.options import Given, dry, step
 
 
-@step(only="A file to restore (repeatable): just those, as the recipe does. Default: all but what is squashed.")
+@step(only="FILE to restore, and no other, as the recipe does. Repeatable. Default: all but what is squashed.")
 def restore(context: Context, given: Given) -> None:
     """Bring env.py, templates, helpers and the kept revisions back from git (step 3)."""
     bench = open_bench(Path.cwd())
@@ -34,7 +34,8 @@ def run(bench: Bench, only: Sequence[str] = ()) -> int:
     if only:
         wanted = []
         for name in only:
-            path = Path(Path.cwd(), name).resolve().relative_to(bench.repository.top.resolve()).as_posix()
+            full, top = Path(Path.cwd(), name).resolve(), bench.repository.top.resolve()
+            path = full.relative_to(top).as_posix() if full.is_relative_to(top) else name
             if path not in paths:
                 raise Refused(
                     f"--only {name}: {path} is not a committed file of {bench.plan.layout.script} that stays.",

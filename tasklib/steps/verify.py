@@ -33,6 +33,8 @@ def verify(context: Context, given: Given) -> None:
     if dry(context):
         console.say(f"Would prove the base {prepared.plan.revision} against its originals.")
         return
+    if repository.dirty():
+        console.warn("the work tree holds changes that are not committed; the commit at HEAD is proven, without them")
     bench = Bench(repository, prepared.plan, chosen.server, detached=True)
     try:
         made = proof.prove(bench, repository.tree("HEAD"))
