@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tasklib import catalog, compare, console, postgres, probe, project, pycode, replay, rows, tables, values
+from tasklib import catalog, compare, console, postgres, probe, project, pycode, replay, rows, sources, tables, values
 from tasklib.bench import Bench
 from tasklib.chains import Chain
 from tasklib.errors import Differs, Failed, Refused, SquashError
@@ -177,7 +177,7 @@ def read_reference(bench: Bench) -> Reference:
     address = bench.address("reference")
     snapshot = catalog.snapshot(address, bench.binaries(), bench.work)
     wanted = compare.data_filter(bench.plan.settings.data)
-    version = {(schema or "public", name) for schema, name in project.version_tables(bench.repository, bench.plan.tip)}
+    version = {(schema or "public", name) for schema, name in sources.version_tables(bench.repository, bench.plan.tip)}
     with postgres.connect(address, read_only=True) as connection:
         listed = [t for t in catalog.tables(connection) if (t.schema, t.name) not in version]
         model = tables.read_model(connection)
@@ -233,7 +233,7 @@ def refuse_credentials(bench: Bench, reference: Reference) -> None:
 def assemble(bench: Bench, cut: Cut, reference: Reference, sqlalchemy: tuple[int, ...], ddl: frozenset[Key]) -> File:
     """The text of the base migration; the same input gives the same bytes."""
     plan = bench.plan
-    version_tables = project.version_tables(bench.repository, plan.tip)
+    version_tables = sources.version_tables(bench.repository, plan.tip)
     writer = Writer(
         reference.snapshot.entries, reference.model, reference.rows, reference.positions, reference.populated,
         version_tables, sqlalchemy, ddl,

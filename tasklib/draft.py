@@ -6,7 +6,7 @@ import re
 
 from psycopg2 import sql
 
-from tasklib import console, postgres, probe, project, replay, revisions
+from tasklib import console, postgres, probe, replay, revisions, sources
 from tasklib.bench import Bench
 from tasklib.errors import Failed
 
@@ -24,7 +24,7 @@ def write(bench: Bench) -> str:
         address = bench.create("draft")
         probe.prove_connections(bench, chain, "draft")
         with postgres.connect(address) as connection:
-            for schema, name in project.version_tables(bench.repository, made.tip)[:1]:
+            for schema, name in sources.version_tables(bench.repository, made.tip)[:1]:
                 # autogenerate makes the version table first, and it may not: it runs read only.
                 table = sql.Identifier(schema or "public", name)
                 connection.run(sql.SQL("CREATE TABLE {} (version_num varchar(32) NOT NULL PRIMARY KEY)").format(table))

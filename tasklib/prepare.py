@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tasklib import git, plan, project, revisions
+from tasklib import git, plan, project, revisions, sources
 from tasklib.bench import program
 from tasklib.errors import Refused
 from tasklib.git import Repository
@@ -97,7 +97,7 @@ def refuse_unnamed_variable(repository: Repository, commit: str, settings: Setti
     """`Refused` where nobody said how the application gets its database URL."""
     if settings.set:
         return
-    reads = project.likely_variables(repository, commit)
+    reads = sources.likely_variables(repository, commit)
     listed = ", ".join(f"{read.name} ({read.path}:{read.line})" for read in reads)
     raise Refused(
         "How does the application get its database URL? Neither --uri-var, --set nor the configuration says so. "

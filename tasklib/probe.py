@@ -15,7 +15,7 @@ from pathlib import Path
 
 from psycopg2 import sql
 
-from tasklib import postgres, project, shell
+from tasklib import postgres, shell, sources
 from tasklib.bench import Bench
 from tasklib.chains import Chain
 from tasklib.errors import Failed, Refused
@@ -49,7 +49,7 @@ def prove_connections(bench: Bench, chain: Chain, *roles: str) -> None:
     proven for the same env.py is not proven again: a database keeps its name, and so its address, when it is made anew.
     """
     left = [role for role in roles if (role, chain.support) not in bench.proven]
-    tables = project.version_tables(bench.repository, bench.plan.tip)
+    tables = sources.version_tables(bench.repository, bench.plan.tip)
     with _new_files_removed(bench):
         shell.together(*(partial(_prove_connection, bench, chain, role, tables) for role in left))
     bench.proven |= {(role, chain.support) for role in left}
@@ -106,7 +106,7 @@ def _ids(text: str) -> set[str]:
 
 def _elsewhere(bench: Bench, command: Command, result: shell.Result, marker: str | None, said: set[str]) -> Refused:
     names = ", ".join(name for name, _ in command.templates)
-    reads = [f"{r.name} ({r.path}:{r.line})" for r in project.likely_variables(bench.repository, bench.plan.tip)]
+    reads = [f"{r.name} ({r.path}:{r.line})" for r in sources.likely_variables(bench.repository, bench.plan.tip)]
     printed = " ".join(sorted(said)) or "nothing"
     text = (
         f"The application does not connect where {names} says ({command.scheme}://…): "

@@ -1,14 +1,12 @@
-"""What the project's files say: where its migrations are, how it runs them, which variables it reads. Reads only."""
+"""Where the project keeps its migrations, and how it runs them. Reads only."""
 
 from __future__ import annotations
 
-import ast
 import configparser
 import os
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from tasklib import shell
@@ -16,18 +14,6 @@ from tasklib.errors import Refused
 from tasklib.git import Entry, Repository
 from tasklib.plan import Layout
 from tasklib.settings import Settings
-
-# A variable whose name or default says "database"; only these are offered where the user named none.
-LIKELY = re.compile(r"(DATABASE|POSTGRES|SQLALCHEMY|DSN|(^|_)DB(_|$)|(^|_)PG|_UR[IL]$)", re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class Read:
-    """One read of the environment in the project's code."""
-
-    name: str
-    path: str
-    line: int
 
 
 def find_layout(repository: Repository, commit: str, settings: Settings, cwd: Path) -> Layout:
@@ -182,81 +168,6 @@ def sqlalchemy_version(command: tuple[str, ...], cwd: Path) -> tuple[int, ...]:
     )
     # Unknown: what the oldest one can say, every newer one can say too.
     return tuple(int(n or 0) for n in numbers.groups()) if numbers else (1, 3, 0)
-
-
-def environment_reads(sources: dict[str, str]) -> list[Read]:
-    """Every literal name that the given sources (path → text) read from the environment, in order of place."""
-    found = []
-    for path, source in sorted(sources.items()):
-        try:
-            tree = ast.parse(source)
-        except SyntaxError:
-            continue
-        for node in ast.walk(tree):
-            name = _read_name(node)
-            if name:
-                found.append(Read(name, path, getattr(node, "lineno", 0)))
-    return found
-
-
-def likely_variables(repository: Repository, commit: str) -> list[Read]:
-    """Reads of variables that look like a database's address, in the project's own tracked Python files."""
-    names = repository.files_matching(r"environ|getenv|config\(|env\(|env\.", commit, "*.py")
-    reads = [read for read in environment_reads(repository.read_many(commit, names)) if LIKELY.search(read.name)]
-    first: dict[str, Read] = {}
-    for read in reads:
-        first.setdefault(read.name, read)
-    return sorted(first.values(), key=lambda r: (not re.search("UR[IL]|DSN", r.name), r.name))
-
-
-def _read_name(node: ast.AST) -> str | None:
-    if isinstance(node, ast.Subscript) and _dotted(node.value).endswith("environ"):
-        return _constant(node.slice)
-    if isinstance(node, ast.Call):
-        called = _dotted(node.func)
-        if called.endswith(("environ.get", "environ.pop", "getenv", "environ.setdefault")) or re.fullmatch(
-            r"(env|config)(\.(str|url|db|get))?", called
-        ):
-            name = _constant(node.args[0]) if node.args else None
-            # config("x") is also how settings are looked up by lower-case names; variables are upper case.
-            return name if name and (name.isupper() or "environ" in called or "getenv" in called) else None
-    return None
-
-
-def _dotted(node: ast.expr) -> str:
-    if isinstance(node, ast.Attribute):
-        return f"{_dotted(node.value)}.{node.attr}"
-    return node.id if isinstance(node, ast.Name) else ""
-
-
-def _constant(node: ast.expr) -> str | None:
-    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
-
-
-def version_tables(repository: Repository, commit: str) -> tuple[tuple[str, str], ...]:
-    """(schema, name) of every version table that the project's files name, Alembic's default first.
-
-    A literal ``version_table`` or ``version_table_schema`` (keyword or key) in a tracked Python file counts.
-    """
-    names, schemas = ["alembic_version"], [""]
-    for path in repository.files_matching("version_table", commit, "*.py"):
-        try:
-            tree = ast.parse(repository.read(commit, path))
-        except SyntaxError:
-            continue
-        for node in ast.walk(tree):
-            pairs: list[tuple[str | None, ast.expr]] = []
-            if isinstance(node, ast.Call):
-                pairs = [(keyword.arg, keyword.value) for keyword in node.keywords]
-            elif isinstance(node, ast.Dict):
-                pairs = [(_constant(key), value) for key, value in zip(node.keys, node.values, strict=True) if key]
-            for name, value in pairs:
-                text = _constant(value)
-                if text and name == "version_table" and text not in names:
-                    names.append(text)
-                if text and name == "version_table_schema" and text not in schemas:
-                    schemas.append(text)
-    return tuple((schema, name) for schema in schemas for name in names)
 
 
 def held_scheme(name: str, cwd: Path, top: Path) -> str | None:

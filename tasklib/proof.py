@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
-from tasklib import base, catalog, compare, console, probe, project, replay, rows, shell
+from tasklib import base, catalog, compare, console, probe, replay, rows, shell, sources
 from tasklib.bench import Bench
 from tasklib.chains import Chain
 from tasklib.compare import Verdict
@@ -147,7 +147,7 @@ def _down_and_up(bench: Bench, new: Chain) -> Verdict:
     command = bench.command()
     address = bench.address("roundtrip")
     result = command.downgrade(new, address, "base")
-    tables = project.version_tables(bench.repository, bench.plan.tip)
+    tables = sources.version_tables(bench.repository, bench.plan.tip)
     left = replay.versions(address, tables)
     if result.code or left:
         tail = "\n  | ".join((result.stderr or result.stdout).strip().splitlines()[-12:])

@@ -45,7 +45,7 @@ def block(value: str) -> str:
             return f'r"{value}"'
         return string(value)
     plain = value.replace("\n", "").replace("\t", "")
-    if '"""' in value or value.endswith('"') or not plain.isprintable() or value.endswith("\\") or "\r" in value:
+    if '"""' in value or value.endswith(('"', "\\")) or not plain.isprintable() or "\r" in value:
         return string(value)
     prefix = "r" if "\\" in value else ""
     return f'{prefix}"""{value}"""'

@@ -9,7 +9,7 @@ from functools import partial
 
 from psycopg2 import sql
 
-from tasklib import catalog, console, postgres, probe, project, rows, shell
+from tasklib import catalog, console, postgres, probe, rows, shell, sources
 from tasklib.bench import Bench
 from tasklib.chains import Chain
 from tasklib.errors import Failed, Refused
@@ -131,7 +131,7 @@ def arrive(bench: Bench, chain: Chain, role: str, target: str, what: str) -> Non
 
     Raises `Failed` with the migration's name and the database's words where it did not.
     """
-    tables = project.version_tables(bench.repository, bench.plan.tip)
+    tables = sources.version_tables(bench.repository, bench.plan.tip)
     history = chain.history
     ends = set(history.heads) if target == "heads" else {target}
     wanted = ends.union(*(history.ancestors(end) for end in ends))

@@ -141,9 +141,8 @@ class Project:
 
     def squash(self, rev: str, *words: str, **variables: str) -> Done:
         """`alembic-squash squash` on the test server; any exit code."""
-        return self.tool(
-            "squash", "--rev", rev, "--uri-var", VARIABLE, "--server", self.server_url, *words, **variables
-        )
+        given = ("--rev", rev, "--uri-var", VARIABLE, "--server", self.server_url)
+        return self.tool("squash", *given, *words, cwd=None, **variables)
 
     # --- building ------------------------------------------------------------------------------------------------
 

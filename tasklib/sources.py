@@ -1,0 +1,144 @@
+"""What the project's Python files say, by their syntax trees: nothing is imported or executed."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from tasklib.git import Repository
+
+# A variable whose name or default says "database"; only these are offered where the user named none.
+LIKELY = re.compile(r"(DATABASE|POSTGRES|SQLALCHEMY|DSN|(^|_)DB(_|$)|(^|_)PG|_UR[IL]$)", re.IGNORECASE)
+# Calls whose value is another one in each run, by the dotted end of their name; in SQL text, by the functions' names.
+CHANCE = re.compile(
+    r"(^|\.)(now|utcnow|today|time|uuid[1-8]|urandom|random|randint|randrange|choice|choices|sample|shuffle|getrandbits|"
+    r"token_bytes|token_hex|token_urlsafe|randbelow)$|^(secrets|random|uuid)\."
+)
+CHANCE_SQL = re.compile(
+    r"\b(now|clock_timestamp|statement_timestamp|transaction_timestamp|timeofday|random|gen_random_uuid|uuid_generate_v\d\w*|"
+    r"gen_salt|gen_random_bytes)\s*\(|\bcurrent_(date|time|timestamp)\b|\blocaltime(stamp)?\b",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Read:
+    """One read of the environment in the project's code."""
+
+    name: str
+    path: str
+    line: int
+
+
+def environment_reads(sources: Mapping[str, str]) -> list[Read]:
+    """Every literal name that the given sources (path → text) read from the environment, in order of place."""
+    named = ((path, node, _read_name(node)) for path, node in _nodes(sources))
+    return [Read(name, path, getattr(node, "lineno", 0)) for path, node, name in named if name]
+
+
+def likely_variables(repository: Repository, commit: str) -> list[Read]:
+    """Reads of variables that look like a database's address, in the project's own tracked Python files."""
+    names = repository.files_matching(r"environ|getenv|config\(|env\(|env\.", commit, "*.py")
+    reads = [read for read in environment_reads(repository.read_many(commit, names)) if LIKELY.search(read.name)]
+    first: dict[str, Read] = {}
+    for read in reads:
+        first.setdefault(read.name, read)
+    return sorted(first.values(), key=lambda r: (not re.search("UR[IL]|DSN", r.name), r.name))
+
+
+def _read_name(node: ast.AST) -> str | None:
+    if isinstance(node, ast.Subscript) and _dotted(node.value).endswith("environ"):
+        return _constant(node.slice)
+    if isinstance(node, ast.Call):
+        called = _dotted(node.func)
+        if called.endswith(("environ.get", "environ.pop", "getenv", "environ.setdefault")) or re.fullmatch(
+            r"(env|config)(\.(str|url|db|get))?", called
+        ):
+            name = _constant(node.args[0]) if node.args else None
+            # config("x") is also how settings are looked up by lower-case names; variables are upper case.
+            return name if name and (name.isupper() or "environ" in called or "getenv" in called) else None
+    return None
+
+
+def _dotted(node: ast.expr) -> str:
+    if isinstance(node, ast.Attribute):
+        return f"{_dotted(node.value)}.{node.attr}"
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def _constant(node: ast.expr) -> str | None:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
+
+
+def version_tables(repository: Repository, commit: str) -> tuple[tuple[str, str], ...]:
+    """(schema, name) of every version table that the project's files name, Alembic's default first.
+
+    A literal ``version_table`` or ``version_table_schema`` (keyword or key) in a tracked Python file counts.
+    """
+    names, schemas = ["alembic_version"], [""]
+    for path in repository.files_matching("version_table", commit, "*.py"):
+        try:
+            tree = ast.parse(repository.read(commit, path))
+        except SyntaxError:
+            continue
+        for node in ast.walk(tree):
+            pairs: list[tuple[str | None, ast.expr]] = []
+            if isinstance(node, ast.Call):
+                pairs = [(keyword.arg, keyword.value) for keyword in node.keywords]
+            elif isinstance(node, ast.Dict):
+                pairs = [(_constant(key), value) for key, value in zip(node.keys, node.values, strict=True) if key]
+            for name, value in pairs:
+                text = _constant(value)
+                if text and name == "version_table" and text not in names:
+                    names.append(text)
+                if text and name == "version_table_schema" and text not in schemas:
+                    schemas.append(text)
+    return tuple((schema, name) for schema in schemas for name in names)
+
+
+def chance_calls(sources: Mapping[str, str]) -> list[Read]:
+    """Calls (and SQL functions in strings) that give another value in each run: time, random numbers, uuids."""
+    found: dict[tuple[str, int, str], Read] = {}
+    for path, node in _nodes(sources):
+        names: list[str] = []
+        if isinstance(node, ast.Call):
+            names = [name for name in [_dotted(node.func)] if CHANCE.search(name)]
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            names = [match.group(0).rstrip("( ") for match in CHANCE_SQL.finditer(node.value)]
+        for name in names:
+            line = getattr(node, "lineno", 0)
+            found.setdefault((path, line, name.lower()), Read(name, path, line))
+    return list(found.values())
+
+
+# postgres:15, postgis/postgis:15-3.4, postgresql-15, POSTGRES_VERSION: "15" …
+IMAGE = re.compile(
+    r"\bpost(?:gres(?:ql)?|gis)(?:[-_ ]?version)?[\"']?\s*[:=@-]\s*[\"']?v?(\d{2})(?![\d.]*\d{3})\b", re.IGNORECASE
+)
+
+
+def declared_majors(repository: Repository, commit: str) -> dict[int, str]:
+    """PostgreSQL majors that the project's compose, Docker and CI files name, each with the first file that does."""
+    found: dict[int, str] = {}
+    names = re.compile(
+        r"(^|/)(docker-compose|compose|Dockerfile|\.gitlab-ci|\.travis|azure-pipelines|Jenkinsfile)|^\.(github|circleci)/"
+    )
+    for path in repository.files_matching("[Pp]ost(gres|gis|GRES|gres)", commit, "*"):
+        if names.search(path):
+            for match in IMAGE.finditer(repository.read(commit, path)):
+                if 9 < int(match.group(1)) < 40:
+                    found.setdefault(int(match.group(1)), path)
+    return found
+
+
+def _nodes(sources: Mapping[str, str]) -> Iterator[tuple[str, ast.AST]]:
+    """Every node of every source that parses, with its path."""
+    for path, source in sorted(sources.items()):
+        try:
+            tree = ast.parse(source)
+        except SyntaxError:
+            continue
+        for node in ast.walk(tree):
+            yield path, node
