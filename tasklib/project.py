@@ -67,6 +67,9 @@ def _script_directory(
                 f"--directory {found[0]}" if found else "flask db init",
             )
         return named
+    # A template of a script directory, for plugins say, holds no revision.
+    filled = [one for one in found if any(re.match(rf"{re.escape(one)}/versions/[^/]+\.py$", path) for path in paths)]
+    found = filled or found
     below = [one for one in found if here == PurePosixPath(".") or PurePosixPath(one).is_relative_to(here)]
     choice = below or found
     if not choice:
