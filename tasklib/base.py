@@ -166,7 +166,7 @@ def fallbacks(difference: Difference) -> set[Key]:
         return {("TABLE", schema, name.split(" ")[0])}
     if kind == "SEQUENCE OWNED BY":
         return {("SEQUENCE", schema, name)}
-    return {difference.key} if kind in ("CONSTRAINT", "FK CONSTRAINT", "INDEX", "SEQUENCE") else set()
+    return {difference.key} if kind in ("COMMENT", "CONSTRAINT", "FK CONSTRAINT", "INDEX", "SEQUENCE") else set()
 
 
 # --- reading -----------------------------------------------------------------------------------------------------

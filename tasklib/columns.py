@@ -110,12 +110,14 @@ def expression(sql: str) -> Node:
 
 
 def server_default(default: str, column: Column) -> Node:
-    """A column's default as people write it: a plain string for text and enums, else an expression."""
-    plain = re.fullmatch(r"'((?:[^']|'')*)'::(?:character varying|text|\"?[\w.]+\"?)", default)
-    if (
-        plain
-        and (column.type.startswith(("character varying", "text")) or column.type_kind == "e")
-        and not column.array
-    ):
+    """A column's default as people write it: a plain string where the column's type says the rest, else an expression."""
+    if re.fullmatch(r"'-\d+'::integer", default):
+        return expression(default.split("'")[1])
+    plain = re.fullmatch(r"'((?:[^']|'')*)'::([\w\". ]+(?:\[\])?)", default)
+    text = column.type.startswith(("character varying", "text")) and not column.array
+    if plain and (
+        (text and plain.group(2) in STRINGS) or column.type == plain.group(2)
+        or (column.type_kind == "e" and not column.array)
+    ):  # fmt: skip
         return string(plain.group(1).replace("''", "'"))
     return expression(default)

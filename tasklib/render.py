@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from tasklib import columns, postgres, pycode, sqltext, values
@@ -136,6 +136,7 @@ class Writer:
                 found.append(self._entry(entry))
         found += [self._foreign_key(table, constraint, entry) for table, constraint, entry in late]
         found += [self._rows_item(one, plan) for one in self.rows]
+        found += [item for key in sorted(ours & self.model.tables.keys()) for item in self._wider_version(*key)]
         found += self._positions(ours)
         found += [self._refresh(schema, name) for schema, name in self.populated]
         return _ordered(_without_missing_needs(found))
@@ -150,6 +151,8 @@ class Writer:
         absorbed = {entry.dump_id}
         needs: set[object] = set(entry.depends_on)
         serial = self._serial_column(table)
+        comment: str | None = None
+        comments: set[str] = set()
         for other in entries:
             if other.schema != table.schema:
                 continue
@@ -161,6 +164,14 @@ class Writer:
                 or (other.kind == "SEQUENCE OWNED BY" and other.tag == serial[1].name)
             ):
                 absorbed.add(other.dump_id)
+            if other.kind == "COMMENT" and other.key not in self.ddl:
+                about = sqltext.commented(other.ddl)
+                if about[:3] == ("TABLE", table.schema, table.name):
+                    absorbed.add(other.dump_id)
+                    comment = table.comment
+                elif about[:3] == ("COLUMN", table.schema, table.name):
+                    absorbed.add(other.dump_id)
+                    comments.add(about[3])
         key_columns = self._primary_key(table)
         args: list[Node] = [string(table.name)]
         extra: list[str] = []
@@ -174,7 +185,7 @@ class Writer:
                 absorbed |= {
                     e.dump_id for e in entries if sequence and e.key == ("SEQUENCE", sequence.schema, sequence.name)
                 }
-            args.append(self._column(column, key_columns, serial[0].name if serial else None, identity))
+            args.append(self._column(column, key_columns, serial[0].name if serial else None, identity, comments))
         for constraint in sorted(table.constraints, key=lambda c: ("pucf".find(c.kind), c.name)):
             node = self._inline(table, constraint, inline)
             if node is None:
@@ -193,7 +204,8 @@ class Writer:
             c for c in table.constraints if c.kind == "c" and c.validated and self._inline(table, c, inline) is None
         ]
         kwargs: dict[str, Node] = {} if table.schema == PUBLIC else {"schema": string(table.schema)}
-        up = pycode.render(Call("op.create_table", args, kwargs), 4)
+        commented = {} if comment is None else {"comment": string(comment)}
+        up = pycode.render(Call("op.create_table", args, {**kwargs, **commented}), 4)
         for check in checks:
             ddl = f"ALTER TABLE {_name(table)} ADD CONSTRAINT {postgres.identifier(check.name)} {check.definition}"
             up += _execute_all([ddl], "DDL: operations cannot say this check exactly")
@@ -206,7 +218,9 @@ class Writer:
         provides = frozenset({*absorbed, ("table", table.schema, table.name)})
         return Item(entry.key, "tables", provides, frozenset(needs), tuple(up), tuple(down)), absorbed
 
-    def _column(self, column: Column, key: Sequence[str], serial: str | None, identity: Node | None) -> Node:
+    def _column(
+        self, column: Column, key: Sequence[str], serial: str | None, identity: Node | None, comments: Container[str]
+    ) -> Node:
         args: list[Node] = [string(column.name), self._type(column)]
         kwargs: dict[str, Node] = {}
         is_serial = column.name == serial
@@ -224,6 +238,8 @@ class Writer:
         if would_be_serial and not is_serial and identity is None:
             kwargs["autoincrement"] = "False"
         kwargs["nullable"] = str(column.nullable)
+        if column.name in comments and column.comment is not None:
+            kwargs["comment"] = string(column.comment)
         return Call("sa.Column", args, kwargs)
 
     def _type(self, column: Column) -> Node:
@@ -375,7 +391,7 @@ class Writer:
         if entry.kind == "INDEX" and entry.key not in self.ddl:
             up = self._index(entry)
         if entry.kind == "TYPE" and (entry.schema, entry.tag) in self.model.enums:
-            up = self._enum(entry.schema, entry.tag)
+            up = self._enum(entry)
         if entry.kind == "TRIGGER" or entry.kind == "RULE":
             # Rows must not set off what was not there when they came to be.
             needs |= {("rows", *key) for key in self.with_rows}
@@ -409,23 +425,25 @@ class Writer:
             return sequence is not None and sequence.owner is not None
         return False
 
-    def _enum(self, schema: str, name: str) -> list[str]:
+    def _enum(self, entry: Entry) -> list[str]:
+        schema, name = entry.schema, entry.tag
         labels = self.model.enums[(schema, name)]
-        self.used.add("postgresql")
         listed = ", ".join(postgres.literal(label) for label in labels)
-        shown = name if schema == PUBLIC and re.fullmatch(r"[a-z_][a-z0-9_]*", name) and not keyword.iskeyword(name) else (
-            postgres.identifier(name, schema))  # fmt: skip
+        # pg_dump knows which names are words of SQL and quotes them.
+        shown = entry.ddl.strip().removeprefix("CREATE TYPE ").split(" AS ENUM")[0].removeprefix(f"{PUBLIC}.")
         create = f"CREATE TYPE {shown} AS ENUM ({listed})"
         kwargs: dict[str, Node] = {"name": string(name)}
         if schema != PUBLIC:
             kwargs["schema"] = string(schema)
         kwargs["create_type"] = "False"
         variable = Call("postgresql.ENUM", [string(label) for label in labels], kwargs)
-        used = any(
-            (c.type_schema, c.type_name) == (schema, name) for t in self.model.tables.values() for c in t.columns
-        )
         lines = _execute_all([create], "DDL: made once, whichever tables use it")
-        return lines + (pycode.render(variable, 4, f"{self.enum_names[(schema, name)]} = ") if used else [])
+        if not any(
+            (c.type_schema, c.type_name) == (schema, name) for t in self.model.tables.values() for c in t.columns
+        ):
+            return lines
+        self.used.add("postgresql")
+        return lines + pycode.render(variable, 4, f"{self.enum_names[(schema, name)]} = ")
 
     def _index(self, entry: Entry) -> list[str] | None:
         """op.create_index(…) for an index whose definition it can say, else None."""
@@ -518,6 +536,17 @@ class Writer:
             texts.append(f"INSERT INTO {target} ({names}) OVERRIDING SYSTEM VALUE VALUES ({listed})")
         return _execute_all(texts, "DDL: the key is GENERATED ALWAYS, which bulk_insert cannot override")
 
+    def _wider_version(self, schema: str, name: str) -> Iterator[Item]:
+        """Alembic makes its table before the first migration runs, with a column of 32 characters."""
+        column = next((c for c in self.model.tables[(schema, name)].columns if c.name == "version_num"), None)
+        if column is None or column.type == "character varying(32)":
+            return
+        kwargs: dict[str, Node] = {"type_": self.types.of(column)}
+        if schema != PUBLIC:
+            kwargs["schema"] = string(schema)
+        up = pycode.render(Call("op.alter_column", [string(name), string("version_num")], kwargs), 4)
+        yield Item(("TABLE", schema, name), "tables", frozenset(), frozenset(), tuple(up))
+
     def _positions(self, ours: set[tuple[str, str]]) -> Iterator[Item]:
         for (schema, name), (last, called) in sorted(self.positions.items()):
             sequence = self.model.sequences.get((schema, name))
@@ -556,11 +585,10 @@ def _node(node: Node | tuple[str, Node]) -> Node:
 
 def _of_version_table(entry: Entry, ours: set[tuple[str, str]]) -> bool:
     for schema, name in ours:
-        if entry.schema == schema and entry.kind in ("TABLE", "CONSTRAINT", "ACL", "COMMENT", "INDEX"):
-            words = entry.tag.split(" ")
-            owner = words[1].split(".")[0] if entry.kind in ("ACL", "COMMENT") and len(words) > 1 else words[0]
-            if owner == name:
-                return True
+        # Comments and privileges on it are the migrations' own.
+        made = entry.schema == schema and entry.kind in ("TABLE", "CONSTRAINT", "INDEX")
+        if made and entry.tag.split(" ")[0] == name:
+            return True
     return False
 
 

@@ -101,6 +101,14 @@ def unquoted(name: str) -> str | None:
     return None
 
 
+def commented(ddl: str) -> tuple[str, ...]:
+    """What a COMMENT ON … statement is about: the kind of object in one word, then the parts of its name."""
+    words = [token for token in tokens(ddl) if token.strip()]
+    if words[:2] != ["COMMENT", "ON"] or "IS" not in words:
+        return ()
+    return (words[2], *(unquoted(word) or word for word in words[3 : words.index("IS")] if word != "."))
+
+
 def for_text(sql: str) -> str | None:
     """The SQL as `sqlalchemy.text` must get it so that it arrives as it is; None where it cannot.
 

@@ -26,6 +26,7 @@ class Column:
     identity: str
     generated: bool
     collation: str | None
+    comment: str | None = None
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,7 @@ class Table:
     plain: bool
     columns: tuple[Column, ...]
     constraints: tuple[Constraint, ...]
+    comment: str | None = None
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,8 @@ SELECT a.attrelid, a.attname, format_type(a.atttypid, a.atttypmod),
        a.atttypmod, NOT a.attnotnull,
        pg_get_expr(d.adbin, d.adrelid), a.attidentity, a.attgenerated <> '',
        CASE WHEN a.attcollation <> t.typcollation THEN (SELECT quote_ident(n.nspname) || '.' || quote_ident(co.collname)
-            FROM pg_collation co JOIN pg_namespace n ON n.oid = co.collnamespace WHERE co.oid = a.attcollation) END
+            FROM pg_collation co JOIN pg_namespace n ON n.oid = co.collnamespace WHERE co.oid = a.attcollation) END,
+       col_description(a.attrelid, a.attnum)
 FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
 LEFT JOIN pg_type e ON e.oid = t.typelem AND t.typcategory = 'A'
 JOIN pg_namespace tn ON tn.oid = coalesce(e.typnamespace, t.typnamespace)
@@ -119,7 +122,8 @@ SELECT c.oid, n.nspname, c.relname,
        c.relkind = 'r' AND c.relpersistence = 'p' AND NOT c.relispartition AND c.reloftype = 0 AND c.reloptions IS NULL
        AND NOT EXISTS (SELECT 1 FROM pg_inherits i WHERE i.inhrelid = c.oid)
        AND (c.relam = 0 OR EXISTS (SELECT 1 FROM pg_am WHERE pg_am.oid = c.relam
-                                   AND amname = current_setting('default_table_access_method')))
+                                   AND amname = current_setting('default_table_access_method'))),
+       obj_description(c.oid, 'pg_class')
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' ORDER BY 2, 3
 """
@@ -154,8 +158,10 @@ def read_model(connection: Connection) -> Model:
             Constraint(*(name, kind, definition, tuple(of), *flags, schema, table, tuple(targets), *actions))
         )
     tables = {
-        (schema, name): Table(schema, name, plain, tuple(columns.get(oid, ())), tuple(constraints.get(oid, ())))
-        for oid, schema, name, plain in connection.rows(TABLES)
+        (schema, name): Table(
+            schema, name, plain, tuple(columns.get(oid, ())), tuple(constraints.get(oid, ())), comment
+        )
+        for oid, schema, name, plain, comment in connection.rows(TABLES)
     }
     sequences = {}
     for row in connection.rows(SEQUENCES):
