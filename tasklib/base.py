@@ -34,7 +34,7 @@ def refuse_to_lose_rows():
         return
     for table, count in ROWS.items():
         # Counts one row too many and stops: cheap on tables of any size.
-        some = f"SELECT 1 FROM {table} LIMIT {count + 1}"
+        some = f"SELECT 1 FROM ONLY {table} LIMIT {count + 1}"
         query = sa.text(f"SELECT count(*) FROM ({some}) AS found")
         if op.get_bind().execute(query).scalar() > count:
             raise RuntimeError(

@@ -171,7 +171,9 @@ def _down_and_up(bench: Bench, new: Chain) -> Verdict:
 
 def _without_version_table(objects: Mapping[catalog.Key, str], tables: object) -> dict[catalog.Key, str]:
     names = {name for _, name in tables} if isinstance(tables, tuple) else set()
-    return {key: text for key, text in objects.items() if key[2].split(" ")[0] not in names}
+    # Privileges and comments are tagged with the kind of object first: "TABLE alembic_version", "COLUMN table.column".
+    of = {key: key[2].split(" ")[key[0] in ("ACL", "COMMENT") and " " in key[2]] for key in objects}
+    return {key: text for key, text in objects.items() if of[key].split(".")[0] not in names}
 
 
 def shown(differences: list[Difference]) -> str:

@@ -69,6 +69,8 @@ class Item:
     needs: frozenset[object]
     up: tuple[str, ...]
     down: tuple[str, ...] = ()
+    # How to drop what goes with its table, for where something that it needs is dropped before that table.
+    early: tuple[str, ...] = ()
 
     @property
     def rank(self) -> tuple[int, str, str, str]:
@@ -139,7 +141,7 @@ class Writer:
         found += [item for key in sorted(ours & self.model.tables.keys()) for item in self._wider_version(*key)]
         found += self._positions(ours)
         found += [self._refresh(schema, name) for schema, name in self.populated]
-        return _ordered(_without_missing_needs(found))
+        return _with_early_drops(_ordered(_without_missing_needs(found)))
 
     def _is_native(self, table: Table) -> bool:
         key = ("TABLE", table.schema, table.name)
@@ -410,6 +412,9 @@ class Writer:
                 up = ["    # a body may name what comes later", '    op.execute("SET LOCAL check_function_bodies = false")',
                       *up, '    op.execute("RESET check_function_bodies")']  # fmt: skip
         down: list[str] = []
+        early: list[str] = []
+        if entry.drop and entry.kind in ("RULE", "POLICY", "TRIGGER", "CONSTRAINT", "CHECK CONSTRAINT", "INDEX") and up:
+            early = _execute_all(sqltext.statements(entry.drop), "")
         if entry.kind == "DEFAULT ACL":
             down = _execute_all([_revoked(text) for text in sqltext.statements(entry.ddl)], "")
         elif entry.kind == "TABLE":
@@ -417,7 +422,7 @@ class Writer:
             down = pycode.render(Call("op.drop_table", [string(entry.tag)], kwargs), 4)
         elif entry.drop and entry.kind not in NO_DROP and not self._goes_with_table(entry) and up:
             down = _execute_all(sqltext.statements(entry.drop), "")
-        return Item(entry.key, group, frozenset(provides), frozenset(needs), tuple(up), tuple(down))
+        return Item(entry.key, group, frozenset(provides), frozenset(needs), tuple(up), tuple(down), tuple(early))
 
     def _goes_with_table(self, entry: Entry) -> bool:
         if entry.kind == "SEQUENCE":
@@ -506,8 +511,10 @@ class Writer:
         needs |= {
             ("rows", c.target_schema, c.target_table) for c in table.constraints if c.kind == "f" and c.name in inline
         }
-        if any(column.identity == "a" for column in picked) or not picked:
-            up = self._insert_statements(table, picked, one.rows)
+        # Drivers and SQLAlchemy make parameters of columns' names, and do not agree on which characters they bear.
+        odd = [column.name for column in picked if not re.fullmatch(r"\w[\w ]*", column.name)]
+        if any(column.identity == "a" for column in picked) or not picked or odd:
+            up = self._insert_statements(table, picked, one.rows, odd)
         else:
             kwargs: dict[str, Node] = {} if table.schema == PUBLIC else {"schema": string(table.schema)}
             fields = [Call("sa.column", [string(c.name), self.types.of_value(c)]) for c in picked]
@@ -524,7 +531,7 @@ class Writer:
         return Item(key, "rows", frozenset({("rows", table.schema, table.name)}), frozenset(needs), tuple(up))
 
     def _insert_statements(
-        self, table: Table, picked: Sequence[Column], rows: Sequence[tuple[object, ...]]
+        self, table: Table, picked: Sequence[Column], rows: Sequence[tuple[object, ...]], odd: Sequence[str]
     ) -> list[str]:
         target = _name(table)
         if not picked:
@@ -533,8 +540,12 @@ class Writer:
         texts = []
         for row in rows:
             listed = ", ".join(_sql_literal(value, c) for value, c in zip(row, picked, strict=True))
+            # Also right where no column is an identity.
             texts.append(f"INSERT INTO {target} ({names}) OVERRIDING SYSTEM VALUE VALUES ({listed})")
-        return _execute_all(texts, "DDL: the key is GENERATED ALWAYS, which bulk_insert cannot override")
+        always = any(column.identity == "a" for column in picked)
+        why = "the key is GENERATED ALWAYS, which bulk_insert cannot override" if always else (
+            f"the column {odd[0]!r} has a name that not every driver takes as a parameter")  # fmt: skip
+        return _execute_all(texts, f"DDL: {why}")
 
     def _wider_version(self, schema: str, name: str) -> Iterator[Item]:
         """Alembic makes its table before the first migration runs, with a column of 32 characters."""
@@ -633,9 +644,24 @@ def _without_missing_needs(items: Sequence[Item]) -> list[Item]:
     """Needs that no item provides (an extension's members, the public schema) are no needs."""
     provided = {one for item in items for one in item.provides}
     return [
-        Item(i.key, i.group, i.provides, (i.needs & provided) - i.provides, i.up, i.down)
-        for i in items
+        replace(item, needs=(item.needs & provided) - item.provides) for item in items
     ]  # fmt: skip
+
+
+def _with_early_drops(items: Sequence[Item]) -> list[Item]:
+    """A rule, policy, trigger or constraint goes with its table, but stands in the way of what it needs beside that."""
+    at = {one: number for number, item in enumerate(items) for one in item.provides}
+    result = []
+    for item in items:
+        if item.early:
+            places = {at[one] for one in item.needs if items[at[one]].down}
+            relations = {n for n in places if items[n].key[0].endswith(("TABLE", "VIEW"))}
+            named = {n for n in relations if item.key[2].startswith(f"{items[n].key[2]} ")}
+            own = named or relations
+            if len(own) != 1 or max(places) > max(own):
+                item = replace(item, down=item.early)
+        result.append(item)
+    return result
 
 
 def _ordered(items: Sequence[Item]) -> list[Item]:

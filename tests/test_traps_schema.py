@@ -653,7 +653,7 @@ def test_a_role_that_is_made_only_where_it_is_missing_is_granted_to_in_the_base(
         ddl("c", f"REVOKE SELECT ON t FROM {role}"),
     ])  # fmt: skip
     text = squash(project, "head-1")
-    assert f"GRANT SELECT ON TABLE public.t TO {role}" in text
+    assert f"GRANT SELECT,INSERT ON TABLE public.t TO {role}" in text
 
 
 # --- names -------------------------------------------------------------------------------------------------------
@@ -746,7 +746,7 @@ DATABASE = (
         "CREATE FOREIGN DATA WRAPPER dummy OPTIONS (debug 'true')",
         "CREATE SERVER elsewhere TYPE 'x' VERSION '1' FOREIGN DATA WRAPPER dummy OPTIONS (host 'a:b', port '1')",
         "CREATE USER MAPPING FOR PUBLIC SERVER elsewhere OPTIONS (remote 'me')",
-        "CREATE FOREIGN TABLE far (id integer NOT NULL OPTIONS (column_name 'x'), t text DEFAULT 'a:b') SERVER elsewhere",
+        "CREATE FOREIGN TABLE far (id integer OPTIONS (column_name 'x') NOT NULL, t text DEFAULT 'a:b') SERVER elsewhere",
         "COMMENT ON FOREIGN TABLE far IS 'far away'",
         "COMMENT ON SERVER elsewhere IS 'a server'",
     ),
