@@ -236,7 +236,7 @@ def assemble(bench: Bench, cut: Cut, reference: Reference, sqlalchemy: tuple[int
     version_tables = sources.version_tables(bench.repository, plan.tip)
     writer = Writer(
         reference.snapshot.entries, reference.model, reference.rows, reference.positions, reference.populated,
-        version_tables, sqlalchemy, ddl,
+        version_tables, sqlalchemy, ddl, reference.snapshot.facts,
     )  # fmt: skip
     items = writer.items()
     body: list[str] = []

@@ -110,7 +110,7 @@ def expression(sql: str) -> Node:
 
 
 def server_default(default: str, column: Column) -> Node:
-    """A column's default as people write it: a plain string where the column's type says the rest, else an expression."""
+    """A column's default as people write it: a plain string where the column's type says the rest."""
     if re.fullmatch(r"'-\d+'::integer", default):
         return expression(default.split("'")[1])
     plain = re.fullmatch(r"'((?:[^']|'')*)'::([\w\". ]+(?:\[\])?)", default)

@@ -177,6 +177,12 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+def setting_value(name: str, value: str) -> str:
+    """A setting's stored value as SET takes it: lists of names are stored quoted already (pg_dump knows the same ones)."""
+    lists = ("search_path", "temp_tablespaces", "session_preload_libraries", "local_preload_libraries")
+    return value if name.lower() in lists and value else literal(value)
+
+
 def create_database(connection: Connection, name: str, template: str, token: str) -> None:
     """CREATE DATABASE with our marker: a setting of ours, which no dump shows and no migration would make."""
     encoding = sql.SQL(" ENCODING 'UTF8'") if template == "template0" else sql.SQL("")
@@ -225,7 +231,7 @@ def copy_database_settings(source: Address, target: Address) -> None:
                 setting = sql.SQL(".").join(sql.Identifier(part) for part in name.split("."))
                 connection.run(
                     sql.SQL("ALTER DATABASE {} SET {} = {}").format(
-                        sql.Identifier(target.database), setting, sql.Literal(value)
+                        sql.Identifier(target.database), setting, sql.SQL(setting_value(name, value))
                     )
                 )
         if comment is not None:

@@ -97,6 +97,7 @@ class Writer:
     version_tables: Sequence[tuple[str, str]]
     sqlalchemy: tuple[int, ...]
     ddl: frozenset[Key] = frozenset()
+    facts: Mapping[Key, str] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -139,6 +140,7 @@ class Writer:
         found += [self._foreign_key(table, constraint, entry) for table, constraint, entry in late]
         found += [self._rows_item(one, plan) for one in self.rows]
         found += [item for key in sorted(ours & self.model.tables.keys()) for item in self._wider_version(*key)]
+        found += self._database()
         found += self._positions(ours)
         found += [self._refresh(schema, name) for schema, name in self.populated]
         return _with_early_drops(_ordered(_without_missing_needs(found)))
@@ -319,10 +321,10 @@ class Writer:
             if constraint.deferred:
                 name["initially"] = string("DEFERRED")
             return Call("sa.PrimaryKeyConstraint" if constraint.kind == "p" else "sa.UniqueConstraint", listed, name)
-        if constraint.kind == "c" and constraint.validated and not constraint.no_inherit:
-            # The table's own entry holds the check, so a difference there has no key of its own.
-            if ("CHECK", table.schema, f"{table.name} {constraint.name}") not in self.ddl:
-                return Call("sa.CheckConstraint", [_condition(constraint.expression or "")], name)
+        # The table's own entry holds the check, so a difference there has no key of its own.
+        as_ddl = ("CHECK", table.schema, f"{table.name} {constraint.name}") in self.ddl
+        if constraint.kind == "c" and constraint.validated and not constraint.no_inherit and not as_ddl:
+            return Call("sa.CheckConstraint", [_condition(constraint.expression or "")], name)
         if constraint.kind == "f" and constraint.name in foreign_keys:
             targets = [string(_dotted(constraint, column)) for column in constraint.target_columns]
             return Call("sa.ForeignKeyConstraint", [Items(listed), Items(targets)], {**name, **_actions(constraint)})
@@ -337,7 +339,7 @@ class Writer:
         return odd is None and not dotted
 
     def _has_key_from_the_start(self, target: Table, columns: Sequence[str]) -> bool:
-        """Whether the key that a foreign key refers to comes in the target's create_table, and not as DDL or an index."""
+        """Whether the key that a foreign key refers to comes in the target's create_table."""
         return any(
             c.kind in "pu" and sorted(c.columns) == sorted(columns) and self._key_is_native(target, c)
             for c in target.constraints
@@ -394,6 +396,9 @@ class Writer:
             up = self._index(entry)
         if entry.kind == "TYPE" and (entry.schema, entry.tag) in self.model.enums:
             up = self._enum(entry)
+        if entry.kind == "USER MAPPING":
+            # The dump names no dependency of it, and relies on its own order.
+            needs |= {other.dump_id for other in self.entries if other.kind == "SERVER"}
         if entry.kind == "TRIGGER" or entry.kind == "RULE":
             # Rows must not set off what was not there when they came to be.
             needs |= {("rows", *key) for key in self.with_rows}
@@ -415,7 +420,13 @@ class Writer:
         early: list[str] = []
         if entry.drop and entry.kind in ("RULE", "POLICY", "TRIGGER", "CONSTRAINT", "CHECK CONSTRAINT", "INDEX") and up:
             early = _execute_all(sqltext.statements(entry.drop), "")
-        if entry.kind == "DEFAULT ACL":
+        if entry.tag == f"SCHEMA {PUBLIC}" and entry.kind == "COMMENT":
+            # The schema stays, with the comment that PostgreSQL gives it.
+            down = _execute_all([f"COMMENT ON SCHEMA {PUBLIC} IS 'standard public schema'"], "")
+        elif entry.tag == f"SCHEMA {PUBLIC}" and entry.kind == "ACL":
+            back = [_revoked(f" {text}").strip() for text in reversed(sqltext.statements(entry.ddl))]
+            down = _execute_all(back, "")
+        elif entry.kind == "DEFAULT ACL":
             down = _execute_all([_revoked(text) for text in sqltext.statements(entry.ddl)], "")
         elif entry.kind == "TABLE":
             kwargs: dict[str, Node] = {} if entry.schema == PUBLIC else {"schema": string(entry.schema)}
@@ -461,7 +472,11 @@ class Writer:
             return None
         parts = sqltext.split(head.group("table"), ".")
         names = [sqltext.unquoted(part.strip()) for part in parts]
-        if len(names) != 2 or None in names or (names[0], names[1]) not in self.model.tables:
+        if len(names) != 2 or None in names:
+            return None
+        if (names[0], names[1]) not in self.model.tables and (
+            ("MATERIALIZED VIEW", str(names[0]), str(names[1])) not in self.by_key
+        ):
             return None
         after = keys[2].strip()
         kwargs: dict[str, Node] = {} if names[0] == PUBLIC else {"schema": string(str(names[0]))}
@@ -557,6 +572,27 @@ class Writer:
             kwargs["schema"] = string(schema)
         up = pycode.render(Call("op.alter_column", [string(name), string("version_num")], kwargs), 4)
         yield Item(("TABLE", schema, name), "tables", frozenset(), frozenset(), tuple(up))
+
+    def _database(self) -> Iterator[Item]:
+        """Settings and comment of the database, whatever its name is."""
+        for key, value in sorted(self.facts.items()):
+            if key[0] == "DATABASE SETTING" and " " not in key[2]:
+                name = ".".join(postgres.identifier(part) for part in key[2].split("."))
+                setting = postgres.setting_value(key[2], value.partition("=")[2])
+                up, down = f"SET {name} = {setting}", f"RESET {name}"
+                words = ("ALTER DATABASE %I ", "DDL: Alembic has no operation for a database's settings")
+            elif key[0] == "DATABASE COMMENT":
+                up, down = f"IS {postgres.literal(value)}", "IS NULL"
+                words = ("COMMENT ON DATABASE %I ", "DDL: Alembic has no operation for a database's comment")
+            else:
+                continue
+            texts = [
+                "DO $do$BEGIN EXECUTE format("
+                + postgres.literal(words[0] + text.replace("%", "%%")) + ", current_database()); END$do$"
+                for text in (up, down)
+            ]  # fmt: skip
+            yield Item(key, "everything else", frozenset(), frozenset(), tuple(_execute_all(texts[:1], words[1])),
+                       tuple(_execute_all(texts[1:], "")))  # fmt: skip
 
     def _positions(self, ours: set[tuple[str, str]]) -> Iterator[Item]:
         for (schema, name), (last, called) in sorted(self.positions.items()):

@@ -93,8 +93,8 @@ def _again_alone(bench: Bench, chain: Chain, error: SquashError, what: str) -> N
         if (found := re.search(r'role "([^"]+)" already exists', again.text)) is None:
             raise
         raise Refused(
-            f"{again.text}\nThe history makes the role {found.group(1)}. Roles belong to the server and not to a database, "
-            "so it can be replayed only once on a server, and a squash replays it several times.",
+            f"{again.text}\nThe history makes the role {found.group(1)}. Roles belong to the server and not to a "
+            "database, so it can be replayed only once on a server, and a squash replays it several times.",
             "let the migration make the role only where pg_roles does not have it, which changes nothing for databases "
             f"past it; on a server of yours the role is there now: DROP ROLE {found.group(1)}",
         ) from None

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 
 # What makes a table, constraint or index one that operations have no word for, on some version that we support.
 ODD_TABLE = re.compile(
-    r"CREATE (UNLOGGED|FOREIGN)|PARTITION (BY|OF)|INHERITS \(|\)\s*WITH \(|\bOF \w|NOT VALID|NO INHERIT|ATTACH PARTITION",
+    r"CREATE (UNLOGGED|FOREIGN)|PARTITION (BY|OF)|INHERITS \(|\)\s*WITH \(|\bOF \w|NOT VALID|NO INHERIT",
     re.DOTALL,
 )
 ODD_CONSTRAINT = re.compile(
-    r"NOT VALID|NO INHERIT|EXCLUDE USING|INCLUDE \(|NULLS NOT DISTINCT|SET (NULL|DEFAULT) \(|USING INDEX|\bNOT NULL \w"
+    r"NOT VALID|NO INHERIT|EXCLUDE USING|INCLUDE \(|NULLS NOT DISTINCT|SET (NULL|DEFAULT) \(|USING INDEX|\bNOT NULL \w|WITH \("
+    r"|REFERENCES .*\"[^\"]*\.[^\"]*\""
 )
 ODD_INDEX = re.compile(r"NULLS NOT DISTINCT|INCLUDE \(|ON ONLY |USING INDEX TABLESPACE")
 
