@@ -110,7 +110,12 @@ NO_OBJECTS = ("ENCODING", "STDSTRINGS", "SEARCHPATH", "DATABASE", "DATABASE PROP
 
 def snapshot(address: Address, binaries: Binaries, directory: Path) -> Snapshot:
     """The schema of a database. ``directory`` is ours and holds the archive for a moment."""
-    entries = tuple(e for e in postgres.dump(address, binaries, directory) if e.kind not in NO_OBJECTS)
+    entries = tuple(
+        e
+        for e in postgres.dump(address, binaries, directory)
+        # The database's comment is tagged with its name, which differs: it is one of the facts.
+        if e.kind not in NO_OBJECTS and not (e.kind == "COMMENT" and not e.schema and e.tag.startswith("DATABASE "))
+    )
     with postgres.connect(address, read_only=True) as connection:
         return Snapshot(entries, facts(connection))
 

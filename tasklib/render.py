@@ -313,7 +313,7 @@ class Writer:
 
     def _inline(self, table: Table, constraint: Constraint, foreign_keys: Sequence[str]) -> Node | None:
         """The constraint as an argument of create_table, or None where it comes later or as DDL."""
-        name: dict[str, Node] = {"name": f"op.f({string(constraint.name)})"}
+        name: dict[str, Node] = {"name": Call("op.f", [string(constraint.name)])}
         listed = [string(column) for column in constraint.columns]
         if constraint.kind in "pu" and self._key_is_native(table, constraint):
             if constraint.deferrable:
@@ -358,7 +358,7 @@ class Writer:
 
     def _foreign_key(self, table: Table, constraint: Constraint, entry: Entry) -> Item:
         args: list[Node] = [
-            f"op.f({string(constraint.name)})", string(table.name), string(constraint.target_table),
+            Call("op.f", [string(constraint.name)]), string(table.name), string(constraint.target_table),
             pycode.strings(constraint.columns), pycode.strings(constraint.target_columns),
         ]  # fmt: skip
         kwargs = dict(_actions(constraint))
@@ -367,7 +367,7 @@ class Writer:
         if constraint.target_schema != PUBLIC:
             kwargs["referent_schema"] = string(constraint.target_schema)
         up = pycode.render(Call("op.create_foreign_key", args, kwargs), 4)
-        drop: list[Node] = [f"op.f({string(constraint.name)})", string(table.name)]
+        drop: list[Node] = [Call("op.f", [string(constraint.name)]), string(table.name)]
         where: dict[str, Node] = {"type_": string("foreignkey")}
         if table.schema != PUBLIC:
             where["schema"] = string(table.schema)
@@ -514,7 +514,7 @@ class Writer:
                 return None
             fields.append(string(column) if column is not None else Call("sa.text", [string(text or "")]))
         name = sqltext.unquoted(head.group("name")) or head.group("name")
-        call = Call("op.create_index", [f"op.f({string(name)})", string(str(names[1])), Items(fields)], kwargs)
+        call = Call("op.create_index", [Call("op.f", [string(name)]), string(str(names[1])), Items(fields)], kwargs)
         return pycode.render(call, 4) + _execute_all(rest, "DDL: marks of the index that operations do not have")
 
     def _rows_item(self, one: Rows, plan: Mapping[tuple[str, str], Sequence[str]]) -> Item:
