@@ -306,7 +306,7 @@ def test_the_apps_own_import_error_is_shown_where_the_command_cannot_run(shop: P
 
 
 def test_an_app_without_the_command_is_refused_with_the_reason(shop: Project) -> None:
-    shop.write("app.py", "from flask import Flask\n\napp = Flask(__name__)\n")
+    shop.write("app.py", APP.replace("Migrate(app, db)\n", ""))
     shop.commit("no Migrate any more")
     says = ("flask db` cannot run", "can be imported", "is Migrate(app, db) called?")
     refused(shop, *squash("head-2", "--server", shop.server_url), code=2, says=says)
@@ -382,6 +382,14 @@ def test_an_app_that_fails_without_its_own_variable_is_refused_and_the_variable_
     refused(shop, *squash("head-2", "--server", shop.server_url), says=says)
 
 
+def test_an_app_that_cannot_start_for_another_reason_shows_its_own_error_without_the_password(shop: Project) -> None:
+    failing = "raise RuntimeError('no SECRET_KEY beside ' + os.environ['DATABASE_URL'])\n"
+    shop.write("app.py", APP.replace("app = Flask", failing + "app = Flask"))
+    shop.commit("break the app")
+    says = ("cannot run", "RuntimeError: no SECRET_KEY beside postgresql+psycopg2://postgres:***@127.0.0.1", "hint: ")
+    refused(shop, *squash("head-2", "--server", shop.server_url), code=2, says=says)
+
+
 # --- the database ------------------------------------------------------------------------------------------------
 
 
@@ -416,12 +424,12 @@ def test_a_server_that_cannot_be_reached_is_refused(shop: Project) -> None:
     wrong = shop.address().url().replace(shop.server.password, "hidden")
     done = refused(shop, *squash("head-2", "--server", wrong), says=("cannot be reached", "authentication failed"))
     assert "hidden" not in done.said
-    for url in ("mysql://u:hidden@127.0.0.1/x", "nonsense:hidden", "postgresql://u:hidden@localhost:port/x"):
-        done = refused(
-            shop,
-            *squash("head-2", "--server", url),
-            says=("--server ", "postgresql" if "my" not in url else "only PostgreSQL"),
-        )
+    for url, expected in (
+        ("mysql://u:hidden@127.0.0.1/x", "only PostgreSQL"),
+        ("nonsense:hidden", "postgresql://USER:PASSWORD@HOST:PORT/DATABASE"),
+        ("postgresql://u:hidden@localhost:port/x", "postgresql://USER:PASSWORD@HOST:PORT/DATABASE"),
+    ):
+        done = refused(shop, *squash("head-2", "--server", url), says=("--server", expected))
         assert "hidden" not in done.said
 
 
@@ -442,9 +450,22 @@ def test_a_user_who_may_not_make_databases_is_refused(shop: Project) -> None:
 def test_no_pg_dump_that_is_new_enough_is_a_refusal_that_names_those_that_are_there() -> None:
     with pytest.raises(Refused, match="PostgreSQL 99") as caught:
         postgres.client_for(99)
-    for binaries in programs.find_binaries():
+    for binaries in programs.find_clients():
         assert f"{binaries.major} (" in str(caught.value)
     assert "postgresql-client-99" in str(caught.value)
+
+
+def test_a_client_without_a_server_is_enough_to_dump(server: Server, tmp_path: Path) -> None:
+    # As a distribution's client package installs it: pg_dump and pg_restore, no initdb and no postgres.
+    client = tmp_path / "client" / "bin"
+    client.mkdir(parents=True)
+    for name in ("pg_dump", "pg_restore"):
+        script = client / name
+        script.write_text(f'#!/bin/sh\nexec {server.binaries.bin / name} "$@"\n')
+        script.chmod(0o755)
+    places = Places(path="/nonexistent", directories=(str(client),), wheels=())
+    assert programs.find_binaries(places) == []
+    assert [(b.bin, b.major) for b in programs.find_clients(places)] == [(client.resolve(), server.major)]
 
 
 @pytest.fixture
