@@ -124,15 +124,15 @@ class Bench:
                 ours = self._server = server.start(owner, owner_pid=os.getpid() if self.detached else self.pid)
                 place = Place(token, work, str(ours.home), ours.host, ours.port, ours.user, "postgres", ())
             else:
-                named = postgres.parse_url(chosen, "--server")
-                _refuse_unreachable(named)
+                named = refuse_unusable_server(chosen)
                 place = Place(token, work, None, named.host, named.port, named.user, named.database, named.options)
             self.save(replace(self.plan, place=place))
-            self.binaries()
             return place
         except BaseException:
             if self.plan.place is None:
                 shutil.rmtree(work, ignore_errors=True)
+                if self._server is not None:
+                    server.stop(self._server.home)
             raise
 
     def address(self, role: str | None = None) -> Address:
@@ -213,10 +213,13 @@ class Bench:
         return trouble
 
 
-def _refuse_unreachable(address: Address) -> None:
+def refuse_unusable_server(url: str) -> Address:
+    """The server that --server names; `Refused` where it, its user or our pg_dump would not do."""
+    address = postgres.parse_url(url, "--server")
     try:
         with postgres.connect(address) as connection:
             may = connection.value("SELECT rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = current_user")
+            major = connection.major()
     except Failed as error:
         raise Refused(
             error.text,
@@ -226,6 +229,8 @@ def _refuse_unreachable(address: Address) -> None:
     if not may:
         raise Refused(f"The user {address.user} may not create databases on {address.masked()}.",
                       f"ALTER ROLE {address.user} CREATEDB, or leave --server out")  # fmt: skip
+    postgres.client_for(major)
+    return address
 
 
 def program() -> str:

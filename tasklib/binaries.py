@@ -15,6 +15,7 @@ from tasklib.shell import run
 
 ROOT = Path("/")
 NEEDED = ("initdb", "postgres", "pg_ctl", "pg_dump")
+CLIENT = ("pg_dump", "pg_restore")
 OLDEST = 10  # scram-sha-256, initdb --no-sync, and a pg_ctl that waits by the pid file: there is no socket to ask
 
 DISTRIBUTIONS = (
@@ -52,6 +53,11 @@ def find_binaries(places: Places | None = None) -> list[Binaries]:
     return _search(places or Places())[0]
 
 
+def find_clients(places: Places | None = None) -> list[Binaries]:
+    """Every installation that can dump and restore: also those of a client package, which has no server."""
+    return _search(places or Places(), CLIENT)[0]
+
+
 def choose_binaries(places: Places | None = None) -> Binaries:
     """The first of `find_binaries`. Raises `Refused` with every place and why it would not do."""
     found, looked = _search(places or Places())
@@ -63,10 +69,11 @@ def choose_binaries(places: Places | None = None) -> Binaries:
     return found[0]
 
 
-def _search(places: Places) -> tuple[list[Binaries], list[str]]:
+def _search(places: Places, needed: tuple[str, ...] = NEEDED) -> tuple[list[Binaries], list[str]]:
     found: dict[Path, Binaries] = {}
     looked: list[str] = []
-    for origin, directory in _candidates(places):
+    programs = needed[:2]
+    for origin, directory in _candidates(places, programs):
         if directory is None:
             looked.append(f"{origin}: not there")
             continue
@@ -74,20 +81,20 @@ def _search(places: Places) -> tuple[list[Binaries], list[str]]:
         real = directory.resolve()
         if real in found:
             continue
-        missing = [name for name in NEEDED if not os.access(real / name, os.X_OK)]
-        major = None if missing else version(real)
+        missing = [name for name in needed if not os.access(real / name, os.X_OK)]
+        major = None if missing else version(real, programs=programs)
         if missing:
             looked.append(f"{origin}: {real} has no {', '.join(missing)}")
         elif major is None or major < OLDEST:
-            looked.append(f"{origin}: {real}/postgres is {major or 'not runnable'}, expected {OLDEST} or later")
+            looked.append(f"{origin}: {real}/{programs[-1]} is {major or 'not runnable'}, expected {OLDEST} or later")
         else:
             found[real] = Binaries(real, major, origin)
     return list(found.values()), looked
 
 
-def _candidates(places: Places) -> Iterator[tuple[str, Path | None]]:
-    """(origin, directory that exists or None)."""
-    on_path = [shutil.which(name, path=places.path) for name in ("postgres", "initdb")]
+def _candidates(places: Places, programs: tuple[str, ...]) -> Iterator[tuple[str, Path | None]]:
+    """(origin, directory that exists or None); on PATH it is where one of ``programs`` is."""
+    on_path = [shutil.which(name, path=places.path) for name in programs]
     for program in on_path:
         if program:
             yield "PATH", Path(program).resolve().parent
@@ -108,10 +115,10 @@ def _candidates(places: Places) -> Iterator[tuple[str, Path | None]]:
         yield f"the wheel {package.replace('_', '-')}", Path(roots[0], inside) if roots else None
 
 
-def version(directory: Path, uid: int | None = None) -> int | None:
+def version(directory: Path, uid: int | None = None, programs: tuple[str, ...] = NEEDED[:2]) -> int | None:
     """The major version that these programs tell when run as ``uid``; None where that user cannot run them."""
     # Through env(1): it answers 126 or 127 for what cannot be executed. initdb too: unlike postgres it needs libpq.
-    for name in ("initdb", "postgres"):
+    for name in programs:
         said = run(["/usr/bin/env", directory / name, "--version"], cwd=ROOT, env=environment(), ok=None, uid=uid)
         told = re.search(r"\(PostgreSQL\) (\d+)", said.stdout)
         if said.code != 0 or told is None:

@@ -47,7 +47,7 @@ def write(bench: Bench) -> str:
                 path.unlink()
             if earlier is not None:
                 bench.base.write_bytes(earlier)
-            command.refuse_if_it_cannot_run(result)
+            command.refuse_if_it_cannot_run(result, address)
             said = "\n  | ".join((result.stderr or result.stdout).strip().splitlines()[-12:])
             raise Failed(f"`migrate` wrote {len(fresh)} files at {made.start[:12]}, not one. It said:\n  | {said}",
                          "--source history does not need the models of that commit")  # fmt: skip

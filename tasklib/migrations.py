@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import quote
 
 from tasklib import console, postgres, settings, shell
 from tasklib.chains import Chain
@@ -68,7 +69,8 @@ class Command:
         else:
             ini = chain.ini if isinstance(chain, Chain) else chain
             argv = [*self.words, "-c", str(ini), sub, *rest]
-        return shell.run(argv, cwd=self.cwd, env=environment, ok=None, on_error_line=on_error_line)
+        result = shell.run(argv, cwd=self.cwd, env=environment, ok=None, on_error_line=on_error_line)
+        return self._masked(result, address)
 
     def current(self, chain: Chain, address: Address) -> shell.Result:
         """What the command says the database is at; read only, whatever env.py does."""
@@ -98,35 +100,58 @@ class Command:
         finally:
             console.end_live()
 
-    def refuse_if_it_cannot_run(self, result: shell.Result) -> None:
-        """Raise `Failed` with the application's own error where the command did not even start."""
+    def refuse_if_it_cannot_run(self, result: shell.Result, address: Address | None = None) -> None:
+        """Raise `Failed` with the application's own error where the command did not even start.
+
+        ``address`` is the one that the command was run with.
+        """
         said = result.stderr + result.stdout
         if result.code == 0:
             return
-        if (
-            "No such command" not in said
-            and said.strip()
-            and "Could not import" not in said
-            and "Could not locate" not in said
-        ):
+        # Where env.py is in no frame of a traceback, the application failed before Alembic began.
+        crashed = self.kind == "flask" and "Traceback" in said and '/env.py"' not in said
+        if said.strip() and not crashed and not re.search("No such command|Could not (import|locate)", said):
             return
-        why = said.strip()
+        why = said
         if self.kind == "flask" and "Traceback" not in said:
             # Flask says "No such command 'db'" or nothing at all where the app's import failed; any command that
             # needs the app says why.
-            asked = shell.run([*self.words[:-1], "routes"], cwd=self.cwd,
-                              env={**self.environment(None), **READ_ONLY}, ok=None)  # fmt: skip
+            asked = self._masked(
+                shell.run([*self.words[:-1], "routes"], cwd=self.cwd,
+                          env={**self.environment(address), **READ_ONLY}, ok=None), address)  # fmt: skip
             if asked.code != 0:
-                why = asked.stderr.strip() or asked.stdout.strip() or why
+                why = asked.stderr if asked.stderr.strip() else asked.stdout
             elif "No such command" in said:
                 why += "\nThe app itself can be imported, but it has no `db` command: is Migrate(app, db) called?"
-        raise Failed(
+        if "Traceback" in why:
+            # What Flask says last, "No such command 'db'", is only what follows from the app's own error above it.
+            why = re.sub(r"(?m)^(Usage: .*|Try '.* --help' .*|Error: No such command .*)\n?", "", why)
+        raise self.cannot_run(result, why)
+
+    def cannot_run(self, result: shell.Result, why: str) -> Failed:
+        """The error for a command that did not start, with the reason in the application's own words."""
+        return Failed(
             f"`{' '.join(self.words)}` cannot run in {self.cwd} (exit code {result.code}). It says:\n  | "
-            + (why or "nothing").replace("\n", "\n  | "),
+            + (why.strip() or "nothing").replace("\n", "\n  | "),
             "make `"
             + " ".join(self.words)
             + " history` work in this shell first; FLASK_APP and the like are inherited",
         )
+
+    def _masked(self, result: shell.Result, address: Address | None) -> shell.Result:
+        """The same result without the password: some applications print their URL when they fail."""
+        if address is None or not address.password:
+            return result
+
+        def mask(text: str) -> str:
+            for form in {address.password, quote(address.password, safe="")}:
+                text = text.replace(f":{form}@", ":***@")
+                # A short one, or "postgres", may as well be a word that was meant.
+                if len(form) >= 8 and form not in (address.user, "postgres", "password"):
+                    text = text.replace(form, "***")
+            return text
+
+        return replace(result, stdout=mask(result.stdout), stderr=mask(result.stderr))
 
 
 def failing_migration(result: shell.Result, chain: Chain) -> str | None:

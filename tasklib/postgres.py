@@ -18,7 +18,7 @@ from sqlalchemy.engine.url import make_url
 from sqlalchemy.exc import ArgumentError
 
 from tasklib import archive, shell
-from tasklib.binaries import Binaries, find_binaries
+from tasklib.binaries import Binaries, find_clients
 from tasklib.errors import Failed, Refused
 
 Row = tuple[Any, ...]
@@ -120,6 +120,10 @@ class Connection:
         """The first column of the first row, or None."""
         found = self.rows(statement, values)
         return found[0][0] if found else None
+
+    def major(self) -> int:
+        """The server's major version."""
+        return int(self.raw.server_version) // 10000
 
     def run(self, statement: str | sql.Composable, values: Sequence[object] = ()) -> None:
         """Run one statement, or several in one text, which are then one transaction."""
@@ -243,12 +247,12 @@ def copy_database_settings(source: Address, target: Address) -> None:
 def server_major(address: Address) -> int:
     """The server's major version; `Failed` where it cannot be reached."""
     with connect(address) as connection:
-        return int(connection.value("SELECT current_setting('server_version_num')::int")) // 10000
+        return connection.major()
 
 
 def client_for(major: int) -> Binaries:
     """Binaries whose pg_dump can read a server of this major version, the nearest one first."""
-    found = find_binaries()
+    found = find_clients()
     fitting = sorted((b for b in found if b.major >= major), key=lambda b: b.major)
     if not fitting:
         here = ", ".join(f"{b.major} ({b.origin})" for b in found) or "none"

@@ -18,7 +18,7 @@ from psycopg2 import sql
 from tasklib import postgres, shell, sources
 from tasklib.bench import Bench
 from tasklib.chains import Chain
-from tasklib.errors import Failed, Refused
+from tasklib.errors import Failed, Refused, SquashError
 from tasklib.migrations import Command
 from tasklib.postgres import Connection
 
@@ -64,7 +64,8 @@ def _prove_connection(bench: Bench, chain: Chain, role: str, tables: Sequence[Ta
             result = command.current(chain, address)
             said = _ids(result.stdout)
             if result.code != 0 or (marker and marker not in said) or said & others:
-                command.refuse_if_it_cannot_run(result)
+                _refuse_missing_variable(bench, command, result)
+                command.refuse_if_it_cannot_run(result, address)
                 raise _elsewhere(bench, command, result, marker, said)
 
 
@@ -82,7 +83,7 @@ def prove_chain(bench: Bench, chain: Chain, role: str) -> None:
     found = set(re.split(r",\s*", parent.group(1).strip())) if parent else set()
     right_file = path is not None and Path(path.group(1).strip()).resolve() == chain.file(revision).resolve()
     if result.code or not right_file or found != wanted:
-        command.refuse_if_it_cannot_run(result)
+        command.refuse_if_it_cannot_run(result, bench.address(role))
         raise Refused(
             f"The command does not run the {chain.name} chain: `show {revision}` was expected to name "
             f"{chain.file(revision)} with the parent {', '.join(sorted(wanted))}, and said:\n  | "
@@ -104,19 +105,49 @@ def _ids(text: str) -> set[str]:
     return set(re.findall(r"[^\s,()]+", text))
 
 
-def _elsewhere(bench: Bench, command: Command, result: shell.Result, marker: str | None, said: set[str]) -> Refused:
-    names = ", ".join(name for name, _ in command.templates)
-    reads = [f"{r.name} ({r.path}:{r.line})" for r in sources.likely_variables(bench.repository, bench.plan.tip)]
+IMPORT_FAILED = re.compile(r"(?m)^(ModuleNotFoundError|ImportError|SyntaxError|IndentationError)\b")
+
+
+def _refuse_missing_variable(bench: Bench, command: Command, result: shell.Result) -> None:
+    """`Refused` where the application fails because a variable that nobody named is not set."""
+    last = result.stderr.strip().splitlines()[-1:]
+    if result.code == 0 or not last or IMPORT_FAILED.match(last[0]):
+        return
+    for read in _other_variables(bench, command):
+        if re.search(rf"\b{re.escape(read.name)}\b", last[0]):
+            raise Refused(
+                f"The application fails without {read.name}, which {read.path}:{read.line} reads; only "
+                f"{_names(command)} is given to it. It says: {last[0]}\nNothing was written anywhere.",
+                f"--uri-var {read.name}",
+            )
+
+
+def _elsewhere(bench: Bench, command: Command, result: shell.Result, marker: str | None, said: set[str]) -> SquashError:
+    if result.code and IMPORT_FAILED.search(result.stderr):
+        return command.cannot_run(result, result.stderr)
     printed = " ".join(sorted(said)) or "nothing"
     text = (
-        f"The application does not connect where {names} says ({command.scheme}://…): "
+        f"The application does not connect where {_names(command)} says ({command.scheme}://…): "
         f"`current` was expected to print {marker or 'no revision'} there and printed {printed}"
         f"{f' (exit code {result.code})' if result.code else ''}. Nothing was written anywhere."
     )
     if result.stderr.strip() and result.code:
         text += "\n  | " + "\n  | ".join(result.stderr.strip().splitlines()[-6:])
-    hint = "these variables are read by the project's files: " + ", ".join(reads) if reads else "--uri-var NAME"
-    return Refused(text, hint)
+    others = _other_variables(bench, command)
+    if not others:
+        return Refused(text, "--uri-var NAME, the variable that the application reads its database URL from")
+    listed = ", ".join(f"{read.name} ({read.path}:{read.line})" for read in others)
+    return Refused(text, f"--uri-var {others[0].name}, perhaps; the project's files read {listed}")
+
+
+def _names(command: Command) -> str:
+    return ", ".join(name for name, _ in command.templates)
+
+
+def _other_variables(bench: Bench, command: Command) -> list[sources.Read]:
+    """Reads of likely variables that nobody named."""
+    named = {name for name, _ in command.templates}
+    return [read for read in sources.likely_variables(bench.repository, bench.plan.tip) if read.name not in named]
 
 
 @contextmanager

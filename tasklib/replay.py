@@ -173,7 +173,7 @@ def arrive(bench: Bench, chain: Chain, role: str, target: str, what: str) -> Non
     known = {one for one in reached if one in history.migrations}
     closure = known.union(*(history.ancestors(one) for one in known))
     if result.code != 0 or closure != wanted or known != reached:
-        bench.command().refuse_if_it_cannot_run(result)
+        bench.command().refuse_if_it_cannot_run(result, address)
         error = explain_failure(result, chain, what)
         if result.code == 0:
             raise Failed(

@@ -12,9 +12,10 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 
 from tasklib import branches, console, git, plan, settings
-from tasklib.bench import Bench, open_bench, program
+from tasklib.bench import Bench, open_bench, program, refuse_unusable_server
 from tasklib.errors import Failed, SquashError
 from tasklib.options import ALL, Given, dry, step
+from tasklib.prepare import prepare
 from tasklib.steps import checkout, cleanup, createdb, merge, migrate, reinit, replay, restore, verify
 from tasklib.steps import plan as plans
 
@@ -30,11 +31,20 @@ def squash(context: Context, given: Given) -> None:
     Example: squash --rev head-20 --uri-var DATABASE_URL. Whatever goes wrong, everything is put back.
     """
     chosen = settings.resolve(context, given)
+    if not dry(context):
+        refuse_early(Path.cwd(), chosen)
     plans.show(Path.cwd(), chosen)
     if dry(context):
         return
     console.say()
     run(Path.cwd(), chosen)
+
+
+def refuse_early(cwd: Path, chosen: settings.Settings) -> None:
+    """`Refused` for all that can be known before a plan is shown which would then not be carried out."""
+    prepare(cwd, chosen)
+    if chosen.server is not None:
+        refuse_unusable_server(chosen.server)
 
 
 def run(cwd: Path, chosen: settings.Settings) -> None:
