@@ -262,7 +262,7 @@ def test_two_files_with_one_id_are_refused(shop: Project) -> None:
 def test_without_a_named_variable_the_ones_that_the_files_read_are_named(shop: Project) -> None:
     shop.write("config.py", "import os\n\nDSN = os.getenv('REPORTING_DSN')\nDEBUG = os.getenv('DEBUG')\n")
     shop.commit("settings")
-    says = ("Neither --uri-var nor --set", "DATABASE_URL (app.py:", "REPORTING_DSN (config.py:3)",
+    says = ("Neither --uri-var, --set nor the configuration", "DATABASE_URL (app.py:", "REPORTING_DSN (config.py:3)",
             "--uri-var DATABASE_URL")  # fmt: skip
     done = refused(shop, "squash", "--rev", "head-2", says=says)
     assert "DEBUG" not in done.err
@@ -287,11 +287,13 @@ def test_options_that_cannot_be_are_refused(shop: Project) -> None:
         (("--set", "A={place}"), ("{place}", "{host}", "{database}")),
         (("--set", "A=postgresql://u:hidden@localhost/live"), ("--set A", "password", "A={url}")),
         (("--set", "postgresql://u:hidden@localhost/live?a=b"), ("NAME=TEMPLATE",)),
-        (("--uri-var", "postgresql://u:hidden@localhost/live"), ("--uri-var", "not the name of a variable")),
         (("--command", "no_such_program db"), ("no_such_program", "neither in a virtual environment")),
     ):
         done = refused(shop, *squash("head-2", *words), says=says)
         assert "hidden" not in done.said
+    url = ("--uri-var", "postgresql://u:hidden@localhost/live")
+    done = refused(shop, "squash", "--rev", "head-2", *url, says=("--uri-var", "not the name of a variable"))
+    assert "hidden" not in done.said
 
 
 # --- the command -------------------------------------------------------------------------------------------------
@@ -378,7 +380,8 @@ def test_a_sqlite_file_that_was_there_is_not_written_to(shop: Project) -> None:
 def test_an_app_that_fails_without_its_own_variable_is_refused_and_the_variable_named(shop: Project) -> None:
     shop.write("app.py", APP.replace('"DATABASE_URL"', '"SHOP_DB_URL"'))
     shop.commit("another variable")
-    says = ("KeyError: 'SHOP_DB_URL'", "DATABASE_URL", "SHOP_DB_URL (app.py:", "--uri-var SHOP_DB_URL")
+    says = ("fails without SHOP_DB_URL, which app.py:", "only DATABASE_URL is given", "KeyError: 'SHOP_DB_URL'",
+            "Nothing was written anywhere", "--uri-var SHOP_DB_URL")  # fmt: skip
     refused(shop, *squash("head-2", "--server", shop.server_url), says=says)
 
 
