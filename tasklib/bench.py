@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from tasklib import chains, git, plan, postgres, project, revisions, server
+from tasklib import chains, console, git, plan, postgres, project, revisions, server
 from tasklib.binaries import Binaries
 from tasklib.chains import Chain
 from tasklib.errors import Failed, Refused, SquashError
@@ -111,10 +111,20 @@ class Bench:
     # --- scratch databases ---------------------------------------------------------------------------------------
 
     def open_place(self) -> Place:
-        """Make sure that there is a server and a temporary directory; harmless where there are."""
+        """Make sure that there is a server and a temporary directory; harmless where there are.
+
+        A throwaway server that is gone (a reboot, a kill) is replaced: nothing that was on it is lost that could not be
+        made again.
+        """
         if self.plan.place is not None:
-            self.address()  # says so where the server is gone
-            return self.plan.place
+            gone = self.plan.place.server is not None and not server.is_running(Path(self.plan.place.server))
+            if not gone and Path(self.plan.place.work).is_dir():
+                self.address()  # says so where a server that the user named needs its password
+                return self.plan.place
+            console.note("  … the scratch server is gone; another one is started")
+            trouble = self.close_place()
+            if trouble:
+                raise Failed("; ".join(trouble), f"{self.plan.program} cleanup --server URL (with its password)")
         token = os.urandom(4).hex()
         work = tempfile.mkdtemp(prefix="alembic-squash-work-")
         try:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from threading import Lock
+from typing import Any, TypeVar
 
 import sh
 
@@ -17,16 +21,95 @@ T = TypeVar("T")
 
 
 AT_A_TIME = 2  # processes of the project's command that run side by side
+END_SECONDS = 5.0  # for a process that was asked to end
 
 
 def together(*calls: Callable[[], T]) -> list[T]:
     """Run the calls side by side, wait for all of them, and return their results in order.
 
-    The first call (in order) that raised decides the exception.
+    The first call (in order) that raised decides the exception. An interrupt ends the processes that run, and waits
+    for the calls: none goes on behind the back of whoever then puts things back.
     """
     with ThreadPoolExecutor(AT_A_TIME) as pool:
         futures = [pool.submit(call) for call in calls]
+        try:
+            wait(futures)
+        except BaseException:
+            with uninterrupted(), _processes.ended():
+                pool.shutdown(cancel_futures=True)
+            raise
     return [future.result() for future in futures]
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Ctrl-C, SIGTERM and SIGHUP are ignored for the length of a block, by its processes too. Main thread only."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = [(number, signal.signal(number, signal.SIG_IGN)) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)
+
+
+class _Processes:
+    """The processes of ours that run now, so that an interrupt reaches those that other threads wait for."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._running: dict[int, Any] = {}  # by pid: sh's processes have no hash, and compare by output
+        self._closed = False
+
+    @contextmanager
+    def waiting_for(self, start: Callable[[], Any]) -> Iterator[Any]:
+        """Start a process; whatever interrupts the block ends it."""
+        with self._lock:
+            if self._closed:
+                raise Failed("Interrupted.")
+            process = start()
+            self._running[process.pid] = process
+        try:
+            yield process
+        except (KeyboardInterrupt, SystemExit):
+            with uninterrupted():
+                _end(process)
+            raise
+        finally:
+            with self._lock:
+                self._running.pop(process.pid, None)
+
+    @contextmanager
+    def ended(self) -> Iterator[None]:
+        """All of them are ended, and for the length of the block no other one starts."""
+        with self._lock:
+            self._closed = True
+            for process in self._running.values():
+                _signal(process, signal.SIGTERM)
+        try:
+            yield
+        finally:
+            self._closed = False
+
+
+_processes = _Processes()
+
+
+def _end(process: Any) -> None:
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        _signal(process, number)
+        try:
+            process.wait(timeout=END_SECONDS)
+        except sh.TimeoutException:
+            continue
+        except sh.ErrorReturnCode:
+            pass
+        return
+
+
+def _signal(process: Any, number: int) -> None:
+    with suppress(ProcessLookupError):
+        process.signal(number)
 
 
 @dataclass(frozen=True)
@@ -65,7 +148,8 @@ def run(
 
     try:
         # _tty_out: sh gives programs a terminal for stdout unless told otherwise, and they would colour and page.
-        done = sh.Command(words[0])(
+        start = partial(
+            sh.Command(words[0]),
             *words[1:],
             _cwd=str(cwd),
             _env=dict(os.environ if env is None else env),
@@ -74,9 +158,13 @@ def run(
             _err=take if on_error_line is not None else None,
             _uid=uid,
             _return_cmd=True,
+            _bg=True,
+            _bg_exc=False,
             _decode_errors="replace",
             _truncate_exc=False,
         )
+        with _processes.waiting_for(start) as done:
+            done.wait()
         code, out, err = int(done.exit_code), done.stdout, done.stderr
     except sh.ErrorReturnCode as failure:
         code, out, err = int(failure.exit_code), failure.stdout, failure.stderr

@@ -11,7 +11,7 @@ from pathlib import Path
 from invoke.context import Context
 from invoke.exceptions import Exit
 
-from tasklib import branches, console, git, plan, settings
+from tasklib import branches, console, git, plan, settings, shell
 from tasklib.bench import Bench, open_bench, program, refuse_unusable_server
 from tasklib.errors import Failed, SquashError
 from tasklib.options import ALL, Given, dry, step
@@ -56,7 +56,13 @@ def run(cwd: Path, chosen: settings.Settings) -> None:
                 console.note(f"{step}")
                 _step(bench, step, chosen)
         except BaseException as error:
-            _give_up(bench, error)
+            finished = not plan.exists(bench.repository)
+            # An impatient second Ctrl-C must not stop this half-way.
+            with shell.uninterrupted():
+                put_back = finished or _give_up(bench, error)
+            if isinstance(error, KeyboardInterrupt):
+                text = "after the squash was finished" if finished else "everything is as it was"
+                raise Exit(f"interrupted; {text}" if put_back else "interrupted", code=130) from None
             raise
 
 
@@ -79,33 +85,34 @@ def _step(bench: Bench, step: str, chosen: settings.Settings) -> None:
         merge.run(bench, bring_in=not chosen.no_merge)
 
 
-def _give_up(bench: Bench, error: BaseException) -> None:
-    """Put everything back; trouble on the way is said, and does not hide what went wrong before."""
-    if not plan.exists(bench.repository):
-        return
-    console.note(f"{type(error).__name__ if not isinstance(error, SquashError) else 'failed'}: putting everything back")
+def _give_up(bench: Bench, error: BaseException) -> bool:
+    """Put everything back, and say whether that went well; trouble does not hide what went wrong before."""
+    console.note(f"{'failed' if isinstance(error, SquashError) else type(error).__name__}: putting everything back")
     try:
         trouble = branches.put_back(bench)
     except Exception as second:
         trouble = [str(second)]
     for line in trouble:
         console.warn(f"{line}; {bench.plan.program} abort tries again")
+    return not trouble
 
 
 @contextmanager
 def _terminated_as_interrupt() -> Iterator[None]:
-    """SIGTERM ends the program as Ctrl-C does: with everything put back."""
+    """SIGTERM, and SIGHUP (the terminal is gone), end the program as Ctrl-C does: with everything put back."""
 
     def interrupt(number: int, frame: object) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    numbers = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) != signal.SIG_IGN]
+    before = [(number, signal.signal(number, interrupt)) for number in numbers]
     try:
         yield
-    except KeyboardInterrupt:
+    except KeyboardInterrupt:  # before the first step was done
         raise Exit("interrupted; everything is as it was", code=130) from None
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before:
+            signal.signal(number, handler)
 
 
 @step()

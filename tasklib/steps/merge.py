@@ -9,7 +9,7 @@ from pathlib import Path
 
 from invoke.context import Context
 
-from tasklib import branches, console, git, plan, proof, version_check
+from tasklib import branches, console, git, plan, proof, shell, version_check
 from tasklib.bench import Bench, open_bench
 from tasklib.errors import Refused
 from tasklib.options import Given, dry, step
@@ -49,9 +49,11 @@ def run(bench: Bench, *, bring_in: bool = True) -> None:
     for line in bench.close_place():
         console.warn(line)
     new = branches.commit(bench, shown)
-    if bring_in:
-        branches.bring_in(bench, new)
-    plan.forget(bench.repository)
+    # Between these a Ctrl-C would leave a branch that is moved and a plan that knows nothing of it.
+    with shell.uninterrupted():
+        if bring_in:
+            branches.bring_in(bench, new)
+        plan.forget(bench.repository)
     console.say("\n".join(shown.lines()))
     console.say()
     where = made.original if bring_in else f"{made.branch}, which you are on: push it for review"
