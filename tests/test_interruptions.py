@@ -204,11 +204,10 @@ def test_an_impatient_second_interrupt_does_not_stop_the_putting_back(slow: Proj
     running = begin(slow)
     until("the replay", lambda: is_replaying(slow), running)
     os.killpg(running.process.pid, signal.SIGINT)
-    while running.process.poll() is None:
+    until("it begins to put things back", lambda: "putting everything back" in running.said)
+    while plan_path(slow).exists():
         os.killpg(running.process.pid, signal.SIGINT)
         time.sleep(0.02)
-        if "putting everything back" not in running.said:
-            time.sleep(0.3)
     assert running.done().code == 130, running.said
     assert_all_is_back(slow, head, databases)
 
