@@ -7,6 +7,7 @@ from the URL given again, from PGPASSWORD or from ~/.pgpass.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -136,11 +137,15 @@ def create(repository: Repository, plan: Plan) -> None:
     """Write the first plan; `Refused` where one exists: two squashes at a time would fight over one work tree."""
     directory = state_directory(repository)
     directory.mkdir(exist_ok=True)
+    # Written first and linked then: whoever looks meanwhile, or after a kill, finds no half of it.
+    fresh = directory / f"plan.json.{os.getpid()}"
+    fresh.write_text(json.dumps(plan.to_json(), indent=1), encoding="utf-8")
     try:
-        with (directory / "plan.json").open("x", encoding="utf-8") as file:
-            json.dump(plan.to_json(), file, indent=1)
+        (directory / "plan.json").hardlink_to(fresh)
     except FileExistsError:
         raise Refused("A squash is already under way in this repository.", f"{plan.program} status") from None
+    finally:
+        fresh.unlink()
 
 
 def save(repository: Repository, plan: Plan) -> Plan:
