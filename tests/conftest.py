@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from tasklib import server as servers
 from tasklib.server import Server
-from tests.project import APP, Project, Step, build, init_template
+from tests.project import APP, BIN, Project, Step, build, init_template
 
 Make = Callable[..., Project]
 
@@ -36,6 +37,14 @@ def make(tmp_path: Path, server: Server, template: Path) -> Make:
         return build(tmp_path / name, server, template, steps, app)
 
     return maker
+
+
+@pytest.fixture
+def put_back(tmp_path: Path) -> Iterator[None]:
+    """For steps by hand: a test that fails between two must not leave its throwaway server behind."""
+    yield
+    for state in tmp_path.glob("*/.git/alembic-squash"):
+        subprocess.run([BIN / "alembic-squash", "abort"], cwd=state.parent.parent, check=False, capture_output=True)
 
 
 SHOP = (
