@@ -7,12 +7,12 @@ import traceback
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from invoke.config import Config
+from invoke.config import AmbiguousMergeError, Config
 from invoke.exceptions import Exit, ParseError
 from invoke.program import Program
 
 from tasklib import ns
-from tasklib.errors import BUG
+from tasklib.errors import BUG, REFUSED
 
 
 class _Program(Program):
@@ -20,7 +20,10 @@ class _Program(Program):
         """As Invoke does it, and the project's invoke.yaml too: a Program with its own collection loads none."""
         super().update_config(merge=False)
         self.config.set_project_location(_project(Path.cwd()))
-        self.config.load_project(merge=False)
+        try:
+            self.config.load_project(merge=False)
+        except Exception as error:  # by file type: YAML, JSON and Python have errors of their own
+            raise Exit(f"The configuration in {_project(Path.cwd())} cannot be read: {error}", code=REFUSED) from None
         if merge:
             self.config.merge()
 
@@ -53,6 +56,9 @@ def main() -> None:
         raise
     except KeyboardInterrupt:
         sys.exit(130)
+    except AmbiguousMergeError as error:
+        print(f"A key of the configuration has the wrong shape (text or a list was expected): {error}", file=sys.stderr)
+        sys.exit(REFUSED)
     except Exception:
         traceback.print_exc()
         sys.exit(BUG)

@@ -164,8 +164,6 @@ def _items(value: object) -> list[str]:
         return []
     if isinstance(value, (list, tuple)):
         return [str(one) for one in value]
-    if hasattr(value, "items"):  # a mapping in invoke.yaml reads well there
-        return [f"{name}={template}" for name, template in value.items()]
     return [line.strip() for line in str(value).splitlines() if line.strip()]
 
 
