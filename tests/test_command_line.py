@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,6 @@ def option_blocks(help_text: str) -> dict[str, str]:
     return {name: text.strip() for name, text in found}
 
 
-@pytest.mark.e2e
 def test_a_projects_own_tasks_py_and_its_invoke_yaml_are_enough_for_invoke_squash(shop: Project) -> None:
     shop.write("tasks.py", "from tasklib import ns\n")
     shop.write("invoke.yaml", f"squash:\n  uri_var: {VARIABLE}\n")
@@ -160,16 +160,27 @@ def test_dry_says_what_would_happen_and_changes_nothing(shop: Project) -> None:
 
 
 def test_each_task_has_help_for_itself_and_for_each_of_its_options(shop: Project) -> None:
-    for name in STEPS:
-        done = shop.tool("--help", name)
-        assert done.code == 0
-        docstring = done.out.split("Docstring:")[1].split("Options:")[0].strip()
+    # One start of the program for all of them, which takes a second or two; Invoke uses a task's help up by showing it.
+    script = f"""
+import os
+from tasklib.program import _Program, ns
+for name in {STEPS!r}:
+    if os.fork() == 0:
+        _Program(name="alembic-squash", namespace=ns).run(["alembic-squash", "--help", name], exit=False)
+        print("=====", flush=True)
+        os._exit(0)
+    os.wait()
+"""
+    texts = shop.run([sys.executable, "-c", script]).out.split("=====\n")
+    for name, text in zip(STEPS, texts, strict=False):
+        assert text.startswith(f"Usage: alembic-squash [--core-opts] {name} "), text
+        docstring = text.split("Docstring:")[1].split("Options:")[0].strip()
         assert docstring.splitlines()[0].endswith((".", ":")), name
         assert "none" not in docstring, name
-        options = option_blocks(done.out) if "Options:\n  none" not in done.out else {}
-        assert all(len(text) > 15 for text in options.values()), options
-        assert not re.search(r"(?m)^  -[a-z], ", done.out), "short flags shift when an option is added"
-    assert len(option_blocks(shop.tool("--help", "squash").out)) == 13
+        options = option_blocks(text) if "Options:\n  none" not in text else {}
+        assert all(len(words) > 15 for words in options.values()), options
+        assert not re.search(r"(?m)^  -[a-z], ", text), "short flags shift when an option is added"
+        assert name not in ("plan", "checkout", "squash") or len(options) == 13
     assert re.match(r"alembic-squash \d", shop.tool("--version").out)
     assert all(name in shop.tool().out for name in STEPS)  # without a task: the list
 

@@ -148,7 +148,6 @@ def test_the_recipe_by_hand_in_its_own_order_each_step_twice_and_status_names_th
     step(shop, "reinit", code=1)
 
 
-@pytest.mark.e2e
 def test_on_a_named_server_edits_by_hand_are_kept_and_proven_and_the_password_is_never_kept(shop: Project) -> None:
     start, revision = shop.git("rev-parse", "HEAD"), shop.ids[3]
     secret: dict[str, Any] = {"PGPASSWORD": shop.server.password}
@@ -383,7 +382,6 @@ def test_a_step_on_another_branch_or_out_of_order_is_refused_with_what_to_type(s
 # --- unusual trees and graphs ------------------------------------------------------------------------------------
 
 
-@pytest.mark.e2e
 def test_a_project_in_a_subdirectory_with_another_directory_name(shop: Project) -> None:
     shop.write("README", "a repository of several parts\n")
     (shop.top / "backend").mkdir()
