@@ -246,17 +246,17 @@ def test_init_in_a_project_that_removed_a_template_adds_it_and_abort_takes_it_aw
 
 
 def test_what_somebody_commits_meanwhile_is_merged_and_proven_with_it(shop: Project) -> None:
+    old = shop.file_of(shop.ids[0]).relative_to(shop.top).as_posix()
     begin(shop, "head-2")
     for name in ("reinit", "restore", "createdb", "migrate"):
         step(shop, name)
     fresh = shop.file_of(shop.ids[5]).read_text(encoding="utf-8")
     fresh = fresh.replace(shop.ids[5], "0007abcabcab").replace(shop.ids[4], shop.ids[5]).replace('"note"', '"remark"')
     fresh = re.sub(r"(?m)^    op.execute.*$", "", fresh)
-    old = shop.git("ls-files", f"migrations/versions/{shop.ids[0]}_*")
     theirs = somebody_commits(shop, {
         "migrations/versions/0007abcabcab_remark.py": fresh,
         "notes.txt": "unrelated\n",
-        old: shop.git("show", f"HEAD:{old}") + "\n# a harmless edit of a squashed migration\n",
+        old: shop.git("show", f"main:{old}") + "\n# a harmless edit of a squashed migration\n",
     })  # fmt: skip
     step(shop, "merge")
     shop.assert_nothing_left()
