@@ -18,7 +18,7 @@ RECIPE = ("checkout", "reinit", "restore", "createdb", "migrate", "cleanup", "me
 pytestmark = pytest.mark.usefixtures("put_back")
 
 
-def step(project: Project, *words: str, code: int = 0, **variables: str) -> Done:
+def step(project: Project, *words: str, code: int = 0, **variables: Any) -> Done:
     """One step by hand, which must end with ``code``."""
     done = project.tool(*words, **variables)
     assert done.code == code, done.said
