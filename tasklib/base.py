@@ -211,7 +211,8 @@ def refuse_credentials(bench: Bench, reference: Reference) -> None:
             f"The column {first} holds another value in each run of the old chain and looks like a credential"
             + (f" (so do {', '.join(suspicious[1:])})" if suspicious[1:] else "")
             + ". In the base migration it would become one constant, the same in every new database, readable in git.",
-            f"--keep-value {first} if that is harmless, or --data with a list of tables without {first.rsplit('.', 1)[0]}",
+            f"--keep-value {first} if that is harmless, or a list of tables without "
+            f"{first.rsplit('.', 1)[0]} for --data",
         )
     for one in reference.rows:
         shown = catalog.Table(one.table.schema, one.table.name, "r", ()).shown
@@ -223,7 +224,8 @@ def refuse_credentials(bench: Bench, reference: Reference) -> None:
                 and column.type.startswith(("character", "text", "bytea"))
             ):
                 console.warn(
-                    f"{shown}.{column.name} looks like a credential; its {len(one.rows)} rows will be in the base migration"
+                    f"{shown}.{column.name} looks like a credential; "
+                    f"its {len(one.rows)} rows will be in the base migration"
                 )
 
 

@@ -23,18 +23,21 @@ SILENT = (
     ),
     (
         "INVALID INDEX",
-        "SELECT n.nspname, c.relname, pg_get_indexdef(i.indexrelid) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid"
-        " JOIN pg_namespace n ON n.oid = c.relnamespace WHERE NOT i.indisvalid OR NOT i.indisready OR NOT i.indislive",
+        "SELECT n.nspname, c.relname, pg_get_indexdef(i.indexrelid) FROM pg_index i"
+        " JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " WHERE NOT i.indisvalid OR NOT i.indisready OR NOT i.indislive",
     ),
     (
         "DATABASE SETTING",
         "SELECT '', coalesce(r.rolname || ' ', '') || split_part(entry, '=', 1), entry FROM pg_db_role_setting s"
-        " JOIN pg_database d ON d.oid = s.setdatabase LEFT JOIN pg_roles r ON r.oid = s.setrole, unnest(s.setconfig) entry"
+        " JOIN pg_database d ON d.oid = s.setdatabase LEFT JOIN pg_roles r ON r.oid = s.setrole,"
+        " unnest(s.setconfig) entry"
         f" WHERE d.datname = current_database() AND split_part(entry, '=', 1) <> '{postgres.MARKER}'",
     ),
     (
         "DATABASE COMMENT",
-        "SELECT '', 'database', shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = current_database()"
+        "SELECT '', 'database', shobj_description(oid, 'pg_database') FROM pg_database"
+        " WHERE datname = current_database()"
         " AND shobj_description(oid, 'pg_database') IS NOT NULL",
     ),
     (
@@ -44,8 +47,8 @@ SILENT = (
     ),
     (
         "MATERIALIZED VIEW STATE",
-        "SELECT n.nspname, c.relname, c.relispopulated::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-        " WHERE c.relkind = 'm'",
+        "SELECT n.nspname, c.relname, c.relispopulated::text FROM pg_class c"
+        " JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'm'",
     ),
     (
         "LARGE OBJECTS",
@@ -158,8 +161,8 @@ def tables(connection: Connection) -> list[Table]:
 def sequences(connection: Connection) -> dict[tuple[str, str], tuple[int, bool]]:
     """Every sequence's state: (schema, name) → (last_value, is_called)."""
     names = connection.rows(
-        "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'S'"
-        " AND c.relpersistence <> 't' ORDER BY 1, 2"
+        "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " WHERE c.relkind = 'S' AND c.relpersistence <> 't' ORDER BY 1, 2"
     )
     found = {}
     for schema, name in names:

@@ -59,7 +59,7 @@ def databases(bench: Bench, truth: str, other: str, volatile: Volatile, data: st
 
 
 def _schemas(bench: Bench, truth: str, other: str, left: Snapshot, right: Snapshot) -> list[Difference]:
-    """Objects that differ; what differs in print alone is brought through one restore on both sides and looked at again."""
+    """Objects that differ; what may differ in print alone is looked at again after one restore on both sides."""
     found = schema.compare(left.objects(), right.objects())
     if not any(difference.what == "changed" for difference in found):
         return found

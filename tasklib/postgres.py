@@ -182,7 +182,7 @@ def literal(text: str) -> str:
 
 
 def setting_value(name: str, value: str) -> str:
-    """A setting's stored value as SET takes it: lists of names are stored quoted already (pg_dump knows the same ones)."""
+    """A setting's stored value as SET takes it: lists of names are stored quoted (pg_dump knows the same ones)."""
     lists = ("search_path", "temp_tablespaces", "session_preload_libraries", "local_preload_libraries")
     return value if name.lower() in lists and value else literal(value)
 

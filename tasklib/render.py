@@ -41,8 +41,8 @@ KIND_GROUP = {
 }  # fmt: skip
 # Gone with the table, view or schema that they belong to.
 NO_DROP = {
-    "DEFAULT", "SEQUENCE OWNED BY", "TABLE ATTACH", "CONSTRAINT", "CHECK CONSTRAINT", "INDEX", "INDEX ATTACH", "TRIGGER",
-    "RULE", "STATISTICS", "POLICY", "ROW SECURITY", "ACL", "COMMENT",
+    "DEFAULT", "SEQUENCE OWNED BY", "TABLE ATTACH", "CONSTRAINT", "CHECK CONSTRAINT", "INDEX", "INDEX ATTACH",
+    "TRIGGER", "RULE", "STATISTICS", "POLICY", "ROW SECURITY", "ACL", "COMMENT",
 }  # fmt: skip
 ACTIONS = {"a": None, "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
 # Why an object is in op.execute. All other kinds: Alembic has no operation for them.
@@ -133,8 +133,11 @@ class Writer:
             if entry.dump_id in taken:
                 continue
             constraint = self._foreign_key_of(entry, native)
+            unique = self._unique_of(entry, native)
             if constraint is not None:
                 late.append((native[constraint[0]], constraint[1], entry))
+            elif unique is not None:
+                found.append(self._unique(*unique, entry))
             else:
                 found.append(self._entry(entry))
         found += [self._foreign_key(table, constraint, entry) for table, constraint, entry in late]
@@ -267,6 +270,33 @@ class Writer:
         )
         return plain is not None and ("CONSTRAINT", table.schema, f"{table.name} {constraint.name}") not in self.ddl
 
+    def _repeats_a_key(self, table: Table, constraint: Constraint) -> bool:
+        """Whether another key has the same columns: CREATE TABLE would make one index for both, losing this one."""
+        keys = [c for c in table.constraints if c.kind in "pu" and sorted(c.columns) == sorted(constraint.columns)]
+        return min(keys, key=lambda c: (c.kind, c.name)).name != constraint.name
+
+    def _unique(self, table: Table, constraint: Constraint, entry: Entry) -> Item:
+        """A unique constraint that stands outside of its create_table."""
+        args: list[Node] = [
+            Call("op.f", [string(constraint.name)]),
+            string(table.name),
+            pycode.strings(constraint.columns),
+        ]
+        kwargs: dict[str, Node] = {} if table.schema == PUBLIC else {"schema": string(table.schema)}
+        up = pycode.render(Call("op.create_unique_constraint", args, {**kwargs, **_timing(constraint)}), 4)
+        up += _execute_all(sqltext.statements(entry.ddl)[1:], "DDL: marks of the index that operations do not have")
+        needs = frozenset({*entry.depends_on, ("rows", table.schema, table.name)})
+        return Item(entry.key, "constraints", frozenset({entry.dump_id}), needs, tuple(up))
+
+    def _unique_of(self, entry: Entry, native: Mapping[tuple[str, str], Table]) -> tuple[Table, Constraint] | None:
+        if entry.kind != "CONSTRAINT":
+            return None
+        for (schema, name), table in native.items():
+            for constraint in table.constraints if schema == entry.schema else ():
+                if entry.tag == f"{name} {constraint.name}" and constraint.kind == "u":
+                    return (table, constraint) if self._key_is_native(table, constraint) else None
+        return None
+
     def _serial_column(self, table: Table) -> tuple[Column, PgSequence] | None:
         """The key column that SQLAlchemy makes a SERIAL with exactly the sequence that it has, or None."""
         key = self._primary_key(table)
@@ -316,11 +346,10 @@ class Writer:
         name: dict[str, Node] = {"name": Call("op.f", [string(constraint.name)])}
         listed = [string(column) for column in constraint.columns]
         if constraint.kind in "pu" and self._key_is_native(table, constraint):
-            if constraint.deferrable:
-                name["deferrable"] = "True"
-            if constraint.deferred:
-                name["initially"] = string("DEFERRED")
-            return Call("sa.PrimaryKeyConstraint" if constraint.kind == "p" else "sa.UniqueConstraint", listed, name)
+            if constraint.kind == "u" and self._repeats_a_key(table, constraint):
+                return None
+            kwargs = {**name, **_timing(constraint)}
+            return Call("sa.PrimaryKeyConstraint" if constraint.kind == "p" else "sa.UniqueConstraint", listed, kwargs)
         # The table's own entry holds the check, so a difference there has no key of its own.
         as_ddl = ("CHECK", table.schema, f"{table.name} {constraint.name}") in self.ddl
         if constraint.kind == "c" and constraint.validated and not constraint.no_inherit and not as_ddl:
@@ -372,8 +401,8 @@ class Writer:
         if table.schema != PUBLIC:
             where["schema"] = string(table.schema)
         down = pycode.render(Call("op.drop_constraint", drop, where), 4)
-        needs = {*entry.depends_on, ("table", constraint.target_schema, constraint.target_table),
-                 ("rows", table.schema, table.name), ("rows", constraint.target_schema, constraint.target_table)}  # fmt: skip
+        target = (constraint.target_schema, constraint.target_table)
+        needs = {*entry.depends_on, ("table", *target), ("rows", *target), ("rows", table.schema, table.name)}
         return Item(entry.key, "foreign keys", frozenset({entry.dump_id}), frozenset(needs), tuple(up), tuple(down))
 
     def _entry(self, entry: Entry) -> Item:
@@ -414,7 +443,8 @@ class Writer:
                 texts = []
             up = _execute_all([text.rstrip().rstrip(";") for text in texts], reason)
             if group == "functions":
-                up = ["    # a body may name what comes later", '    op.execute("SET LOCAL check_function_bodies = false")',
+                up = ["    # a body may name what comes later",
+                      '    op.execute("SET LOCAL check_function_bodies = false")',
                       *up, '    op.execute("RESET check_function_bodies")']  # fmt: skip
         down: list[str] = []
         early: list[str] = []
@@ -756,16 +786,19 @@ def _dotted(constraint: Constraint, column: str) -> str:
     return f"{schema}{constraint.target_table}.{column}"
 
 
+def _timing(constraint: Constraint) -> dict[str, Node]:
+    """When a deferrable constraint is checked."""
+    found: dict[str, Node] = {"deferrable": "True"} if constraint.deferrable else {}
+    return {**found, "initially": string("DEFERRED")} if constraint.deferred else found
+
+
 def _actions(constraint: Constraint) -> dict[str, Node]:
     found: dict[str, Node] = {}
     if on_update := ACTIONS[constraint.on_update]:
         found["onupdate"] = string(on_update)
     if on_delete := ACTIONS[constraint.on_delete]:
         found["ondelete"] = string(on_delete)
-    if constraint.deferrable:
-        found["deferrable"] = "True"
-    if constraint.deferred:
-        found["initially"] = string("DEFERRED")
+    found |= _timing(constraint)
     if constraint.match == "f":
         found["match"] = string("FULL")
     return found

@@ -85,7 +85,7 @@ def _again_alone(bench: Bench, chain: Chain, error: SquashError, what: str) -> N
     try:
         for role in ROLES:
             if bench.plan.revision not in versions(
-                bench.address(role), project.version_tables(bench.repository, bench.plan.tip)
+                bench.address(role), sources.version_tables(bench.repository, bench.plan.tip)
             ):
                 bench.create(role)
                 arrive(bench, chain, role, bench.plan.revision, what)

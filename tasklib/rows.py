@@ -37,7 +37,7 @@ def count(connection: Connection, table: Table) -> int:
 
 
 def volatile_columns(left: Connection, right: Connection, table: Table) -> frozenset[str] | None:
-    """The columns without whose values the two tables are the same; empty where they are; None where none explain it."""
+    """The columns without whose values two tables are the same; empty where they are; None where none explain it."""
     if _same(left, right, table, frozenset()):
         return frozenset()
     if count(left, table) != count(right, table):

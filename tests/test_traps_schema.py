@@ -1,4 +1,3 @@
-# ruff: noqa: E501 (histories of SQL, a statement a line)
 """Schema traps made real: histories that a squash from models, or a careless one from a dump, gets wrong.
 
 Each history ends in migrations that are kept and that touch what the trap is about, by the old names. The squash's own
