@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tasklib import catalog, compare, console, postgres, probe, project, pycode, replay, rows, sources, tables, values
 from tasklib.bench import Bench
@@ -107,10 +107,12 @@ def write(bench: Bench) -> File:
         file = assemble(bench, cut, reference, sqlalchemy, ddl)
         bench.base.parent.mkdir(parents=True, exist_ok=True)
         bench.base.write_text(file.text, encoding="utf-8")
+        # Before it is known to be right: so a later try knows that the file is ours.
+        bench.save(replace(bench.plan, written=file.digest))
         with console.doing(
             f"draft {round_}: {len(file.text.splitlines())} lines, {len(ddl)} objects as DDL by comparison"
         ):
-            chain = bench.chain("new", bench.repository.work_tree_as_tree())
+            chain = bench.chain("new", bench.repository.work_tree_as_tree(bench.places))
             bench.create("candidate")
             probe.prove_connections(bench, chain, "candidate")
             probe.prove_chain(bench, chain, "candidate")

@@ -69,6 +69,11 @@ class Bench:
         return self.repository.top / self.plan.base_path
 
     @property
+    def places(self) -> list[str]:
+        """Where a squash may make files: the script directory and the version locations."""
+        return [self.plan.layout.script, *self.plan.layout.locations]
+
+    @property
     def work(self) -> Path:
         """Our temporary directory, for chains and dumps."""
         return Path(self.place().work)
@@ -126,21 +131,26 @@ class Bench:
             if trouble:
                 raise Failed("; ".join(trouble), f"{self.plan.program} cleanup --server URL (with its password)")
         token = os.urandom(4).hex()
-        work = tempfile.mkdtemp(prefix="alembic-squash-work-")
+        work = ""
         try:
             chosen = self.server_url or self.plan.settings.server
             if chosen is None:
                 owner = str(plan.state_directory(self.repository) / "plan.json")
                 ours = self._server = server.start(owner, owner_pid=os.getpid() if self.detached else self.pid)
+                # In the server's own directory, which a later start sweeps where we are killed.
+                work = str(ours.home / "work")
+                Path(work).mkdir(mode=0o700)
                 place = Place(token, work, str(ours.home), ours.host, ours.port, ours.user, "postgres", ())
             else:
                 named = refuse_unusable_server(chosen)
+                work = tempfile.mkdtemp(prefix="alembic-squash-work-")
                 place = Place(token, work, None, named.host, named.port, named.user, named.database, named.options)
             self.save(replace(self.plan, place=place))
             return place
         except BaseException:
             if self.plan.place is None:
-                shutil.rmtree(work, ignore_errors=True)
+                if work:
+                    shutil.rmtree(work, ignore_errors=True)
                 if self._server is not None:
                     server.stop(self._server.home)
             raise

@@ -9,6 +9,7 @@ from tasklib import console, plan, revisions
 from tasklib.bench import Bench
 from tasklib.errors import Conflict, Refused
 from tasklib.git import Repository
+from tasklib.plan import Plan
 from tasklib.proof import Proof
 
 
@@ -37,8 +38,8 @@ def integrate(bench: Bench) -> None:
     if repository.is_ancestor(tip, "HEAD"):
         return
     console.note(f"  … merging {made.original} ({tip[:12]}) into {made.branch}")
-    repository.add_all()
-    if repository.tree("HEAD") != repository.work_tree_as_tree():
+    repository.add_changes(bench.places)
+    if repository.tree("HEAD") != repository.work_tree_as_tree(bench.places):
         repository.commit_index(
             f"Draft of the base migration {made.revision}\n\nNot proven; see the merge that follows.\n"
         )
@@ -56,7 +57,7 @@ def integrate(bench: Bench) -> None:
     repository.remove([path for path in gone if path != made.base_path])
     bench.base.parent.mkdir(parents=True, exist_ok=True)
     bench.base.write_bytes(ours)
-    repository.add_all()
+    repository.add_changes(bench.places)
     bench.proven.clear()  # other code is in the work tree now, which may connect elsewhere
     bench.save(
         replace(made, tip=tip, kept=tuple(m.id for m in history.cut(made.revision).kept), proof=None, replayed=None)
@@ -67,7 +68,7 @@ def commit(bench: Bench, proof: Proof) -> str:
     """Commit the proven tree on the squash branch; `Refused` where a hook made another tree of it."""
     repository, made = bench.repository, bench.plan
     before = repository.commit("HEAD") or ""
-    repository.add_all()
+    repository.add_changes(bench.places)
     if repository.tree("HEAD") == proof.tree and not repository.merging() and proof.tree in repository.message("HEAD"):
         return before
     message = "\n".join([
@@ -96,24 +97,35 @@ def bring_in(bench: Bench, new: str) -> None:
     """Move the original branch to the proven commit, by compare-and-swap, and delete the squash branch."""
     repository, made = bench.repository, bench.plan
     repository.move_branch(made.original, new, made.tip)
+    _leave(repository, made)
+    repository.delete_branch(made.branch, new)
+
+
+def _leave(repository: Repository, made: Plan) -> None:
+    """Back to where the user was, after the original branch holds the squash."""
     if made.head_was == made.original:
         repository.point_head_at(made.original)
     else:
         repository.switch(made.head_was)
-    repository.delete_branch(made.branch, new)
 
 
 def put_back(bench: Bench) -> list[str]:
-    """Everything back as it was before `checkout`; what could not be taken away comes back as text."""
+    """Everything back as it was before `checkout`; what could not be taken away comes back as text.
+
+    A kill in the last moment of `merge` may leave a squash that is already in the original branch: that stays.
+    """
     repository, made = bench.repository, bench.plan
     trouble = bench.close_place()
     at = repository.commit(f"refs/heads/{made.branch}")
     # The plan is written before the branch is made: a branch of that name that we did not make has no plan.
     if at is not None:
         if repository.current_branch() == made.branch:
-            if repository.merging():
-                repository.abort_merge()
-            repository.switch_forced(made.head_was)
+            if at == repository.commit(f"refs/heads/{made.original}") and at != made.tip:
+                _leave(repository, made)
+            else:
+                if repository.merging():
+                    repository.abort_merge()
+                repository.switch_forced(made.head_was)
         repository.delete_branch(made.branch, at)
     if not trouble:
         plan.forget(repository)

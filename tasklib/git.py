@@ -182,12 +182,12 @@ class Repository:
                 "checkout-index", "--force", "-z", "--stdin", f"--prefix={to}/", stdin="\0".join(paths) + "\0", env=env
             )
 
-    def work_tree_as_tree(self) -> str:
-        """The tree that a commit of everything in the work tree would have; the index stays as it is."""
+    def work_tree_as_tree(self, places: Sequence[str]) -> str:
+        """The tree that a commit after `add_changes` of the same places would have; the index stays as it is."""
         with tempfile.TemporaryDirectory(prefix="alembic-squash-index-") as directory:
             env = {"GIT_INDEX_FILE": str(Path(directory) / "index")}
             self.run("read-tree", "HEAD", env=env)
-            self.run("add", "--all", "--", ".", env=env)
+            self.add_changes(places, env)
             return self.run("write-tree", env=env).stdout.strip()
 
     def composed_tree(self, commit: str, remove: Sequence[str], add: Sequence[Entry]) -> str:
@@ -227,8 +227,15 @@ class Repository:
             self.run("add", "--ignore-errors", "--pathspec-from-file=-", "--pathspec-file-nul", ok=(0, 1),
                      stdin="\0".join(_literal(paths)) + "\0")  # fmt: skip
 
-    def add_all(self) -> None:
-        self.run("add", "--all", "--", ".")
+    def add_changes(self, places: Sequence[str], env: Mapping[str, str] | None = None) -> None:
+        """Take into the index: changes of tracked files anywhere, and new files in ``places`` only.
+
+        Whatever the user puts elsewhere in the tree meanwhile is no part of a squash.
+        """
+        self.run("add", "--update", "--", ".", env=env)
+        there = [place for place in places if (self.top / place).exists()]
+        if there:
+            self.run("add", "--all", "--", *_literal(there), env=env)
 
     def commit_index(self, message: str) -> str:
         """Commit the index (as it is already, where nothing changed) with the user's own hooks and signing."""

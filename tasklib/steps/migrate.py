@@ -36,13 +36,16 @@ def run(bench: Bench, *, force: bool = False) -> bool:
     made = bench.plan
     if bench.base.exists() and not force:
         now = base.digest(bench.base.read_text(encoding="utf-8"))
-        if made.written == now:
+        if made.written == now and "migrate" in made.done:
             return False
-        if made.written is not None:
+        if made.written not in (None, now):
             raise Refused(f"{made.base_path} was edited since it was written; it is left alone.",
                           f"{made.program} migrate --force writes it anew")  # fmt: skip
         if "reinit" not in made.done:
             raise Refused(f"{made.base_path} still is the old migration.", f"{made.program} reinit")
+        if made.written is None:
+            raise Refused(f"{made.base_path} is there, and this program did not write it; it is left alone.",
+                          f"{made.program} migrate --force writes over it, verify proves it as it is")  # fmt: skip
     text = draft.write(bench) if made.source == "models" else base.write(bench).text
     bench.save(replace(bench.plan, written=base.digest(text)))
     bench.finished("migrate")
