@@ -58,8 +58,7 @@ def assert_laid_out(project: Project) -> None:
     base = next(path for path in project.versions.glob("*.py") if "down_revision = None" in path.read_text())
     ruff = Path(sys.executable).parent / "ruff"
     program = str(ruff) if ruff.exists() else shutil.which("ruff")
-    if program is None:
-        pytest.skip("ruff is not installed in this environment")
+    assert program is not None, "ruff is missing: the tests that are not e2e need it"
     for words in (
         ["check", "--isolated", "--select", "E,F,W,I", "--ignore", "E501"],
         ["format", "--isolated", "--check", "--diff"],
@@ -179,7 +178,7 @@ def test_types_that_a_migration_made_come_once_in_their_order_and_go_again(
 ) -> None:
     project = make(TYPES)
     old = project.git("rev-parse", "HEAD")
-    text = squash(project, share=0.3)
+    text = squash(project, share=0.15)
     assert "'first', 'w', 'late', 'y', 'forgotten'" in text
     assert text.count("CREATE TYPE status AS ENUM") == 1
     assert_dumps_agree(project, server, tmp_path, old)
@@ -396,7 +395,10 @@ def test_sequences_identities_and_defaults_are_what_the_migrations_made_them(mak
     address = project.new_database("fresh")
     project.flask("upgrade", database="fresh")
     assert query(address, "SELECT id FROM grown ORDER BY 1") == [(1,), (2,), (3,)]
-    assert query(address, "SELECT id FROM ids_default ORDER BY 1") == [(50,), (55,)]
+    assert query(address, "SELECT id FROM ids_default ORDER BY 1") == [
+        (50,),
+        (60,),
+    ]  # CACHE 2: 55 was taken by the session that made 50
     types = "SELECT format_type(seqtypid, NULL) FROM pg_sequence WHERE seqrelid = 'grown_id_seq'::regclass"
     assert query(address, types) == [("integer",)]
 
