@@ -150,7 +150,9 @@ class Writer:
 
     def _is_native(self, table: Table) -> bool:
         key = ("TABLE", table.schema, table.name)
-        return table.plain and key in self.by_key and key not in self.ddl
+        # From PostgreSQL 18 on NOT NULL is a constraint, and may be one that operations have no word for.
+        odd = any(c.kind == "n" and (c.no_inherit or not c.validated) for c in table.constraints)
+        return table.plain and not odd and key in self.by_key and key not in self.ddl
 
     def _table(self, table: Table, entries: Sequence[Entry], inline: Sequence[str]) -> tuple[Item, set[int]]:
         """The item of a table that operations can make, and the dump ids of all entries that it covers."""
@@ -213,6 +215,11 @@ class Writer:
         kwargs: dict[str, Node] = {} if table.schema == PUBLIC else {"schema": string(table.schema)}
         commented = {} if comment is None else {"comment": string(comment)}
         up = pycode.render(Call("op.create_table", args, {**kwargs, **commented}), 4)
+        renamed = [c for c in table.constraints if c.kind == "n" and c.name != f"{table.name}_{c.columns[0]}_not_null"]
+        for constraint in renamed:
+            made = postgres.identifier(f"{table.name}_{constraint.columns[0]}_not_null")
+            ddl = f"ALTER TABLE {_name(table)} RENAME CONSTRAINT {made} TO {postgres.identifier(constraint.name)}"
+            up += _execute_all([ddl], "DDL: this NOT NULL kept its name when its table or column was renamed")
         for check in checks:
             ddl = f"ALTER TABLE {_name(table)} ADD CONSTRAINT {postgres.identifier(check.name)} {check.definition}"
             up += _execute_all([ddl], "DDL: operations cannot say this check exactly")

@@ -31,7 +31,9 @@ class Column:
 
 @dataclass(frozen=True)
 class Constraint:
-    """``kind`` is pg_constraint's contype: p, u, c, f, x. Actions and match are its letters."""
+    """``kind`` is pg_constraint's contype: p, u, c, f, x, and from PostgreSQL 18 on n (NOT NULL). Actions and match are
+    its letters.
+    """
 
     name: str
     kind: str
@@ -114,7 +116,7 @@ SELECT c.conrelid, c.conname, c.contype, pg_get_constraintdef(c.oid),
              JOIN pg_attribute a ON a.attrelid = c.confrelid AND a.attnum = k.n ORDER BY k.o)::text[],
        c.confupdtype, c.confdeltype, c.confmatchtype
 FROM pg_constraint c LEFT JOIN pg_class f ON f.oid = c.confrelid LEFT JOIN pg_namespace fn ON fn.oid = f.relnamespace
-WHERE c.conrelid <> 0 AND c.contype IN ('p', 'u', 'c', 'f', 'x') ORDER BY c.conrelid, c.contype, c.conname
+WHERE c.conrelid <> 0 AND c.contype IN ('p', 'u', 'c', 'f', 'x', 'n') ORDER BY c.conrelid, c.contype, c.conname
 """
 
 TABLES = """
