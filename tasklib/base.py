@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from tasklib import catalog, compare, console, postgres, probe, project, pycode, replay, rows, sources, tables, values
 from tasklib.bench import Bench
 from tasklib.chains import Chain
+from tasklib.compare import Verdict
 from tasklib.errors import Differs, Failed, Refused, SquashError
 from tasklib.history import Cut
 from tasklib.pycode import Items, string
@@ -112,12 +113,15 @@ def write(bench: Bench) -> File:
         with console.doing(
             f"draft {round_}: {len(file.text.splitlines())} lines, {len(ddl)} objects as DDL by comparison"
         ):
-            chain = bench.chain("new", bench.repository.work_tree_as_tree(bench.places))
+            tree = bench.repository.work_tree_as_tree(bench.places)
+            chain = bench.chain("new", tree)
             bench.create("candidate")
             probe.prove_connections(bench, chain, "candidate")
             probe.prove_chain(bench, chain, "candidate")
-            more, differences = _try(bench, chain, file, ddl)
-        if not differences and not more:
+            more, verdict = _try(bench, chain, file, ddl)
+        differences = verdict.found if verdict else ()
+        if verdict and not differences and not more:
+            bench.at_base = (tree, verdict)
             return file
         if not more - ddl:
             break
@@ -129,19 +133,18 @@ def write(bench: Bench) -> File:
     )
 
 
-def _try(bench: Bench, chain: Chain, file: File, ddl: frozenset[Key]) -> tuple[set[Key], list[Difference]]:
-    """Build the candidate with this file; the objects that must become DDL, and the differences."""
+def _try(bench: Bench, chain: Chain, file: File, ddl: frozenset[Key]) -> tuple[set[Key], Verdict | None]:
+    """Build the candidate with this file; the objects that must become DDL, and the verdict where it could be built."""
     try:
         replay.arrive(bench, chain, "candidate", bench.plan.revision, "The base migration failed")
     except Failed as error:
         culprit = _culprit(error, chain, file, bench.plan.revision)
         if culprit is None or culprit in ddl or culprit[0] not in ("TABLE", "INDEX", "FK CONSTRAINT"):
             raise
-        return {culprit}, []
-    differences = compare.databases(
-        bench, "reference", "candidate", replay.volatile(bench, "base"), bench.plan.settings.data
-    )
-    return {key for d in differences.found for key in fallbacks(d)}, list(differences.found)
+        return {culprit}, None
+    volatile, data = replay.volatile(bench, "base"), bench.plan.settings.data
+    verdict = compare.databases(bench, "reference", "candidate", volatile, data)
+    return {key for d in verdict.found for key in fallbacks(d)}, verdict
 
 
 def _culprit(error: SquashError, chain: Chain, file: File, revision: str) -> Key | None:

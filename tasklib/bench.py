@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tasklib import chains, console, git, plan, postgres, project, revisions, server
 from tasklib.binaries import Binaries
@@ -26,6 +27,12 @@ TASKS = (
     *("plan", "checkout", "reinit", "restore", "createdb", "replay", "migrate", "verify", "cleanup", "merge"),
     *("squash", "status", "abort"),
 )
+if TYPE_CHECKING:
+    from tasklib.compare import Verdict
+
+# Roles whose databases never stand at the same time share one by turns: where the command connects is proven once for
+# each address.
+SHARED = {"second": "one", "candidate": "one", "roundtrip": "two", "deployed": "two"}
 SCHEMES = ("postgresql+psycopg2", "postgresql+psycopg", "postgresql")
 
 
@@ -42,8 +49,10 @@ class Bench:
     server_url: str | None = None
     pid: int | None = None
     detached: bool = False
-    # (role, support of the chain) of the connections that this process has proven.
+    # (database or chain, support of the chain) of what this process has proven by asking the command.
     proven: set[tuple[str, str]] = field(default_factory=set)
+    # The tree whose candidate this process has just built to R and compared, with the verdict: proof 1 is made then.
+    at_base: tuple[str, Verdict] | None = None
     _server: Server | None = field(default=None, repr=False)
 
     def save(self, new: Plan) -> Plan:
@@ -192,9 +201,12 @@ class Bench:
     def create(self, role: str, template: str | None = None) -> Address:
         """A fresh scratch database for ``role``: empty, or a copy of another role's; an older one is dropped."""
         place = self.place()
-        name = f"alembic_squash_{place.token}_{role}"
+        name = f"alembic_squash_{place.token}_{SHARED.get(role, role)}"
+        if name == place.names.get("candidate"):
+            self.at_base = None
+        others = {other: one for other, one in place.names.items() if one != name}
         # Into the plan first: a kill between the two leaves a name too many there, never a database that nobody knows.
-        self.save(replace(self.plan, place=replace(place, names={**place.names, role: name})))
+        self.save(replace(self.plan, place=replace(place, names={**others, role: name})))
         source = self.place().names[template] if template else "template0"
         with postgres.connect(self.address()) as connection:
             postgres.drop_database(connection, name, place.token)

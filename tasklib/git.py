@@ -7,6 +7,7 @@ to have, so that somebody else's commit is never lost.
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -186,7 +187,8 @@ class Repository:
         """The tree that a commit after `add_changes` of the same places would have; the index stays as it is."""
         with tempfile.TemporaryDirectory(prefix="alembic-squash-index-") as directory:
             env = {"GIT_INDEX_FILE": str(Path(directory) / "index")}
-            self.run("read-tree", "HEAD", env=env)
+            # From the index and not from HEAD: a merge that is not committed yet has put its new files there.
+            shutil.copyfile(self.top / self.ask("rev-parse", "--git-path", "index"), env["GIT_INDEX_FILE"])
             self.add_changes(places, env)
             return self.run("write-tree", env=env).stdout.strip()
 

@@ -48,11 +48,12 @@ def prove_connections(bench: Bench, chain: Chain, *roles: str) -> None:
     as they were; files that the command made in the work tree meanwhile are taken away again. What this process has
     proven for the same env.py is not proven again: a database keeps its name, and so its address, when it is made anew.
     """
-    left = [role for role in roles if (role, chain.support) not in bench.proven]
+    names = bench.place().names
+    left = [role for role in roles if (names[role], chain.support) not in bench.proven]
     tables = sources.version_tables(bench.repository, bench.plan.tip)
     with _new_files_removed(bench):
         shell.together(*(partial(_prove_connection, bench, chain, role, tables) for role in left))
-    bench.proven |= {(role, chain.support) for role in left}
+    bench.proven |= {(names[role], chain.support) for role in left}
 
 
 def _prove_connection(bench: Bench, chain: Chain, role: str, tables: Sequence[Table]) -> None:
