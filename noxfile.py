@@ -117,5 +117,5 @@ def matrix(session: nox.Session, alembic: str) -> None:
     """The end-to-end tests on one Alembic version, with the Flask and SQLAlchemy of its time."""
     if alembic in IMPOSSIBLE:
         session.skip(IMPOSSIBLE[alembic])
-    install(session, alembic)
+    install(session, alembic, RUFF)
     session.run("pytest", "-n", WORKERS, "--dist", "worksteal", "-m", "e2e", "tests", *session.posargs)

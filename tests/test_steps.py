@@ -83,7 +83,6 @@ def our_databases(project: Project) -> set[str]:
     return project.databases() & set(place["names"].values()) if place else set()
 
 
-@pytest.mark.e2e
 def test_the_recipe_by_hand_in_its_own_order_each_step_twice_and_status_names_the_next(shop: Project) -> None:
     with_ignored_files(shop)
     before, start = world(shop), shop.git("rev-parse", "HEAD")
@@ -437,7 +436,6 @@ def test_a_merge_point_becomes_a_base_that_carries_the_label_beside_another_base
     assert query(project.address("graph"), "SELECT count(*) FROM plugin_parts") == [(0,)]
 
 
-@pytest.mark.e2e
 def test_a_squash_of_a_squash_with_a_later_r(shop: Project) -> None:
     assert shop.squash("head-3").code == 0
     done = shop.squash("head-1")

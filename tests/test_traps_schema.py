@@ -58,7 +58,7 @@ def assert_laid_out(project: Project) -> None:
     base = next(path for path in project.versions.glob("*.py") if "down_revision = None" in path.read_text())
     ruff = Path(sys.executable).parent / "ruff"
     program = str(ruff) if ruff.exists() else shutil.which("ruff")
-    assert program is not None, "ruff is missing: the tests that are not e2e need it"
+    assert program is not None, "ruff is missing, and the generated file must be laid out as it has it"
     for words in (
         ["check", "--isolated", "--select", "E,F,W,I", "--ignore", "E501"],
         ["format", "--isolated", "--check", "--diff"],
@@ -78,6 +78,8 @@ def assert_dumps_agree(project: Project, server: Server, tmp_path: Path, old: st
     there.flask("upgrade", database="by_old")
     project.git("worktree", "remove", "--force", str(beside))
     left, right = _dump(project, server, "by_old", tmp_path), _dump(project, server, "by_new", tmp_path)
+    # A sequence with CACHE skips what a session reserved: its state tells where one upgrade ended and the next began.
+    left, right = ([line for line in lines if "'public.ids_default_id_seq'" not in line] for lines in (left, right))
     assert len(left) > 40
     assert left == right
 
@@ -172,18 +174,6 @@ TYPES = (
 )  # fmt: skip
 
 
-@pytest.mark.e2e
-def test_types_that_a_migration_made_come_once_in_their_order_and_go_again(
-    make: Make, server: Server, tmp_path: Path
-) -> None:
-    project = make(TYPES)
-    old = project.git("rev-parse", "HEAD")
-    text = squash(project, share=0.15)
-    assert "'first', 'w', 'late', 'y', 'forgotten'" in text
-    assert text.count("CREATE TYPE status AS ENUM") == 1
-    assert_dumps_agree(project, server, tmp_path, old)
-
-
 # --- tables, keys, defaults --------------------------------------------------------------------------------------
 
 KEYS = (
@@ -266,18 +256,6 @@ KEYS = (
         "ALTER TABLE people RENAME CONSTRAINT members_pkey TO people_pkey",
     ),
 )  # fmt: skip
-
-
-@pytest.mark.e2e
-def test_names_keys_checks_and_indexes_are_the_old_ones_and_later_migrations_find_them(
-    make: Make, server: Server, tmp_path: Path
-) -> None:
-    project = make(KEYS)
-    old = project.git("rev-parse", "HEAD")
-    squash(project, share=0.6)
-    assert_dumps_agree(project, server, tmp_path, old)
-    address = project.address("by_new")
-    assert query(address, "SELECT id, boss FROM people ORDER BY id") == [(3, 7), (7, None), (9, 9)]
 
 
 def test_indexes_and_keys_of_newer_servers_come_back(make: Make, server: Server) -> None:
@@ -387,29 +365,6 @@ SEQUENCES = (
 )  # fmt: skip
 
 
-@pytest.mark.e2e
-def test_sequences_identities_and_defaults_are_what_the_migrations_made_them(make: Make) -> None:
-    project = make(SEQUENCES)
-    text = squash(project)
-    assert "nextval('public.grown_id_seq'" not in text or "AS integer" in text
-    address = project.new_database("fresh")
-    project.flask("upgrade", database="fresh")
-    assert query(address, "SELECT id FROM grown ORDER BY 1") == [(1,), (2,), (3,)]
-    assert query(address, "SELECT id FROM ids_default ORDER BY 1") == [
-        (50,),
-        (60,),
-    ]  # CACHE 2: 55 was taken by the session that made 50
-    types = "SELECT format_type(seqtypid, NULL) FROM pg_sequence WHERE seqrelid = 'grown_id_seq'::regclass"
-    assert query(address, types) == [("integer",)]
-
-
-def test_the_files_of_the_common_traps_pass_ruff(make: Make) -> None:
-    for name, steps in (("types", TYPES), ("keys", KEYS), ("sequences", SEQUENCES)):
-        project = make(steps, name=name)
-        squash(project)
-        assert_laid_out(project)
-
-
 # --- code in the database ----------------------------------------------------------------------------------------
 
 CODE = (
@@ -483,12 +438,32 @@ CODE = (
 )  # fmt: skip
 
 
+# Four histories in one, which every version of Alembic must bring through: the kept migrations of each come last.
+COMMON_HISTORIES = (TYPES, KEYS, SEQUENCES, CODE)
+COMMON = tuple(step for steps in COMMON_HISTORIES for step in steps[:-2]) + tuple(
+    step for steps in COMMON_HISTORIES for step in steps[-2:]
+)
+
+
 @pytest.mark.e2e
-def test_functions_triggers_views_and_rules_are_the_servers_own_and_fire_only_for_new_rows(make: Make) -> None:
-    project = make(CODE)
-    squash(project)
-    address = project.new_database("fresh")
-    project.flask("upgrade", database="fresh")
+def test_types_keys_sequences_defaults_functions_and_views_are_the_old_ones_and_later_migrations_find_them(
+    make: Make, server: Server, tmp_path: Path
+) -> None:
+    project = make(COMMON)
+    old = project.git("rev-parse", "HEAD")
+    text = squash(project, "head-8", share=0.2)
+    assert_laid_out(project)
+    assert "'first', 'w', 'late', 'y', 'forgotten'" in text
+    assert text.count("CREATE TYPE status AS ENUM") == 1
+    assert "nextval('public.grown_id_seq'" not in text or "AS integer" in text
+    assert_dumps_agree(project, server, tmp_path, old)
+    address = project.address("by_new")
+    assert query(address, "SELECT id, boss FROM people ORDER BY id") == [(3, 7), (7, None), (9, 9)]
+    assert query(address, "SELECT id FROM grown ORDER BY 1") == [(1,), (2,), (3,)]
+    # CACHE 2: 55 was taken by the session that made 50
+    assert query(address, "SELECT id FROM ids_default ORDER BY 1") == [(50,), (60,)]
+    types = "SELECT format_type(seqtypid, NULL) FROM pg_sequence WHERE seqrelid = 'grown_id_seq'::regclass"
+    assert query(address, types) == [("integer",)]
     assert query(address, "SELECT id, touched FROM accounts ORDER BY id") == [(1, 1), (2, 0)]
     assert query(address, "SELECT count(*) FROM log") == [(0,)]
     assert query(address, "SELECT name FROM totals ORDER BY 1") == [("b",), ("c",)]

@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import pytest
-
 from tests.project import VARIABLE, Done, Project, Step
 
 
@@ -32,7 +30,6 @@ def clone(project: Project, name: str, *words: str) -> Project:
     return made
 
 
-@pytest.mark.e2e
 def test_a_squash_is_proven_again_on_a_checkout_in_a_fresh_clone_and_after_later_migrations(shop: Project) -> None:
     assert shop.squash("head-2").code == 0
     tree = shop.git("rev-parse", "HEAD^{tree}")
