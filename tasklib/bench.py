@@ -279,4 +279,7 @@ def program() -> str:
 def open_bench(cwd: Path, server_url: str | None = None, pid: int | None = None) -> Bench:
     """The workbench of the squash that is under way in the repository around ``cwd``."""
     repository = git.find(cwd)
-    return Bench(repository, plan.load(repository, program()), server_url, pid)
+    made = plan.load(repository, program())
+    if (elsewhere := repository.in_other_work_tree(made.branch)) is not None:
+        raise Refused(f"The squash that is under way is in another work tree, {elsewhere}.", f"cd {elsewhere}")
+    return Bench(repository, made, server_url, pid)

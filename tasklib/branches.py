@@ -64,6 +64,17 @@ def integrate(bench: Bench) -> None:
     )
 
 
+def refuse_changes_elsewhere(bench: Bench) -> None:
+    """`Refused` where tracked files outside of the script directory were changed meanwhile: they are no part of it."""
+    ours = [*bench.places, *([bench.plan.layout.ini] if bench.plan.layout.ini else [])]
+    changed = bench.repository.changed_outside(ours)
+    if changed and not bench.repository.merging():
+        raise Refused(
+            f"Files that are no part of the squash were changed meanwhile: {', '.join(changed[:5])}.",
+            f"git stash push -- {changed[0]}, then {bench.plan.program} merge",
+        )
+
+
 def commit(bench: Bench, proof: Proof) -> str:
     """Commit the proven tree on the squash branch; `Refused` where a hook made another tree of it."""
     repository, made = bench.repository, bench.plan
@@ -81,7 +92,7 @@ def commit(bench: Bench, proof: Proof) -> str:
         # Its message holds a proof of another tree: only what the hook left in the work tree stays.
         repository.uncommit(before)
         raise Refused(
-            f"A git hook changed the tree in the commit: {made_of_it} is not the proven {proof.tree}.",
+            f"Something (a git hook?) changed the tree in the commit: {made_of_it} is not the proven {proof.tree}.",
             f"look at `git diff HEAD`, then {made.program} merge proves what is there now",
         )
     return new
@@ -125,7 +136,10 @@ def put_back(bench: Bench) -> list[str]:
             else:
                 if repository.merging():
                     repository.abort_merge()
-                repository.switch_forced(made.head_was)
+                mine = [*bench.places, *([made.layout.ini] if made.layout.ini else [])]
+                # What the user changed elsewhere meanwhile is brought over to the branch that he comes back to.
+                with repository.set_aside(repository.changed_outside(mine)):
+                    repository.switch_forced(made.head_was)
         repository.delete_branch(made.branch, at)
     if not trouble:
         plan.forget(repository)

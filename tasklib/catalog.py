@@ -38,12 +38,20 @@ SILENT = (
         "DATABASE COMMENT",
         "SELECT '', 'database', shobj_description(oid, 'pg_database') FROM pg_database"
         " WHERE datname = current_database()"
-        " AND shobj_description(oid, 'pg_database') IS NOT NULL",
+        " AND shobj_description(oid, 'pg_database') IS NOT NULL"
+        f" AND shobj_description(oid, 'pg_database') NOT LIKE '{postgres.MARKER}=%'",
     ),
     (
         "DATABASE PRIVILEGE",
         "SELECT '', acl.grantee::regrole::text || ' ' || acl.privilege_type, acl.is_grantable::text FROM pg_database d,"
         " aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) acl WHERE d.datname = current_database()",
+    ),
+    (
+        # A foreign key's own triggers, which no dump prints: DISABLE TRIGGER ALL switches the key off.
+        "DISABLED FOREIGN KEY",
+        "SELECT n.nspname, c.relname || ' ' || con.conname || ' ' || t.tgfoid::regproc, t.tgenabled FROM pg_trigger t"
+        " JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " JOIN pg_constraint con ON con.oid = t.tgconstraint WHERE t.tgisinternal AND t.tgenabled <> 'O'",
     ),
     (
         "MATERIALIZED VIEW STATE",

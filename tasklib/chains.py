@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from tasklib import revisions
+from tasklib.errors import Failed
 from tasklib.git import Repository
 from tasklib.history import History
 from tasklib.plan import Layout
@@ -81,7 +82,7 @@ def write(repository: Repository, tree: str, layout: Layout, name: str, work: Pa
     root.mkdir()
     roots = _outermost((layout.script, *layout.locations))
     paths = [entry.path for one in roots for entry in repository.files(tree, one)]
-    _mirror(repository.top, root, roots)
+    _mirror(repository.top, root, [*roots, layout.ini] if layout.ini else roots)
     repository.export(tree, paths, root)
     _copy_helpers(repository, root, roots, layout)
     ini = _write_ini(repository, tree, layout, root)
@@ -145,6 +146,8 @@ def _write_ini(repository: Repository, tree: str, layout: Layout, root: Path) ->
     if ini.is_symlink():
         ini.unlink()
     ini.parent.mkdir(parents=True, exist_ok=True)
+    if not ini.parent.resolve().is_relative_to(root.resolve()):
+        raise Failed(f"{layout.ini} would be written outside of {root}.")
     ini.write_text(_with_our_logging(text), encoding="utf-8")
     return ini
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from tasklib import catalog, postgres, rows, schema
@@ -11,6 +11,8 @@ from tasklib.catalog import Key, Snapshot, Table
 from tasklib.errors import Failed, Refused
 from tasklib.rows import Volatile
 from tasklib.schema import Difference
+
+TableKey = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -27,14 +29,20 @@ class Verdict:
         return f"{self.objects} objects, {self.rows} rows in {self.tables} tables, {self.sequences} sequences"
 
 
-def databases(bench: Bench, truth: str, other: str, volatile: Volatile, data: str = "all") -> Verdict:
-    """Compare two scratch databases by role. Rows of tables that ``data`` leaves out are not compared.
+def databases(
+    bench: Bench,
+    truth: str,
+    other: str,
+    volatile: Volatile,
+    left_out: Set[TableKey] = frozenset(),
+    stable: rows.Stable | None = None,
+) -> Verdict:
+    """Compare two scratch databases by role. Rows of the tables ``left_out`` are not compared, all others are.
 
     Raises `Failed` where there was nothing to compare: a proof of nothing is none.
     """
     left, right = (catalog.snapshot(bench.address(role), bench.binaries(), bench.work) for role in (truth, other))
     found = _schemas(bench, truth, other, left, right)
-    wanted = data_filter(data)
     with (
         postgres.connect(bench.address(truth), read_only=True) as one,
         postgres.connect(bench.address(other), read_only=True) as two,
@@ -43,11 +51,12 @@ def databases(bench: Bench, truth: str, other: str, volatile: Volatile, data: st
         there = {(t.schema, t.name): t for t in catalog.tables(two)}
         compared = total = 0
         for key in sorted(here.keys() & there.keys()):
-            if here[key] != there[key] or not wanted(here[key]):
+            if here[key] != there[key] or key in left_out:
                 continue  # other columns are a difference already
             compared += 1
             total += rows.count(one, here[key])
-            difference = rows.compare_table(one, two, here[key], volatile.get(key, frozenset()))
+            known = (stable or {}).get(key, frozenset())
+            difference = rows.compare_table(one, two, here[key], volatile.get(key, frozenset()), known)
             if difference is not None:
                 found.append(difference)
         states, others = catalog.sequences(one), catalog.sequences(two)
@@ -91,10 +100,7 @@ def data_filter(data: str) -> Callable[[Table], bool]:
     if data == "all":
         return lambda table: True
     names = set() if data == "none" else {name.strip() for name in data.split(",") if name.strip()}
-    # The version table is Alembic's: its row is always compared.
-    return lambda table: (
-        table.shown in names or f"{table.schema}.{table.name}" in names or table.name == "alembic_version"
-    )
+    return lambda table: table.shown in names or f"{table.schema}.{table.name}" in names
 
 
 def refuse_unknown_tables(data: str, listed: Sequence[Table]) -> None:

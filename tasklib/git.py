@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,7 +93,11 @@ class Repository:
 
     def dirty(self) -> list[str]:
         """Lines of ``git status --porcelain``, untracked files included; empty for a clean work tree."""
-        return [line for line in self.run("status", "--porcelain=v1", "-z").stdout.split("\0") if line]
+        return [
+            line
+            for line in self.run("status", "--porcelain=v1", "-z", "--untracked-files=all").stdout.split("\0")
+            if line
+        ]
 
     def files(self, commit: str, under: str = "") -> list[Entry]:
         """All files of a commit (or tree), those below the directory ``under`` only."""
@@ -148,6 +153,19 @@ class Repository:
         words = ["grep", "-l", "-I", "-z", "-E", pattern, tree, "--", glob]
         found = self.run(*words, ok=(0, 1)).stdout.split("\0")
         return [line.split(":", 1)[1] for line in found if line]
+
+    def changed_outside(self, places: Sequence[str]) -> list[str]:
+        """Tracked files that differ from HEAD, in index or work tree, and lie in none of ``places``."""
+        words = [
+            "diff",
+            "--name-only",
+            "-z",
+            "HEAD",
+            "--",
+            ".",
+            *(f":(exclude,top,literal){place}" for place in places),
+        ]
+        return [path for path in self.run(*words).stdout.split("\0") if path]
 
     def mentions(self, words: Sequence[str], outside: Iterable[str]) -> list[tuple[str, int, str]]:
         """(path, line number, line) of tracked text outside the given paths that holds one of the words."""
@@ -206,6 +224,17 @@ class Repository:
 
     def switch(self, branch: str) -> None:
         self.run("checkout", "--quiet", branch)
+
+    @contextmanager
+    def set_aside(self, paths: Sequence[str]) -> Iterator[None]:
+        """Stash changes of tracked files for the length of a block; where they do not fit then, the stash stays."""
+        if paths:
+            self.run("stash", "push", "--quiet", "--message", "changed during a squash", "--", *_literal(paths))
+        try:
+            yield
+        finally:
+            if paths:
+                self.run("stash", "pop", "--quiet", ok=None)
 
     def switch_forced(self, branch: str) -> None:
         """Check out ``branch``, throwing away changes to tracked files (of a squash branch that is given up)."""

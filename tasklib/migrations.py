@@ -74,7 +74,7 @@ class Command:
 
     def current(self, chain: Chain, address: Address) -> shell.Result:
         """What the command says the database is at; read only, whatever env.py does."""
-        return self.run(chain, ["current"], address, read_only=True)
+        return self.run(chain, ["current", "--verbose"], address, read_only=True)
 
     def show(self, chain: Chain, address: Address, revision: str) -> shell.Result:
         return self.run(chain, ["show", revision], address, read_only=True)

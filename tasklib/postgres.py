@@ -51,7 +51,7 @@ class Address:
     def _url(self, scheme: str, password: str) -> str:
         user = quote(self.user, safe="") + (f":{password}" if self.password else "")
         socket = self.host.startswith("/")
-        query = dict(self.options)
+        query = {n: "***" if "password" in n and password == "***" else v for n, v in self.options}
         if socket:
             query["host"] = self.host
         host = "" if socket else f"[{self.host}]" if ":" in self.host else self.host
@@ -104,6 +104,15 @@ def clean_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not re.fullmatch(r"PG[A-Z]+", name)}
 
 
+@contextmanager
+def _words_of_the_server() -> Iterator[None]:
+    """A statement of ours that the server refuses is `Failed` with its words, not a traceback."""
+    try:
+        yield
+    except psycopg2.Error as error:
+        raise Failed(f"PostgreSQL refused a statement of this program: {str(error).strip()}") from error
+
+
 class Connection:
     """A connection in autocommit mode; every statement that the program runs itself goes through `rows` or `run`."""
 
@@ -112,7 +121,7 @@ class Connection:
 
     def rows(self, statement: str | sql.Composable, values: Sequence[object] = ()) -> list[Row]:
         """All rows that a query gives."""
-        with self.raw.cursor() as cursor:
+        with _words_of_the_server(), self.raw.cursor() as cursor:
             cursor.execute(statement, tuple(values) or None)
             return list(cursor.fetchall())
 
@@ -127,7 +136,7 @@ class Connection:
 
     def run(self, statement: str | sql.Composable, values: Sequence[object] = ()) -> None:
         """Run one statement, or several in one text, which are then one transaction."""
-        with self.raw.cursor() as cursor:
+        with _words_of_the_server(), self.raw.cursor() as cursor:
             cursor.execute(statement, tuple(values) or None)
 
     def stream(self, statement: str | sql.Composable, batch: int = 2000) -> Iterator[Row]:
@@ -135,7 +144,8 @@ class Connection:
         # WITH HOLD: the connection is in autocommit mode, where a cursor would end with its statement.
         cursor = self.raw.cursor(name="alembic_squash_rows", withhold=True)
         cursor.itersize = batch
-        cursor.execute(statement)
+        with _words_of_the_server():
+            cursor.execute(statement)
         try:
             yield from cursor
         finally:
@@ -146,6 +156,8 @@ class Connection:
 def connect(address: Address, *, read_only: bool = False) -> Iterator[Connection]:
     """Connect for the length of a block; `Failed` with the server's words where it cannot be reached."""
     options = "-c client_min_messages=warning -c timezone=UTC -c datestyle=ISO -c intervalstyle=iso_8601"
+    # Values must print exactly and alike whatever a history set for its database, and a policy must not hide rows.
+    options += " -c extra_float_digits=3 -c bytea_output=hex -c lc_monetary=C -c row_security=off"
     if read_only:
         options += " -c default_transaction_read_only=on"
     arguments: dict[str, Any] = {name: value for name, value in address.options if name != "options"}
@@ -193,9 +205,13 @@ def create_database(connection: Connection, name: str, template: str, token: str
     connection.run(
         sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template)) + encoding
     )
-    connection.run(
-        sql.SQL("ALTER DATABASE {} SET {} = {}").format(sql.Identifier(name), sql.SQL(MARKER), sql.Literal(token))
-    )
+    marked = sql.SQL("ALTER DATABASE {} SET {} = {}")
+    try:
+        connection.run(marked.format(sql.Identifier(name), sql.SQL(MARKER), sql.Literal(token)))
+    except Failed:
+        # From PostgreSQL 15 on only a superuser may set what the server does not know.
+        comment = sql.SQL("COMMENT ON DATABASE {} IS {}")
+        connection.run(comment.format(sql.Identifier(name), sql.Literal(f"{MARKER}={token}")))
 
 
 def drop_database(connection: Connection, name: str, token: str) -> None:
@@ -206,8 +222,9 @@ def drop_database(connection: Connection, name: str, token: str) -> None:
         raise Refused(f"The database {name} does not have a name of ours; it is left alone.")
     marked = connection.value(
         "SELECT 1 FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase"
-        " WHERE d.datname = %s AND s.setrole = 0 AND %s = ANY (s.setconfig)",
-        [name, f"{MARKER}={token}"],
+        " WHERE d.datname = %s AND s.setrole = 0 AND %s = ANY (s.setconfig)"
+        " UNION SELECT 1 FROM pg_database d WHERE d.datname = %s AND shobj_description(d.oid, 'pg_database') = %s",
+        [name, f"{MARKER}={token}", name, f"{MARKER}={token}"],
     )
     age = "SELECT pg_database_size(%s) <= pg_database_size('template0') + 1000000"
     if marked is None and not connection.value(age, [name]):
@@ -219,7 +236,7 @@ def drop_database(connection: Connection, name: str, token: str) -> None:
 
 
 def copy_database_settings(source: Address, target: Address) -> None:
-    """Give ``target`` the settings, privileges and comment that CREATE DATABASE … TEMPLATE does not copy."""
+    """Give ``target`` the settings and comment that CREATE DATABASE … TEMPLATE does not copy."""
     with connect(source) as connection:
         entries = connection.rows(
             "SELECT unnest(s.setconfig) FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase"
@@ -238,7 +255,7 @@ def copy_database_settings(source: Address, target: Address) -> None:
                         sql.Identifier(target.database), setting, sql.SQL(setting_value(name, value))
                     )
                 )
-        if comment is not None:
+        if comment is not None and not str(comment).startswith(MARKER):
             connection.run(
                 sql.SQL("COMMENT ON DATABASE {} IS {}").format(sql.Identifier(target.database), sql.Literal(comment))
             )

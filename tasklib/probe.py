@@ -23,6 +23,7 @@ from tasklib.migrations import Command
 from tasklib.postgres import Connection
 
 Table = tuple[str, str]
+SQLITE = b"SQLite format 3\0"
 
 
 def find_scheme(bench: Bench, chain: Chain, role: str) -> None:
@@ -60,11 +61,13 @@ def _prove_connection(bench: Bench, chain: Chain, role: str, tables: Sequence[Ta
     command = bench.command()
     address = bench.address(role)
     with postgres.connect(address) as connection, _planted(connection, tables) as plant:
-        for marker, others in _markers(chain, bench.plan.revision):
+        for marker in _markers(chain, bench.plan.revision):
             plant(marker)
             result = command.current(chain, address)
-            said = _ids(result.stdout)
-            if result.code != 0 or (marker and marker not in said) or said & others:
+            said = CURRENT.findall(result.stdout)
+            # More than one connection: env.py goes to other databases too, which we did not make.
+            connections = len(re.findall(r"(?m)^Current revision\(s\) for ", result.stdout))
+            if result.code != 0 or said != ([marker] if marker else []) or connections > 1:
                 _refuse_missing_variable(bench, command, result)
                 command.refuse_if_it_cannot_run(result, address)
                 raise _elsewhere(bench, command, result, marker, said)
@@ -94,17 +97,14 @@ def prove_chain(bench: Bench, chain: Chain, role: str) -> None:
     bench.proven.add((chain.name, chain.support))
 
 
-def _markers(chain: Chain, revision: str) -> list[tuple[str | None, set[str]]]:
-    """Two (marker, ids that must not be printed with it); a chain of one revision has only "it" and "nothing"."""
-    known = [revision, *sorted(i for i in chain.history.migrations if i != revision)]
-    if len(known) == 1:
-        return [(revision, set()), (None, {revision})]
-    return [(known[0], {known[1]}), (known[1], {known[0]})]
+def _markers(chain: Chain, revision: str) -> list[str | None]:
+    """Two different states of the version table; a chain of one revision has only "it" and "nothing"."""
+    others = sorted(i for i in chain.history.migrations if i != revision)
+    return [revision, others[0] if others else None]
 
 
-def _ids(text: str) -> set[str]:
-    return set(re.findall(r"[^\s,()]+", text))
-
+# A line of `current --verbose`.
+CURRENT = re.compile(r"(?m)^Rev: (\S+)")
 
 IMPORT_FAILED = re.compile(r"(?m)^(ModuleNotFoundError|ImportError|SyntaxError|IndentationError)\b")
 
@@ -123,10 +123,12 @@ def _refuse_missing_variable(bench: Bench, command: Command, result: shell.Resul
             )
 
 
-def _elsewhere(bench: Bench, command: Command, result: shell.Result, marker: str | None, said: set[str]) -> SquashError:
+def _elsewhere(
+    bench: Bench, command: Command, result: shell.Result, marker: str | None, said: Sequence[str]
+) -> SquashError:
     if result.code and IMPORT_FAILED.search(result.stderr):
         return command.cannot_run(result, result.stderr)
-    printed = " ".join(sorted(said)) or "nothing"
+    printed = " and ".join(said) or "no revision"
     text = (
         f"The application does not connect where {_names(command)} says ({command.scheme}://…): "
         f"`current` was expected to print {marker or 'no revision'} there and printed {printed}"
@@ -213,7 +215,7 @@ def _table(schema: str, name: str) -> sql.Composable:
 
 @contextmanager
 def _new_files_removed(bench: Bench) -> Iterator[None]:
-    """Remove SQLite databases that come into being in the work tree meanwhile (and directories that hold only them).
+    """Where the probe fails, remove SQLite databases that it made in the work tree, and directories made for them.
 
     An app that does not read the variable may open the SQLite file that is its default, and so create it.
     """
@@ -223,11 +225,19 @@ def _new_files_removed(bench: Bench) -> Iterator[None]:
     directories = {child for base in around for child in base.iterdir() if child.is_dir()}
     try:
         yield
-    finally:
+    except (Refused, Failed):
         for path in set(bench.repository.unheld(".")) - before:
             file = top / path
-            if file.is_file() and file.read_bytes()[:16] in (b"", b"SQLite format 3\0"):
+            # One that was opened and not written is empty; no other empty file is taken for one.
+            named = file.suffix in (".db", ".sqlite", ".sqlite3")
+            if file.is_file() and file.read_bytes()[:16] in ((b"", SQLITE) if named else (SQLITE,)):
                 file.unlink()
-        for child in {child for base in around for child in base.iterdir() if child.is_dir()} - directories:
-            if not any(child.iterdir()):
+                if file.parent not in directories | around and not any(file.parent.iterdir()):
+                    file.parent.rmdir()
+        instance = {
+            base / "instance" for base in around
+        } - directories  # Flask-SQLAlchemy makes it for its SQLite files
+        for child in instance:
+            if child.is_dir() and not any(child.iterdir()):
                 child.rmdir()
+        raise

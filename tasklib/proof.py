@@ -12,8 +12,8 @@ from tasklib.bench import Bench
 from tasklib.chains import Chain
 from tasklib.compare import Verdict
 from tasklib.errors import Differs, Refused
-from tasklib.schema import Difference, report
 from tasklib.schema import compare as compare_objects
+from tasklib.schema import report
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,7 @@ def ensure_proven(bench: Bench) -> Proof:
 
 
 def from_json(data: Mapping[str, Any]) -> Proof:
+    """The proof that the plan keeps."""
     return Proof(**{**data, "checks": tuple(data["checks"]), "volatile": tuple(data["volatile"]),
                     "left_out": tuple(data["left_out"])})  # fmt: skip
 
@@ -61,8 +62,9 @@ def prove(bench: Bench, tree: str) -> Proof:
     new = bench.chain("new", tree)
     _refuse_other_history(bench, new)
     reference = base.read_reference(bench)
-    data = plan.settings.data
+    left_out = reference.left_out
     at_base, at_head = replay.volatile(bench, "base"), replay.volatile(bench, "head")
+    at_head_rows = replay.stable(bench, "head")
     verdicts: list[tuple[str, Verdict]] = []
 
     with console.doing("proof 4: where the command connects, and that it runs the new chain"):
@@ -74,13 +76,13 @@ def prove(bench: Bench, tree: str) -> Proof:
 
     with console.doing(f"proof 1: the new chain to {plan.revision} against the reference"):
         known, bench.at_base = bench.at_base, None  # the candidate goes on to the head below
-        verdict = known[1] if known is not None and known[0] == tree else _built_to_base(bench, new)
+        verdict = known[1] if known is not None and known[0] == tree else _built_to_base(bench, new, left_out)
         verdicts.append((f"at {plan.revision}, old chain and new chain", verdict))
         _refuse_differences(verdicts[-1], "reference", "candidate")
 
     with console.doing("proof 3: down and up again, on a database of its own"):
         bench.create("roundtrip", template="candidate")
-        nothing_left = _down_and_up(bench, new)
+        nothing_left = _down_and_up(bench, new, left_out)
         verdicts.append(("at the base after `downgrade base` (which left nothing) and `upgrade`", nothing_left))
         bench.drop("roundtrip")
 
@@ -94,26 +96,35 @@ def prove(bench: Bench, tree: str) -> Proof:
             partial(replay.arrive, bench, new, "deployed", "heads", "A kept migration failed on a database at R"),
         )
         verdicts.append(("at head, old chain and new chain", compare.databases(
-            bench, "oldhead", "candidate", at_head, data)))  # fmt: skip
+            bench, "oldhead", "candidate", at_head, left_out, at_head_rows)))  # fmt: skip
         _refuse_differences(verdicts[-1], "old chain", "new chain")
         verdicts.append(("at head, old chain and a deployed database taken on", compare.databases(
-            bench, "oldhead", "deployed", at_head)))  # fmt: skip
+            bench, "oldhead", "deployed", at_head, stable=at_head_rows)))  # fmt: skip
         _refuse_differences(verdicts[-1], "old chain", "deployed")
 
     checks = [f"{what}: the same ({verdict.shown()})" for what, verdict in verdicts]
     checks.append("the command connected to these databases and ran these files (shown before each run)")
     names = rows.names(at_base)
-    carried = {catalog.Table(r.table.schema, r.table.name, "r", ()).shown for r in reference.rows}
+    carried = {_shown((r.table.schema, r.table.name)) for r in reference.rows}
     return Proof(
         tree, plan.tip, int((plan.replayed or bench.plan.replayed or {})["major"]), tuple(checks),
-        tuple(name for name in names if name.rsplit(".", 1)[0] in carried), reference.left_out,
+        tuple(name for name in names if name.rsplit(".", 1)[0] in carried),
+        tuple(sorted(_shown(key) for key in left_out)),
     )  # fmt: skip
 
 
-def _built_to_base(bench: Bench, new: Chain) -> Verdict:
+def _shown(key: tuple[str, str]) -> str:
+    return catalog.Table(*key, "r", ()).shown
+
+
+def _built_to_base(bench: Bench, new: Chain, left_out: frozenset[tuple[str, str]]) -> Verdict:
     replay.arrive(bench, new, "candidate", bench.plan.revision, "The new chain failed")
-    volatile, data = replay.volatile(bench, "base"), bench.plan.settings.data
-    return compare.databases(bench, "reference", "candidate", volatile, data)
+    return _at_base(bench, "candidate", left_out)
+
+
+def _at_base(bench: Bench, role: str, left_out: frozenset[tuple[str, str]]) -> Verdict:
+    volatile, stable = replay.volatile(bench, "base"), replay.stable(bench, "base")
+    return compare.databases(bench, "reference", role, volatile, left_out, stable)
 
 
 def _refuse_other_history(bench: Bench, new: Chain) -> None:
@@ -150,7 +161,7 @@ def _refuse_differences(verdict: tuple[str, Verdict], truth: str, other: str) ->
         )
 
 
-def _down_and_up(bench: Bench, new: Chain) -> Verdict:
+def _down_and_up(bench: Bench, new: Chain, left_out: frozenset[tuple[str, str]]) -> Verdict:
     """Downgrade to nothing, and up again: the reference once more."""
     command = bench.command()
     address = bench.address("roundtrip")
@@ -170,9 +181,7 @@ def _down_and_up(bench: Bench, new: Chain) -> Verdict:
             "`downgrade base` leaves something behind:\n" + report(differences, "empty database", "after downgrade")
         )
     replay.arrive(bench, new, "roundtrip", bench.plan.revision, "`upgrade` after `downgrade base` failed")
-    verdict = compare.databases(
-        bench, "reference", "roundtrip", replay.volatile(bench, "base"), bench.plan.settings.data
-    )
+    verdict = _at_base(bench, "roundtrip", left_out)
     _refuse_differences((f"at {bench.plan.revision} after down and up", verdict), "reference", "after down and up")
     return verdict
 
@@ -182,7 +191,3 @@ def _without_version_table(objects: Mapping[catalog.Key, str], tables: object) -
     # Privileges and comments are tagged with the kind of object first: "TABLE alembic_version", "COLUMN table.column".
     of = {key: key[2].split(" ")[key[0] in ("ACL", "COMMENT") and " " in key[2]] for key in objects}
     return {key: text for key, text in objects.items() if of[key].split(".")[0] not in names}
-
-
-def shown(differences: list[Difference]) -> str:
-    return report(differences, "truth", "other")

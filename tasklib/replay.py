@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 from psycopg2 import sql
 
@@ -16,7 +18,7 @@ from tasklib.chains import Chain
 from tasklib.errors import Failed, Refused, SquashError
 from tasklib.migrations import explain_failure
 from tasklib.postgres import Address
-from tasklib.rows import Volatile
+from tasklib.rows import Stable, Volatile
 
 # The two runs start at least this many seconds apart, so that a clock rounded to the second shows.
 APART = 1.1
@@ -47,6 +49,7 @@ def ensure_replayed(bench: Bench) -> Chain:
     plan = bench.plan
     for role in (*ROLES, "oldhead"):
         bench.create(role)
+    roles = _roles(bench)
     what = "The old chain cannot be replayed from an empty database"
     with console.doing("proof 4: where the command connects, and that it runs the old chain"):
         probe.prove_connections(bench, chain, *ROLES, "oldhead")
@@ -59,14 +62,16 @@ def ensure_replayed(bench: Bench) -> Chain:
             )
         except SquashError as error:
             _again_alone(bench, chain, error, what)
-        at_r = learn_volatile(bench.address("reference"), bench.address("second"))
+        _refuse_new_roles(bench, roles)
+        at_r = learn_volatile(bench, "base", "reference", "second")
     with console.doing(f"{len(plan.kept)} migrations on to the head, in both: the truth at head"):
         bench.create("oldhead", template="reference")
         shell.together(
             partial(arrive, bench, chain, "oldhead", "heads", what),
             partial(_arrive_later, bench, chain, "second", "heads", what),
         )
-        at_head = learn_volatile(bench.address("oldhead"), bench.address("second"))
+        _refuse_new_roles(bench, roles)
+        at_head = learn_volatile(bench, "head", "oldhead", "second")
     bench.drop("second")
     bench.save(replace(bench.plan, replayed={
         "tip": plan.tip, "base": _as_json(at_r), "head": _as_json(at_head),
@@ -95,8 +100,8 @@ def _again_alone(bench: Bench, chain: Chain, error: SquashError, what: str) -> N
         raise Refused(
             f"{again.text}\nThe history makes the role {found.group(1)}. Roles belong to the server and not to a "
             "database, so it can be replayed only once on a server, and a squash replays it several times.",
-            "let the migration make the role only where pg_roles does not have it, which changes nothing for databases "
-            f"past it; on a server of yours the role is there now: DROP ROLE {found.group(1)}",
+            "make it on a server first, name that with --server, and let the migration make it only where it is not; "
+            f"on a server of yours it is there now: DROP ROLE {found.group(1)}",
         ) from None
 
 
@@ -122,10 +127,17 @@ def _as_json(found: Volatile) -> dict[str, dict[str, list[str]]]:
     return result
 
 
-def learn_volatile(first: Address, second: Address) -> Volatile:
-    """Columns whose values two runs of one history do not share; `Refused` where they differ in more than that."""
+def learn_volatile(bench: Bench, where: str, first: str, second: str) -> Volatile:
+    """Columns whose values two runs of one history (two roles) do not share; `Refused` where more than that differs.
+
+    The rows of those tables that both runs share to the letter are kept in our directory, see `stable`.
+    """
     found: dict[tuple[str, str], frozenset[str]] = {}
-    with postgres.connect(first, read_only=True) as one, postgres.connect(second, read_only=True) as two:
+    shared: list[tuple[str, str, list[str]]] = []
+    with (
+        postgres.connect(bench.address(first), read_only=True) as one,
+        postgres.connect(bench.address(second), read_only=True) as two,
+    ):
         tables, others = catalog.tables(one), catalog.tables(two)
         if tables != others:
             raise Refused("Two runs of the old chain made different tables or columns: the history depends on chance.")
@@ -135,11 +147,40 @@ def learn_volatile(first: Address, second: Address) -> Volatile:
                 raise Refused(
                     f"Two runs of the old chain put different rows into {table.shown}: other counts, or no set of "
                     "columns explains it. What is different in each run cannot be proven equal.",
-                    f"--data with a list of tables that leaves {table.name} out",
+                    f"make the migration that fills {table.shown} put the same rows there in each run",
                 )
             if columns:
                 found[(table.schema, table.name)] = columns
+                shared.append((table.schema, table.name, sorted(rows.stable_rows(one, two, table))))
+    _stable_file(bench, where).write_text(json.dumps(shared), encoding="utf-8")
     return found
+
+
+def stable(bench: Bench, where: str) -> Stable:
+    """Of tables with volatile columns, digests of the rows that had the same values in both runs."""
+    listed = json.loads(_stable_file(bench, where).read_text(encoding="utf-8"))
+    return {(schema, table): frozenset(digests) for schema, table, digests in listed}
+
+
+def _stable_file(bench: Bench, where: str) -> Path:
+    return bench.work / f"stable-{where}.json"
+
+
+def _roles(bench: Bench) -> set[str]:
+    with postgres.connect(bench.address()) as connection:
+        return {str(name) for (name,) in connection.rows("SELECT rolname FROM pg_roles")}
+
+
+def _refuse_new_roles(bench: Bench, before: set[str]) -> None:
+    """`Refused` where the history made roles: they belong to the server, so no base migration would be proven by it."""
+    new = sorted(_roles(bench) - before)
+    if new:
+        raise Refused(
+            f"The history makes the roles {', '.join(new)}. Roles belong to the server and not to a database: a base "
+            "migration would lose them, and on this server nobody would notice, since they are there now.",
+            f"make them on a server first and name it with --server; {'; '.join(f'DROP ROLE {one}' for one in new)} "
+            "takes them from a server of yours again",
+        )
 
 
 def versions(address: Address, tables: Sequence[tuple[str, str]]) -> set[str]:

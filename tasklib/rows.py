@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence, Set
 from itertools import zip_longest
 
 from psycopg2 import sql
@@ -12,14 +13,24 @@ from tasklib.postgres import Connection
 from tasklib.schema import Difference
 
 Volatile = Mapping[tuple[str, str], frozenset[str]]
-NOTHING: Volatile = {}
+# By table with volatile columns, digests of the rows that two runs share to the letter.
+Stable = Mapping[tuple[str, str], Set[str]]
 
 
-def compare_table(left: Connection, right: Connection, table: Table, volatile: frozenset[str]) -> Difference | None:
-    """The first rows that two databases do not share, or None. Volatile columns are compared by all but their value."""
+def compare_table(
+    left: Connection, right: Connection, table: Table, volatile: frozenset[str], stable: Set[str] = frozenset()
+) -> Difference | None:
+    """The first rows that two databases do not share, or None.
+
+    Rows of the digests ``stable`` must be there to the letter; others are compared by all but their volatile values.
+    """
     missing: list[str] = []
     extra: list[str] = []
-    for one, two in _merge(_texts(left, table, volatile), _texts(right, table, volatile)):
+    if not volatile:
+        pairs = _merge(_texts(left, table, volatile), _texts(right, table, volatile))
+    else:
+        pairs = _masked_differences(left, right, table, volatile, stable)
+    for one, two in pairs:
         if one is not None:
             missing.append(one)
         if two is not None:
@@ -29,6 +40,29 @@ def compare_table(left: Connection, right: Connection, table: Table, volatile: f
     if not missing and not extra:
         return None
     return Difference("ROWS", table.schema, table.name, "\n".join(missing) or None, "\n".join(extra) or None)
+
+
+def _masked_differences(
+    left: Connection, right: Connection, table: Table, volatile: frozenset[str], stable: Set[str]
+) -> Iterator[tuple[str | None, str | None]]:
+    """Stable rows that are not on the right to the letter; then what the other rows do not share when masked."""
+    whole = frozenset[str]()
+    for one, _ in _merge(_texts(left, table, whole), _texts(right, table, whole)):
+        if one is not None and digest(one) in stable:
+            yield one, None
+    yield from _merge(_texts(left, table, volatile), _texts(right, table, volatile))
+
+
+def stable_rows(left: Connection, right: Connection, table: Table) -> set[str]:
+    """Digests of the rows that both databases hold to the letter."""
+    whole = frozenset[str]()
+    only_left = {one for one, _ in _merge(_texts(left, table, whole), _texts(right, table, whole)) if one is not None}
+    return {digest(text) for text in _texts(left, table, whole) if text not in only_left}
+
+
+def digest(text: str) -> str:
+    """What is kept of a row's text."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def count(connection: Connection, table: Table) -> int:

@@ -39,6 +39,7 @@ KEYS = tuple(name.replace("-", "_") for name in HELP)
 # For the collection: every key must have a default, or Invoke does not read its INVOKE_SQUASH_… variable; a list as
 # default would make that variable an error.
 DEFAULTS: dict[str, None] = dict.fromkeys(KEYS)
+SECRET = re.compile(r"PASSWORD|PASSWD|SECRET|TOKEN|(^|_)KEY$", re.IGNORECASE)
 PLACEHOLDERS = ("url", "host", "port", "user", "password", "database")
 
 
@@ -138,10 +139,15 @@ def _templates(uri_var: str | None, items: list[str]) -> tuple[tuple[str, str], 
         if not equals or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
             # Of what may be a URL no more is shown than its scheme: it may hold a password.
             raise Refused(f"--set {name.split('://')[0]} is not NAME=TEMPLATE.", "--set DATABASE_URL={url}")
-        if re.search(r"://[^/\s{}]*:[^/\s{}]+@", template):
+        if re.search(r"://[^\s{}@]*:[^\s{}]+@", template):
             # Templates are kept in the plan, which must never hold a password.
             raise Refused(
                 f"--set {name} holds a URL with a password in it; a template was expected.", f"--set {name}={{url}}"
+            )
+        if SECRET.search(name) and template and "{" not in template:
+            raise Refused(
+                f"--set {name} looks like a secret; options are kept in the plan, which must never hold one.",
+                f"export {name} in this shell instead: the command inherits it; or --set {name}={{password}}",
             )
         unknown = [word for word in re.findall(r"\{(\w+(?::\w+)?)\}", template) if word not in PLACEHOLDERS]
         if unknown:

@@ -42,6 +42,22 @@ def together(*calls: Callable[[], T]) -> list[T]:
 
 
 @contextmanager
+def termination_as_interrupt() -> Iterator[None]:
+    """SIGTERM, and SIGHUP (the terminal is gone), are KeyboardInterrupt in the block: with everything cleaned up."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    numbers = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) != signal.SIG_IGN]
+    before = [(number, signal.signal(number, interrupt)) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)
+
+
+@contextmanager
 def uninterrupted() -> Iterator[None]:
     """Ctrl-C, SIGTERM and SIGHUP are ignored for the length of a block, by its processes too. Main thread only."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -113,6 +113,19 @@ def chance_calls(sources: Mapping[str, str]) -> list[Read]:
     return list(found.values())
 
 
+SERVER_WIDE = re.compile(r"\b(?:CREATE|ALTER|DROP)\s+(?:ROLE|USER|GROUP|TABLESPACE)\b(?!\s+MAPPING)", re.IGNORECASE)
+
+
+def server_wide(sources: Mapping[str, str]) -> list[Read]:
+    """SQL in strings that makes or changes roles or tablespaces, which belong to the server."""
+    return [
+        Read(match.group(0), path, getattr(node, "lineno", 0))
+        for path, node in _nodes(sources)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        for match in SERVER_WIDE.finditer(node.value)
+    ]
+
+
 # postgres:15, postgis/postgis:15-3.4, postgresql-15, POSTGRES_VERSION: "15" …
 IMAGE = re.compile(
     r"\bpost(?:gres(?:ql)?|gis)(?:[-_ ]?version)?[\"']?\s*[:=@-]\s*[\"']?v?(\d{2})(?![\d.]*\d{3})\b", re.IGNORECASE

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from invoke.context import Context
@@ -49,8 +46,11 @@ def refuse_early(cwd: Path, chosen: settings.Settings) -> None:
 
 def run(cwd: Path, chosen: settings.Settings) -> None:
     """All steps. After a failure, an interrupt or a difference everything is as it was, and nothing of ours is left."""
-    with _terminated_as_interrupt():
-        bench = checkout.run(cwd, chosen, os.getpid())
+    with shell.termination_as_interrupt():
+        try:
+            bench = checkout.run(cwd, chosen, os.getpid())
+        except KeyboardInterrupt:  # before the first step was done
+            raise Exit("interrupted; everything is as it was", code=130) from None
         try:
             for step in (HISTORY if chosen.source == "history" else MODELS)[1:]:
                 console.note(f"{step}")
@@ -95,24 +95,6 @@ def _give_up(bench: Bench, error: BaseException) -> bool:
     for line in trouble:
         console.warn(f"{line}; {bench.plan.program} abort tries again")
     return not trouble
-
-
-@contextmanager
-def _terminated_as_interrupt() -> Iterator[None]:
-    """SIGTERM, and SIGHUP (the terminal is gone), end the program as Ctrl-C does: with everything put back."""
-
-    def interrupt(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    numbers = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) != signal.SIG_IGN]
-    before = [(number, signal.signal(number, interrupt)) for number in numbers]
-    try:
-        yield
-    except KeyboardInterrupt:  # before the first step was done
-        raise Exit("interrupted; everything is as it was", code=130) from None
-    finally:
-        for number, handler in before:
-            signal.signal(number, handler)
 
 
 @step()

@@ -5,6 +5,7 @@ Never touches a file, the original branch, or any database.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from invoke.context import Context
@@ -41,7 +42,11 @@ def _same_again(repository: Repository, chosen: Settings) -> Plan | None:
     if repository.current_branch() != made.branch or chosen.source != made.source:
         return None
     history = revisions.read_history(repository, made.tip, made.layout.locations)
-    return made if chosen.rev is not None and history.resolve(chosen.rev).id == made.revision else None
+    if chosen.rev is None or history.resolve(chosen.rev).id != made.revision:
+        return None
+    # The server's URL is kept without its password, and is asked for again with each step.
+    same = replace(chosen, rev=None, server=None) == replace(made.settings, rev=None, server=None)
+    return made if same else None
 
 
 def begin(prepared: Prepared, server_url: str | None = None, pid: int | None = None) -> Bench:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from invoke.context import Context
 
-from tasklib import branches, console, git, plan, proof, shell, version_check
+from tasklib import branches, console, git, plan, proof, shell, sources, version_check
 from tasklib.bench import Bench, open_bench
 from tasklib.errors import Refused
 from tasklib.options import Given, dry, step
@@ -45,9 +45,12 @@ def run(bench: Bench, *, bring_in: bool = True) -> None:
             f"There is no {made.base_path} yet; the base migration was expected there.", f"{made.program} migrate"
         )
     branches.integrate(bench)
+    branches.refuse_changes_elsewhere(bench)
     shown = proof.ensure_proven(bench)
+    branches.refuse_changes_elsewhere(bench)
     for line in bench.close_place():
         console.warn(line)
+    tables = sources.version_tables(bench.repository, bench.plan.tip)
     new = branches.commit(bench, shown)
     # Between these a Ctrl-C would leave a branch that is moved and a plan that knows nothing of it.
     with shell.uninterrupted():
@@ -58,4 +61,4 @@ def run(bench: Bench, *, bring_in: bool = True) -> None:
     console.say()
     where = made.original if bring_in else f"{made.branch}, which you are on: push it for review"
     console.say(f"{len(made.gone)} migrations are one base migration, {made.base_path}; commit {new[:12]} on {where}.")
-    console.say("\n".join(version_check.condition(made.revision, bench.plan.kept)))
+    console.say("\n".join(version_check.condition(made.revision, bench.plan.kept, tables)))

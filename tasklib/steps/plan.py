@@ -52,9 +52,12 @@ def show(cwd: Path, chosen: Settings) -> Prepared:
              [f"{r.path}:{r.line}: {r.name}" for r in sources.chance_calls(texts)])  # fmt: skip
     _section("Branches with migrations of their own below the cut (rebase them after the squash)",
              _other_branches(prepared))  # fmt: skip
+    _section("Squashed migrations that make roles or tablespaces (they belong to the server: the base makes none)",
+             [f"{r.path}:{r.line}: {r.name}" for r in sources.server_wide(texts)])  # fmt: skip
     _warn_of_newer_server(prepared, server)
+    tables = sources.version_tables(repository, made.tip)
     say()
-    for line in version_check.condition(made.revision, [m.id for m in cut.kept]):
+    for line in version_check.condition(made.revision, [m.id for m in cut.kept], tables):
         say(line)
     return prepared
 

@@ -14,6 +14,7 @@ from invoke.context import Context
 from tasklib import branches, console, shell
 from tasklib.bench import Bench, open_bench
 from tasklib.errors import CommandFailed
+from tasklib.migrations import READ_ONLY
 from tasklib.options import Given, dry, step
 
 
@@ -51,11 +52,11 @@ def _init(bench: Bench) -> None:
     with tempfile.TemporaryDirectory(prefix="alembic-squash-init-") as directory:
         new = Path(directory) / "new"
         if command.kind == "flask":
-            result = command.run(new, ["init"], None)
+            result = command.run(new, ["init"], None, read_only=True)
         else:
             # Alembic writes the ini where -c says, and refuses to overwrite one.
             result = shell.run([*command.words, "-c", str(Path(directory) / "alembic.ini"), "init", str(new)],
-                               cwd=command.cwd, env=command.environment(None), ok=None)  # fmt: skip
+                               cwd=command.cwd, env={**command.environment(None), **READ_ONLY}, ok=None)  # fmt: skip
         command.refuse_if_it_cannot_run(result)
         if result.code or not new.is_dir():
             raise CommandFailed(result.argv, result.code, result.stdout, result.stderr)

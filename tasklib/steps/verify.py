@@ -10,7 +10,7 @@ from pathlib import Path
 
 from invoke.context import Context
 
-from tasklib import branches, console, git, plan, prepare, proof, settings
+from tasklib import branches, console, git, plan, prepare, proof, settings, shell
 from tasklib.bench import Bench, open_bench
 from tasklib.options import Given, dry, step
 from tasklib.proof import Proof
@@ -36,11 +36,13 @@ def verify(context: Context, given: Given) -> None:
     if repository.dirty():
         console.warn("the work tree holds changes that are not committed; the commit at HEAD is proven, without them")
     bench = Bench(repository, prepared.plan, chosen.server, detached=True)
-    try:
-        made = proof.prove(bench, repository.tree("HEAD"))
-    finally:
-        for line in bench.close_place():
-            console.warn(line)
+    with shell.termination_as_interrupt():
+        try:
+            made = proof.prove(bench, repository.tree("HEAD"))
+        finally:
+            with shell.uninterrupted():
+                for line in bench.close_place():
+                    console.warn(line)
     console.say("\n".join(made.lines()))
 
 
