@@ -118,6 +118,12 @@ class Bench:
         for name, template in self.plan.settings.set:
             if "{url}" in template:
                 held = project.held_scheme(name, self.cwd, self.repository.top)
+                if held and held.endswith(("+asyncpg", "+pg8000")):
+                    raise Refused(
+                        f"{name} holds a URL of {held}; this driver ignores PGOPTIONS, so that nothing could keep the "
+                        "command read only until it is shown where it connects. It is not supported yet.",
+                        f"{name}=postgresql+psycopg2://… in this shell, where the application takes that driver too",
+                    )
                 if held:
                     return (held,)
         return SCHEMES

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from invoke.context import Context
@@ -19,6 +20,16 @@ from tasklib.steps import plan as plans
 # What `squash` does, by the names of its steps; `merge` proves again only where the tree has changed since `verify`.
 HISTORY = ("checkout", "reinit", "restore", "createdb", "replay", "migrate", "verify", "cleanup", "merge")
 MODELS = ("checkout", "reinit", "restore", "createdb", "migrate", "verify", "cleanup", "merge")
+
+RUN: dict[str, Callable[[Bench], object]] = {
+    "reinit": reinit.run,
+    "restore": restore.run,
+    "createdb": createdb.run,
+    "replay": replay.run,
+    "migrate": migrate.run,
+    "verify": verify.run,
+    "cleanup": cleanup.run,
+}
 
 
 @step(*ALL)
@@ -54,7 +65,10 @@ def run(cwd: Path, chosen: settings.Settings) -> None:
         try:
             for step in (HISTORY if chosen.source == "history" else MODELS)[1:]:
                 console.note(f"{step}")
-                _step(bench, step, chosen)
+                if step == "merge":
+                    merge.run(bench, bring_in=not chosen.no_merge)
+                else:
+                    RUN[step](bench)
         except BaseException as error:
             finished = not plan.exists(bench.repository)
             # An impatient second Ctrl-C must not stop this half-way.
@@ -64,25 +78,6 @@ def run(cwd: Path, chosen: settings.Settings) -> None:
                 text = "after the squash was finished" if finished else "everything is as it was"
                 raise Exit(f"interrupted; {text}" if put_back else "interrupted", code=130) from None
             raise
-
-
-def _step(bench: Bench, step: str, chosen: settings.Settings) -> None:
-    if step == "reinit":
-        reinit.run(bench)
-    elif step == "restore":
-        restore.run(bench)
-    elif step == "createdb":
-        createdb.run(bench)
-    elif step == "replay":
-        replay.run(bench)
-    elif step == "migrate":
-        migrate.run(bench)
-    elif step == "verify":
-        verify.run(bench)
-    elif step == "cleanup":
-        cleanup.run(bench)
-    else:
-        merge.run(bench, bring_in=not chosen.no_merge)
 
 
 def _give_up(bench: Bench, error: BaseException) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from tasklib import postgres
 from tasklib.postgres import Address, Connection
-from tasklib.server import Server
+from tasklib.server import PREFIX, Server
 
 BIN = Path(sys.executable).parent
 VARIABLE = "DATABASE_URL"
@@ -251,3 +252,17 @@ def query(address: Address, statement: str) -> list[tuple[object, ...]]:
 
 def rows(connection: Connection, statement: str) -> list[tuple[object, ...]]:
     return connection.rows(statement)
+
+
+def server_homes(project: Project) -> list[Path]:
+    """Homes of throwaway servers that run for this repository."""
+    found = []
+    for base in {Path("/tmp"), Path("/var/tmp"), project.temporary}:
+        for marker in base.glob(f"{PREFIX}*/marker"):
+            try:
+                owner = json.loads(marker.read_text())["owner"]
+            except (OSError, ValueError):
+                continue  # another test's, on its way out
+            if Path(owner).is_relative_to(project.top):
+                found.append(marker.parent)
+    return found

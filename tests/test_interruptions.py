@@ -20,7 +20,7 @@ from tasklib import server as servers
 from tasklib.errors import SquashError
 from tasklib.postgres import Address
 from tests.conftest import SHOP, Make
-from tests.project import BIN, VARIABLE, Done, Project, Step, _clean_environment, query
+from tests.project import BIN, VARIABLE, Done, Project, Step, _clean_environment, query, server_homes
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
 
@@ -122,7 +122,7 @@ def is_replaying(project: Project) -> bool:
 
 def processes(project: Project) -> dict[int, str]:
     """Processes that work for this project: by their TMPDIR, which all inherit, or in its server's home."""
-    marks = (f"TMPDIR={project.temporary}\0".encode(), *(os.fsencode(one) for one in homes(project)))
+    marks = (f"TMPDIR={project.temporary}\0".encode(), *(os.fsencode(one) for one in server_homes(project)))
     found = {}
     for entry in Path("/proc").glob("[0-9]*"):
         try:
@@ -131,20 +131,6 @@ def processes(project: Project) -> dict[int, str]:
             continue
         if line and any(mark in environment or mark in line for mark in marks):
             found[int(entry.name)] = os.fsdecode(line.replace(b"\0", b" "))
-    return found
-
-
-def homes(project: Project) -> list[Path]:
-    """Homes of throwaway servers that run for this repository."""
-    found = []
-    for base in {Path("/tmp"), Path("/var/tmp"), project.temporary}:
-        for marker in base.glob(f"{servers.PREFIX}*/marker"):
-            try:
-                owner = json.loads(marker.read_text())["owner"]
-            except (OSError, ValueError):
-                continue  # another test's, on its way out
-            if Path(owner).is_relative_to(project.top):
-                found.append(marker.parent)
     return found
 
 
@@ -162,7 +148,7 @@ def command_lines() -> str:
 def assert_all_is_back(project: Project, head: str, databases: set[str]) -> None:
     project.assert_nothing_left(head)
     assert project.git("symbolic-ref", "--short", "HEAD") == "main"
-    assert homes(project) == []
+    assert server_homes(project) == []
     assert project.databases() == databases
     until("no process is left", lambda: not processes(project))
 
@@ -174,7 +160,7 @@ def slow(make: Make) -> Iterator[Project]:
     yield project
     for pid in processes(project):
         os.kill(pid, signal.SIGKILL)
-    for one in homes(project):
+    for one in server_homes(project):
         servers.stop(one)
 
 

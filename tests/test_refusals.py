@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -22,7 +21,7 @@ from tasklib.postgres import Address
 from tasklib.server import Server
 from tasklib.shell import run
 from tests.conftest import SHOP, Make
-from tests.project import APP, VARIABLE, Done, Project, Step, query
+from tests.project import APP, VARIABLE, Done, Project, Step, query, server_homes
 
 NAMED = ("--uri-var", VARIABLE)
 
@@ -48,27 +47,13 @@ def world(project: Project) -> dict[str, Any]:
         if project.temporary.exists()
         else [],
         "databases": project.databases(),
-        "servers": servers_of(project),
+        "servers": sorted(map(str, server_homes(project))),
     }
 
 
 def plan_of(project: Project) -> str | None:
     path = project.top / ".git" / "alembic-squash" / "plan.json"
     return path.read_text() if path.exists() else None
-
-
-def servers_of(project: Project) -> list[str]:
-    """Homes of throwaway servers that run for this repository."""
-    found = []
-    for base in {Path("/tmp"), Path("/var/tmp"), project.temporary}:
-        for marker in base.glob(f"{servers.PREFIX}*/marker"):
-            try:
-                owner = json.loads(marker.read_text())["owner"]
-            except (OSError, ValueError):
-                continue  # another test's, on its way out
-            if Path(owner).is_relative_to(project.top):
-                found.append(str(marker.parent))
-    return found
 
 
 def refused(
