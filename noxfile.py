@@ -90,9 +90,16 @@ def install(session: nox.Session, row: str, *others: str) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """All tests, on the newest Alembic."""
+    """The tests, on the newest Alembic; without the slow ones."""
     install(session, NEWEST, RUFF)  # the generated files are checked with it
-    session.run("pytest", "-n", WORKERS, "--dist", "worksteal", "tests", *session.posargs)
+    session.run("pytest", "-n", WORKERS, "--dist", "worksteal", "-m", "not slow", "tests", *session.posargs)
+
+
+@nox.session
+def slow(session: nox.Session) -> None:
+    """The slow tests, on the newest Alembic: several squashes each, about ten minutes."""
+    install(session, NEWEST, RUFF)
+    session.run("pytest", "-n", WORKERS, "--dist", "worksteal", "-m", "slow", "tests", *session.posargs)
 
 
 @nox.session

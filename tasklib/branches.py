@@ -92,7 +92,7 @@ def commit(bench: Bench, proof: Proof) -> str:
         # Its message holds a proof of another tree: only what the hook left in the work tree stays.
         repository.uncommit(before)
         raise Refused(
-            f"Something (a git hook?) changed the tree in the commit: {made_of_it} is not the proven {proof.tree}.",
+            f"Probably a git hook changed the tree of the commit: {made_of_it} is not the proven {proof.tree}.",
             f"look at `git diff HEAD`, then {made.program} merge proves what is there now",
         )
     return new

@@ -227,14 +227,21 @@ class Repository:
 
     @contextmanager
     def set_aside(self, paths: Sequence[str]) -> Iterator[None]:
-        """Stash changes of tracked files for the length of a block; where they do not fit then, the stash stays."""
-        if paths:
-            self.run("stash", "push", "--quiet", "--message", "changed during a squash", "--", *_literal(paths))
+        """Keep the work tree's contents of tracked files over the block, whatever is checked out in it.
+
+        Not `git stash`: it takes the whole index along, and so brings other files' staged deletions back.
+        """
+        files = [self.top / path for path in paths]
+        contents = [file.read_bytes() if file.is_file() else None for file in files]
         try:
             yield
         finally:
-            if paths:
-                self.run("stash", "pop", "--quiet", ok=None)
+            for file, content in zip(files, contents, strict=True):
+                if content is None:
+                    file.unlink(missing_ok=True)
+                else:
+                    file.parent.mkdir(parents=True, exist_ok=True)
+                    file.write_bytes(content)
 
     def switch_forced(self, branch: str) -> None:
         """Check out ``branch``, throwing away changes to tracked files (of a squash branch that is given up)."""

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.project import APP, BIN, VARIABLE, Done, Project, Step, query
 
 SEPARATE = APP.replace(
@@ -139,6 +141,7 @@ def test_an_app_with_separate_variables_is_told_each_with_set(shop: Project) -> 
     assert query(address, "SELECT count(*) FROM plans") == [(2,)]
 
 
+@pytest.mark.slow
 def test_dry_says_what_would_happen_and_changes_nothing(shop: Project) -> None:
     options = ("--rev", "head-2", "--uri-var", VARIABLE)
     before = state(shop)
@@ -160,6 +163,8 @@ def test_each_task_has_help_for_itself_and_for_each_of_its_options(shop: Project
     # One start of the program for all of them, which takes a second or two; Invoke uses a task's help up by showing it.
     script = f"""
 import os
+import pytest
+
 from tasklib.program import _Program, ns
 for name in {STEPS!r}:
     if os.fork() == 0:

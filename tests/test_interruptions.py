@@ -238,6 +238,7 @@ def test_after_a_kill_on_a_named_server_abort_asks_for_its_password_and_drops_th
     assert_all_is_back(slow, head, databases)
 
 
+@pytest.mark.slow
 def test_after_a_kill_one_can_go_on_by_hand_although_the_server_was_swept_meanwhile(slow: Project) -> None:
     databases = slow.databases()
     running = begin(slow)
@@ -255,6 +256,7 @@ def test_after_a_kill_one_can_go_on_by_hand_although_the_server_was_swept_meanwh
     assert sorted(p.name[:12] for p in slow.versions.glob("*.py")) == slow.ids[4:]
 
 
+@pytest.mark.slow
 def test_a_server_whose_plan_was_removed_by_hand_is_swept_by_the_next_squash(slow: Project) -> None:
     databases = slow.databases()
     running = begin(slow)
@@ -281,6 +283,7 @@ def test_a_failure_in_the_middle_leaves_no_server(make: Make) -> None:
     assert_all_is_back(project, head, databases)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["throwaway server", "named server"])
 def test_a_second_squash_is_refused_and_no_password_shows_while_the_first_one_runs(slow: Project, where: str) -> None:
     databases = slow.databases()

@@ -83,6 +83,7 @@ def test_models_that_say_everything_are_merged_with_a_merge_commit_and_keep_the_
     assert query(project.address("models"), "SELECT name FROM users") == []
 
 
+@pytest.mark.slow
 def test_a_named_commit_is_used_only_where_r_is_its_sole_head(make: Make) -> None:
     project = history(make)
     head = project.git("rev-parse", "HEAD")
@@ -96,6 +97,7 @@ def test_a_named_commit_is_used_only_where_r_is_its_sole_head(make: Make) -> Non
     assert project.git("rev-parse", "main") == head
 
 
+@pytest.mark.slow
 def test_models_by_hand_and_written_anew_with_force(make: Make) -> None:
     project = history(make)
     start = project.git("rev-parse", "HEAD")

@@ -467,6 +467,7 @@ def newest(tmp_path: Path) -> Iterator[Server]:
     servers.stop(made.home)
 
 
+@pytest.mark.slow
 def test_a_pg_dump_that_is_older_than_the_server_is_refused(shop: Project, newest: Server, tmp_path: Path) -> None:
     url = Address(newest.host, newest.port, newest.user, newest.password).url()
     without = [b for b in programs.find_binaries(Places(wheels=())) if b.major >= newest.major]
@@ -494,6 +495,7 @@ TOKENS = Step("tokens", sql=(
 ))  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_volatile_credential_is_refused_until_somebody_decides(make: Make) -> None:
     project = make([*SHOP[:3], TOKENS, *SHOP[3:]])
     where = ("--server", project.server_url)

@@ -147,6 +147,7 @@ def test_the_recipe_by_hand_in_its_own_order_each_step_twice_and_status_names_th
     step(shop, "reinit", code=1)
 
 
+@pytest.mark.slow
 def test_on_a_named_server_edits_by_hand_are_kept_and_proven_and_the_password_is_never_kept(shop: Project) -> None:
     start, revision = shop.git("rev-parse", "HEAD"), shop.ids[3]
     secret: dict[str, Any] = {"PGPASSWORD": shop.server.password}
@@ -190,13 +191,18 @@ def test_abort_before_any_database_puts_everything_back(shop: Project) -> None:
         begin(shop, "head-2")
         for name in RECIPE[1 : RECIPE.index(last) + 1]:
             step(shop, name)
-        shop.write("app.py", "half done")
+        shop.write("migrations/env.py", "half done")
+        shop.write("app.py", "somebody's own work")
         step(shop, "abort")
+        assert shop.git("status", "--porcelain").split() == ["M", "app.py"]
+        assert (shop.top / "app.py").read_text() == "somebody's own work"
+        shop.git("checkout", "--quiet", "--", "app.py")
         shop.assert_nothing_left(head)
         assert world(shop) == before
         assert shop.git("symbolic-ref", "--short", "HEAD") == "main"
 
 
+@pytest.mark.slow
 def test_abort_with_databases_and_a_draft_puts_everything_back(shop: Project) -> None:
     with_ignored_files(shop)
     before, head = world(shop), shop.git("rev-parse", "HEAD")
@@ -322,6 +328,7 @@ def test_a_commit_hook_that_fails_puts_everything_back_and_its_words_are_shown(s
     assert world(shop) == before
 
 
+@pytest.mark.slow
 def test_a_base_that_somebody_committed_on_the_squash_branch_still_gets_its_proof_into_git(shop: Project) -> None:
     begin(shop, "head-2")
     for name in ("reinit", "restore", "createdb", "migrate"):
@@ -333,6 +340,7 @@ def test_a_base_that_somebody_committed_on_the_squash_branch_still_gets_its_proo
     assert "my own words" in shop.git("log", "-2", "--format=%s")
 
 
+@pytest.mark.slow
 def test_no_merge_ends_on_the_squash_branch_and_into_moves_another_one(shop: Project) -> None:
     start, revision = shop.git("rev-parse", "HEAD"), shop.ids[3]
     done = shop.squash("head-2", "--no-merge")

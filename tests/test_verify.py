@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from tests.project import VARIABLE, Done, Project, Step
 
 
@@ -44,6 +46,7 @@ def test_a_squash_is_proven_again_on_a_checkout_in_a_fresh_clone_and_after_later
     assert list(fresh.temporary.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_after_a_rebase_and_a_second_squash_the_originals_are_still_found(shop: Project) -> None:
     start = shop.git("rev-parse", "HEAD")
     assert shop.squash("head-2").code == 0
@@ -57,6 +60,7 @@ def test_after_a_rebase_and_a_second_squash_the_originals_are_still_found(shop: 
     assert shop.ids[4] in done.out
 
 
+@pytest.mark.slow
 def test_a_tampered_base_is_exit_3_and_names_what_differs(shop: Project) -> None:
     assert shop.squash("head-2").code == 0
     file = shop.file_of(shop.ids[3])
