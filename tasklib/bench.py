@@ -30,9 +30,16 @@ TASKS = (
 if TYPE_CHECKING:
     from tasklib.compare import Verdict
 
-# Roles whose databases never stand at the same time share one by turns: where the command connects is proven once for
-# each address.
-SHARED = {"second": "one", "candidate": "one", "roundtrip": "two", "deployed": "two"}
+# The project's command is only ever given these two addresses, by turns: where it connects is proven once for each.
+# What must stay (the reference, the old chain at head) is copied or renamed from them.
+SHARED = {
+    "first": "one",
+    "second": "two",
+    "draft": "one",
+    "candidate": "one",
+    "roundtrip": "two",
+    "deployed": "two",
+}
 SCHEMES = ("postgresql+psycopg2", "postgresql+psycopg", "postgresql")
 
 
@@ -220,6 +227,18 @@ class Bench:
         if template:
             postgres.copy_database_settings(self.address(template), self.address(role))
         return self.address(role)
+
+    def rename(self, role: str, new: str) -> None:
+        """Make a scratch database one of another role, and of another name."""
+        place = self.place()
+        old, name = place.names[role], f"alembic_squash_{place.token}_{SHARED.get(new, new)}"
+        # As in `create`, both names are known before and until it is done.
+        self.save(replace(self.plan, place=replace(place, names={**place.names, new: name})))
+        with postgres.connect(self.address()) as connection:
+            postgres.drop_database(connection, name, place.token)
+            postgres.rename_database(connection, old, name)
+        left = {other: one for other, one in self.place().names.items() if other != role}
+        self.save(replace(self.plan, place=replace(place, names=left)))
 
     def drop(self, *roles: str) -> None:
         """Drop scratch databases of ours, if they carry our marker."""

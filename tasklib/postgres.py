@@ -214,6 +214,11 @@ def create_database(connection: Connection, name: str, template: str, token: str
         connection.run(comment.format(sql.Identifier(name), sql.Literal(f"{MARKER}={token}")))
 
 
+def rename_database(connection: Connection, old: str, new: str) -> None:
+    """Rename a database, which keeps its settings and so our marker."""
+    connection.run(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(old), sql.Identifier(new)))
+
+
 def drop_database(connection: Connection, name: str, token: str) -> None:
     """Drop a database that carries our marker (or only our name yet, and nothing in it); another one is refused."""
     if connection.value("SELECT 1 FROM pg_database WHERE datname = %s", [name]) is None:

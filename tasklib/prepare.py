@@ -158,11 +158,12 @@ def find_commit(
             sole.append(heads[0])
     order = [m.id for m in history.ordered(history.migrations)]
     at = order.index(target.id)
-    near = sorted((i for i in set(sole) if i in order), key=lambda i: abs(order.index(i) - at))[:3]
+    near = sorted((i for i in set(sole) if i in order), key=lambda i: (abs(order.index(i) - at), order.index(i)))[:3]
+    legal = [i for i in near if history.legal(i)]
     raise Refused(
         f"{target.id} was the sole head of no commit of the branch (it landed together with others), so there is no "
         f"commit to run `migrate` at. Nearest revisions that were: {', '.join(near) or 'none'}.",
-        f"--source history needs no such commit{f', or --rev {near[0]}' if near else ''}",
+        f"--source history needs no such commit{f', or --rev {legal[0]}' if legal else ''}",
     )
 
 

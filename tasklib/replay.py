@@ -22,7 +22,7 @@ from tasklib.rows import Stable, Volatile
 
 # The two runs start at least this many seconds apart, so that a clock rounded to the second shows.
 APART = 1.1
-ROLES = ("reference", "second")
+ROLES = ("first", "second")  # the two runs
 # What PostgreSQL says where two databases' migrations touch what they share.
 SHARED = re.compile(r'role "[^"]+" already exists|pg_authid_rolname_index|tuple concurrently updated')
 
@@ -30,15 +30,16 @@ SHARED = re.compile(r'role "[^"]+" already exists|pg_authid_rolname_index|tuple 
 def ensure_databases(bench: Bench) -> None:
     """A server, and the empty databases of the two runs; the URL's scheme found and the connection proven."""
     bench.open_place()
-    if "reference" in bench.place().names and bench.plan.scheme:
+    ready = ROLES[0] in bench.place().names or bench.plan.replayed is not None
+    if ready and bench.plan.scheme:
         return
     for role in ROLES:
         bench.create(role)
-    probe.find_scheme(bench, bench.chain("old", bench.plan.tip), "reference")
+    probe.find_scheme(bench, bench.chain("old", bench.plan.tip), ROLES[0])
 
 
 def ensure_replayed(bench: Bench) -> Chain:
-    """The old chain on disk and replayed: to R (reference), to head (oldhead), and a second time (second).
+    """The old chain on disk and replayed twice: at R (kept as "reference") and at head (kept as "oldhead").
 
     Raises `Failed` where a migration fails, `Refused` where the two runs differ in more than volatile columns.
     """
@@ -47,31 +48,32 @@ def ensure_replayed(bench: Bench) -> Chain:
     if bench.plan.replayed is not None and bench.plan.replayed["tip"] == bench.plan.tip:
         return chain
     plan = bench.plan
-    for role in (*ROLES, "oldhead"):
+    for role in ROLES:
         bench.create(role)
     roles = _roles(bench)
     what = "The old chain cannot be replayed from an empty database"
     with console.doing("proof 4: where the command connects, and that it runs the old chain"):
-        probe.prove_connections(bench, chain, *ROLES, "oldhead")
-        probe.prove_chain(bench, chain, "reference")
+        probe.prove_connections(bench, chain, *ROLES)
+        probe.prove_chain(bench, chain, "first")
     with console.doing(f"{len(plan.gone)} migrations to {plan.revision}: the reference, and a second run beside it"):
         try:
             shell.together(
-                partial(arrive, bench, chain, "reference", plan.revision, what),
+                partial(arrive, bench, chain, "first", plan.revision, what),
                 partial(_arrive_later, bench, chain, "second", plan.revision, what),
             )
         except SquashError as error:
             _again_alone(bench, chain, error, what)
         _refuse_new_roles(bench, roles)
-        at_r = learn_volatile(bench, "base", "reference", "second")
+        at_r = learn_volatile(bench, "base", "first", "second")
+        bench.create("reference", template="first")
     with console.doing(f"{len(plan.kept)} migrations on to the head, in both: the truth at head"):
-        bench.create("oldhead", template="reference")
         shell.together(
-            partial(arrive, bench, chain, "oldhead", "heads", what),
+            partial(arrive, bench, chain, "first", "heads", what),
             partial(_arrive_later, bench, chain, "second", "heads", what),
         )
         _refuse_new_roles(bench, roles)
-        at_head = learn_volatile(bench, "head", "oldhead", "second")
+        at_head = learn_volatile(bench, "head", "first", "second")
+        bench.rename("first", "oldhead")
     bench.drop("second")
     bench.save(replace(bench.plan, replayed={
         "tip": plan.tip, "base": _as_json(at_r), "head": _as_json(at_head),
