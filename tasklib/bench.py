@@ -61,6 +61,7 @@ class Bench:
     # The tree whose candidate this process has just built to R and compared, with the verdict: proof 1 is made then.
     at_base: tuple[str, Verdict] | None = None
     _server: Server | None = field(default=None, repr=False)
+    _chains: dict[str, tuple[str, Chain]] = field(default_factory=dict, repr=False)
 
     def save(self, new: Plan) -> Plan:
         self.plan = new if self.detached else plan.save(self.repository, new)
@@ -107,7 +108,11 @@ class Bench:
         return self.history(self.plan.tip).cut(self.plan.revision)
 
     def chain(self, name: str, tree: str) -> Chain:
-        return chains.write(self.repository, tree, self.plan.layout, name, self.work)
+        """The chain that ``tree`` holds, on disk; written once in a process for each tree."""
+        known = self._chains.get(name)
+        if known is None or known[0] != tree or not known[1].root.is_relative_to(self.work):
+            self._chains[name] = known = (tree, chains.write(self.repository, tree, self.plan.layout, name, self.work))
+        return known[1]
 
     def command(self, scheme: str | None = None) -> Command:
         """The project's command; ``scheme`` only while it is being found out."""

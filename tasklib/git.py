@@ -7,15 +7,20 @@ to have, so that somebody else's commit is never lost.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
+from typing import Any, TypeVar
 
 from tasklib import shell
 from tasklib.errors import CommandFailed, Refused
+
+T = TypeVar("T")
 
 # Set by git for its hooks and aliases; they would make git answer for another repository, index or directory.
 LOCATION_VARIABLES = (
@@ -28,6 +33,24 @@ LOCATION_VARIABLES = (
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
     "GIT_NAMESPACE",
 )
+
+
+def remembered(question: Callable[..., T]) -> Callable[..., T]:
+    """Ask once in a process: ``question(repository, name, …)``, where ``name`` is a whole object id, whose contents
+    never change. Any other name (HEAD, a branch) is asked about each time.
+    """
+    answers: dict[tuple[Hashable, ...], T] = {}
+
+    @wraps(question)
+    def ask(repository: Repository, name: str, *others: Any) -> T:
+        if not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", name):
+            return question(repository, name, *others)
+        key = (repository.common, name, *others)
+        if key not in answers:
+            answers[key] = question(repository, name, *others)
+        return answers[key]
+
+    return ask
 
 
 @dataclass(frozen=True)
@@ -99,6 +122,7 @@ class Repository:
             if line
         ]
 
+    @remembered
     def files(self, commit: str, under: str = "") -> list[Entry]:
         """All files of a commit (or tree), those below the directory ``under`` only."""
         words = ["ls-tree", "-r", "-z", "--full-tree", commit]

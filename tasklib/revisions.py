@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable
 
 from tasklib.errors import Refused
-from tasklib.git import Repository
+from tasklib.git import Repository, remembered
 from tasklib.history import History, Migration
 
 
-def read_history(repository: Repository, commit: str, locations: Iterable[str]) -> History:
+@remembered
+def read_history(repository: Repository, commit: str, locations: tuple[str, ...]) -> History:
     """The history at a commit: every revision file in the version locations (directories from the top level)."""
     found: dict[str, Migration] = {}
     paths = [e.path for place in locations for e in repository.files(commit, place) if is_candidate(e.path)]

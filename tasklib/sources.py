@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from tasklib.git import Repository
+from tasklib.git import Repository, remembered
 
 # A variable whose name or default says "database"; only these are offered where the user named none.
 LIKELY = re.compile(r"(DATABASE|POSTGRES|SQLALCHEMY|DSN|(^|_)DB(_|$)|(^|_)PG|_UR[IL]$)", re.IGNORECASE)
@@ -38,6 +38,7 @@ def environment_reads(sources: Mapping[str, str]) -> list[Read]:
     return [Read(name, path, getattr(node, "lineno", 0)) for path, node, name in named if name]
 
 
+@remembered
 def likely_variables(repository: Repository, commit: str) -> list[Read]:
     """Reads of variables that look like a database's address, in the project's own tracked Python files."""
     names = repository.files_matching(r"environ|getenv|config\(|env\(|env\.", commit, "*.py")
@@ -72,6 +73,7 @@ def _constant(node: ast.expr) -> str | None:
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
 
 
+@remembered
 def version_tables(repository: Repository, commit: str) -> tuple[tuple[str, str], ...]:
     """(schema, name) of every version table that the project's files name, Alembic's default first.
 
