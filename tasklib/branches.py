@@ -12,6 +12,8 @@ from tasklib.git import Repository
 from tasklib.plan import Plan
 from tasklib.proof import Proof
 
+DRAFT = "Draft of the base migration"  # how the message of a commit of ours begins that is not proven yet
+
 
 def refuse_other_branch(bench: Bench) -> None:
     """`Refused` where the user has meanwhile switched away from the squash branch."""
@@ -40,9 +42,7 @@ def integrate(bench: Bench) -> None:
     console.note(f"  … merging {made.original} ({tip[:12]}) into {made.branch}")
     repository.add_changes(bench.places)
     if repository.tree("HEAD") != repository.work_tree_as_tree(bench.places):
-        repository.commit_index(
-            f"Draft of the base migration {made.revision}\n\nNot proven; see the merge that follows.\n"
-        )
+        repository.commit_index(f"{DRAFT} {made.revision}\n\nNot proven; see the merge that follows.\n")
     history = revisions.read_history(repository, tip, made.layout.locations)
     gone = [m.path for m in history.cut(made.revision).gone]
     ours = bench.base.read_bytes()
@@ -98,6 +98,10 @@ def commit(bench: Bench, proof: Proof) -> str:
     return new
 
 
+def _is_ours(repository: Repository, commit: str) -> bool:
+    return is_squash(repository, commit) or repository.message(commit).startswith(DRAFT)
+
+
 def is_squash(repository: Repository, commit: str) -> bool:
     """Whether a commit's message is that of `commit`."""
     message = repository.message(commit)
@@ -141,6 +145,9 @@ def put_back(bench: Bench) -> list[str]:
                 with repository.set_aside(repository.changed_outside(mine)):
                     repository.switch_forced(made.head_was)
         repository.delete_branch(made.branch, at)
+        theirs = [c for c in repository.commits_since(at, made.start, made.tip) if not _is_ours(repository, c)]
+        if theirs:
+            console.note(f"{made.branch} had commits of somebody's; git still holds them: git branch NAME {at[:12]}")
     if not trouble:
         plan.forget(repository)
     return trouble

@@ -158,6 +158,10 @@ class Repository:
         """Commits reachable from ``start`` that touch one of ``paths``, newest first; merges are followed."""
         return self.run("rev-list", "--full-history", start, "--", *paths).stdout.split()
 
+    def commits_since(self, commit: str, *known: str) -> list[str]:
+        """Commits that ``commit`` reaches and none of the ``known`` does."""
+        return self.run("rev-list", commit, "--not", *known).stdout.split()
+
     def in_other_work_tree(self, branch: str) -> str | None:
         """The path of another work tree that has ``branch`` checked out, or None."""
         path = ""

@@ -7,8 +7,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from invoke.context import Context
+from invoke.exceptions import Exit
 from invoke.tasks import Task, task
 
+from tasklib import shell
+from tasklib.bench import program
 from tasklib.settings import FLAGS, HELP, LISTS, with_server
 
 Given = Mapping[str, Any]
@@ -28,7 +31,11 @@ def step(*options: str, **others: str) -> Callable[[Callable[[Context, Given], N
 
     def decorate(body: Callable[[Context, Given], None]) -> Task[Any]:
         def run(context: Context, **given: Any) -> None:
-            body(context, with_server(context, given))
+            try:
+                with shell.termination_as_interrupt():
+                    body(context, with_server(context, given))
+            except KeyboardInterrupt:
+                raise Exit(f"interrupted; {program()} status says where the squash stands", code=130) from None
 
         # Invoke makes the command line from the signature, which need not be written out in each task.
         kind = inspect.Parameter.POSITIONAL_OR_KEYWORD

@@ -119,18 +119,30 @@ def exists(repository: Repository) -> bool:
 def load(repository: Repository, program: str) -> Plan:
     """The plan of the squash that is under way; `Refused` where there is none."""
     path = state_directory(repository) / "plan.json"
+    damaged = Refused(
+        f"{path} cannot be read; it was expected to be as this program wrote it.",
+        f"git checkout your branch, git branch -D the squash branch, then rm -r {path.parent}; a throwaway server is "
+        "swept when the next one starts",
+    )
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        raise damaged from None
     except FileNotFoundError:
         raise Refused(
             "No squash is under way in this repository; one was expected.", f"{program} checkout --rev R"
         ) from None
+    if not isinstance(data, dict):
+        raise damaged
     if data.get("format") != FORMAT:
         raise Refused(
             f"{path} was written by another version of this program (format {data.get('format')}, expected {FORMAT}).",
             "finish or abort with that version",
         )
-    return Plan.from_json(data)
+    try:
+        return Plan.from_json(data)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise damaged from None
 
 
 def create(repository: Repository, plan: Plan) -> None:

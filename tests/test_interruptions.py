@@ -49,13 +49,15 @@ class Running:
 
 
 def begin(project: Project, *words: str, nap: str = LONG, **variables: str) -> Running:
-    """Start a squash in a session of its own, as a terminal does; its migrations sleep for ``nap`` seconds."""
+    """Start a squash (or the step that ``words`` say) in a session of its own, as a terminal does; its migrations sleep
+    for ``nap`` seconds.
+    """
     project.temporary.mkdir(exist_ok=True)
     out, err = (project.top.parent / f"{project.top.name}-{name}" for name in ("out", "err"))
     environment = {**_clean_environment(), "TMPDIR": str(project.temporary), "NAP": nap, **variables}
     with out.open("w") as stdout, err.open("w") as stderr:
         process = subprocess.Popen(
-            [str(BIN / "alembic-squash"), "squash", "--rev", "head-2", *NAMED, *words], cwd=project.top,
+            [str(BIN / "alembic-squash"), *(words or ("squash", "--rev", "head-2", *NAMED))], cwd=project.top,
             env=environment, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, start_new_session=True,
         )  # fmt: skip
     return Running(process, out, err)
@@ -235,6 +237,22 @@ def test_after_a_kill_on_a_named_server_abort_asks_for_its_password_and_drops_th
     second = slow.tool("abort", "--server", slow.server_url)
     assert second.code == 0, second.said
     assert slow.server.password not in first.said + second.said
+    assert_all_is_back(slow, head, databases)
+
+
+def test_an_interrupted_step_by_hand_leaves_no_process_at_work_and_can_be_taken_up_again(slow: Project) -> None:
+    head, databases = slow.git("rev-parse", "HEAD"), slow.databases()
+    for words in (("checkout", "--rev", "head-2", *NAMED), ("reinit",), ("restore",)):
+        assert slow.tool(*words).code == 0
+    running = begin(slow, "replay")
+    until("the replay", lambda: is_replaying(slow), running)
+    running.process.send_signal(signal.SIGTERM)
+    done = running.done()
+    assert done.code == 130 and "interrupted; alembic-squash status" in done.err, done.said
+    assert "Traceback" not in done.said
+    until("only the server is left", lambda: all("postgres" in line for line in processes(slow).values()))
+    assert slow.tool("replay").code == 0
+    assert slow.tool("abort").code == 0
     assert_all_is_back(slow, head, databases)
 
 

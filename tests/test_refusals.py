@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -164,6 +165,21 @@ def test_a_squash_that_is_under_way_is_refused_and_not_harmed(shop: Project) -> 
     # The same once files are out, when the work tree is dirty and the squash branch holds what it held.
     shop.tool("reinit")
     refused(shop, *squash("head-2"), says=("already under way", "alembic-squash status", "alembic-squash abort"))
+    assert shop.tool("abort").code == 0
+    shop.assert_nothing_left()
+
+
+def test_a_plan_that_was_damaged_is_refused_with_what_to_remove(shop: Project) -> None:
+    shop.tool("checkout", "--rev", "head-2", *NAMED)
+    path = shop.top / ".git" / "alembic-squash" / "plan.json"
+    whole = json.loads(path.read_text())
+    for text in (path.read_text()[:100], json.dumps([whole]), json.dumps({**whole, "layout": {}})):
+        path.write_text(text)
+        for step in ("status", "merge", "abort"):
+            done = shop.tool(step)
+            assert done.code == 1 and "plan.json cannot be read" in done.err and f"rm -r {path.parent}" in done.err
+            assert path.read_text() == text
+    path.write_text(json.dumps(whole))
     assert shop.tool("abort").code == 0
     shop.assert_nothing_left()
 

@@ -277,16 +277,24 @@ def test_a_real_conflict_is_exit_4_and_leaves_both_branches_to_their_owners(shop
     begin(shop, "head-2")
     for name in ("reinit", "restore", "createdb", "migrate"):
         step(shop, name)
-    shop.write("app.py", (shop.top / "app.py").read_text() + "\n# ours\n")
-    theirs = somebody_commits(shop, {"app.py": (shop.top / "app.py").read_text() + "# theirs\n"})
+    before = (shop.top / "app.py").read_text()
+    shop.write("app.py", before + "\n# ours\n")
+    theirs = somebody_commits(shop, {"app.py": before + "\n# theirs\n"})
+    refused = step(shop, "merge", code=1)
+    assert "changed meanwhile: app.py" in refused.err and "# ours" in (shop.top / "app.py").read_text()
+    shop.git("commit", "--quiet", "-m", "ours", "app.py")
+    mine = shop.git("rev-parse", "HEAD")
     done = step(shop, "merge", code=4)
     assert "app.py" in done.err
     assert shop.git("rev-parse", "main") == theirs
     assert shop.run(["git", "rev-parse", "-q", "--verify", "MERGE_HEAD"], check=False).code != 0
     assert "# ours" in (shop.top / "app.py").read_text() and "<<<<" not in (shop.top / "app.py").read_text()
-    step(shop, "abort")
+    aborted = step(shop, "abort")
     shop.assert_nothing_left(theirs)
     assert "# theirs" in (shop.top / "app.py").read_text()
+    named = re.search(r"git branch NAME (\w+)", aborted.err)
+    assert named is not None
+    assert shop.run(["git", "merge-base", "--is-ancestor", mine, named.group(1)], check=False).code == 0
 
 
 def test_a_branch_that_moves_at_the_last_moment_is_never_overwritten(shop: Project) -> None:
