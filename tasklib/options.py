@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -41,7 +42,7 @@ def step(*options: str, **others: str) -> Callable[[Callable[[Context, Given], N
         kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
         parameters = [inspect.Parameter(name, kind, default=default(name)) for name in (*names, *others)]
         run.__signature__ = inspect.Signature([inspect.Parameter("context", kind), *parameters])  # type: ignore[attr-defined]
-        run.__name__, run.__doc__, run.__module__ = body.__name__, body.__doc__, body.__module__
+        run.__name__, run.__doc__, run.__module__ = body.__name__, _help(body), body.__module__
         made: Task[Any] = task(
             help={**{name: HELP[name] for name in options}, **others},
             iterable=[name for name in (*LISTS, "only") if name in names or name in others],
@@ -51,6 +52,12 @@ def step(*options: str, **others: str) -> Callable[[Callable[[Context, Given], N
         return made
 
     return decorate
+
+
+def _help(body: Callable[..., None]) -> str:
+    """The task's docstring, which is its help, and below it what its room says: before, after, never."""
+    room = re.search(r"Before: .*", inspect.getdoc(inspect.getmodule(body)) or "", re.DOTALL)
+    return "\n\n".join([inspect.getdoc(body) or "", *([room.group(0).strip()] if room else [])])
 
 
 def dry(context: Context) -> bool:
