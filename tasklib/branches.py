@@ -39,6 +39,7 @@ def integrate(bench: Bench) -> None:
         raise Refused(f"The original branch {made.original} is gone.", f"{made.program} abort")
     if repository.is_ancestor(tip, "HEAD"):
         return
+    refuse_changes_elsewhere(bench)  # they would be committed with ours
     console.note(f"  … merging {made.original} ({tip[:12]}) into {made.branch}")
     repository.add_changes(bench.places)
     if repository.tree("HEAD") != repository.work_tree_as_tree(bench.places):

@@ -44,8 +44,6 @@ def run(bench: Bench, *, bring_in: bool = True) -> None:
         raise Refused(
             f"There is no {made.base_path} yet; the base migration was expected there.", f"{made.program} migrate"
         )
-    # Before the original branch is merged in, too: what the user changed elsewhere is not ours to commit.
-    branches.refuse_changes_elsewhere(bench)
     branches.integrate(bench)
     shown = proof.ensure_proven(bench)
     branches.refuse_changes_elsewhere(bench)
