@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from tasklib.errors import Failed
 
+# What identifies an object in any dump of an equal database: kind, schema, name.
+Key = tuple[str, str, str]
 OLDEST, NEWEST = (1, 12), (1, 16)
 
 
@@ -28,8 +30,7 @@ class Entry:
     depends_on: tuple[int, ...]
 
     @property
-    def key(self) -> tuple[str, str, str]:
-        """What identifies the object in any dump of an equal database."""
+    def key(self) -> Key:
         return (self.kind, self.schema, self.tag)
 
 

@@ -8,13 +8,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from tasklib import catalog, compare, console, postgres, probe, project, pycode, replay, rows, sources, tables, values
+from tasklib.archive import Key
 from tasklib.bench import Bench
 from tasklib.chains import Chain
 from tasklib.compare import Verdict
 from tasklib.errors import Differs, Failed, Refused, SquashError
 from tasklib.history import Cut
 from tasklib.pycode import Items, string
-from tasklib.render import Key, Rows, Writer
+from tasklib.render import upgrade
+from tasklib.render.source import Rows, Source
 from tasklib.schema import Difference, report
 
 CREDENTIAL = re.compile(
@@ -249,11 +251,11 @@ def assemble(bench: Bench, cut: Cut, reference: Reference, sqlalchemy: tuple[int
     """The text of the base migration; the same input gives the same bytes."""
     plan = bench.plan
     version_tables = sources.version_tables(bench.repository, plan.tip)
-    writer = Writer(
+    source = Source(
         reference.snapshot.entries, reference.model, reference.rows, reference.positions, reference.populated,
         version_tables, sqlalchemy, ddl, reference.snapshot.facts,
     )  # fmt: skip
-    items = writer.items()
+    items = upgrade.items_of(source)
     body: list[str] = []
     group = ""
     spans: list[tuple[int, int, Key]] = []
@@ -266,7 +268,7 @@ def assemble(bench: Bench, cut: Cut, reference: Reference, sqlalchemy: tuple[int
         spans.append((len(body) + 1, len(body) + len(item.up), item.key))
         body += item.up
     down = [line for item in reversed(items) for line in item.down]
-    head = _head(bench, cut, reference, writer.used)
+    head = _head(bench, cut, reference, source.used)
     text = "\n".join([*head, "def upgrade():", *(body or ["    pass"]), "", "", "def downgrade():",
                       "    refuse_to_lose_rows()", *down]) + "\n"  # fmt: skip
     offset = len(head) + 1

@@ -9,11 +9,9 @@ from pathlib import Path
 from psycopg2 import sql
 
 from tasklib import postgres
-from tasklib.archive import Entry
+from tasklib.archive import Entry, Key
 from tasklib.binaries import Binaries
 from tasklib.postgres import Address, Connection
-
-Key = tuple[str, str, str]
 
 # (kind, query for schema, name and value) of what pg_dump does not print.
 SILENT = (

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from tasklib import catalog, postgres, rows, schema
+from tasklib.archive import Key
 from tasklib.bench import Bench
-from tasklib.catalog import Key, Snapshot, Table
+from tasklib.catalog import Snapshot, Table
 from tasklib.errors import Failed, Refused
 from tasklib.rows import Volatile
 from tasklib.schema import Difference

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from tasklib import base, catalog, compare, console, probe, replay, rows, shell, sources
+from tasklib.archive import Key
 from tasklib.bench import Bench
 from tasklib.chains import Chain
 from tasklib.compare import Verdict
@@ -186,7 +187,7 @@ def _down_and_up(bench: Bench, new: Chain, left_out: frozenset[tuple[str, str]])
     return verdict
 
 
-def _without_version_table(objects: Mapping[catalog.Key, str], tables: object) -> dict[catalog.Key, str]:
+def _without_version_table(objects: Mapping[Key, str], tables: object) -> dict[Key, str]:
     names = {name for _, name in tables} if isinstance(tables, tuple) else set()
     # Privileges and comments are tagged with the kind of object first: "TABLE alembic_version", "COLUMN table.column".
     of = {key: key[2].split(" ")[key[0] in ("ACL", "COMMENT") and " " in key[2]] for key in objects}

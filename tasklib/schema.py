@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-Key = tuple[str, str, str]
+from tasklib.archive import Key
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,174 @@
+"""Everything that has no room of its own: the server's DDL, and how to take it away again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tasklib import postgres, pycode, sqltext
+from tasklib.archive import Entry
+from tasklib.pycode import Call, Node, string
+from tasklib.render import indexes
+from tasklib.render.execute import execute_all
+from tasklib.render.items import KIND_GROUP, PUBLIC, Item
+from tasklib.render.source import Source
+
+# Gone with the table, view or schema that they belong to.
+NO_DROP = {
+    "DEFAULT", "SEQUENCE OWNED BY", "TABLE ATTACH", "CONSTRAINT", "CHECK CONSTRAINT", "INDEX", "INDEX ATTACH",
+    "TRIGGER", "RULE", "STATISTICS", "POLICY", "ROW SECURITY", "ACL", "COMMENT",
+}  # fmt: skip
+# Why an object is in op.execute. All other kinds: Alembic has no operation for them.
+REASONS = {
+    "TABLE": "DDL: operations cannot say this table exactly",
+    "INDEX": "DDL: operations cannot say this index exactly",
+    "CONSTRAINT": "DDL: operations cannot say this constraint exactly",
+    "FK CONSTRAINT": "DDL: operations cannot say this foreign key exactly",
+    "DEFAULT": "DDL: a default that needs what comes after its table",
+    "SEQUENCE": "DDL: this sequence does not come with a SERIAL column",
+    "SEQUENCE OWNED BY": "DDL: Alembic has no operation for a sequence's owner",
+    "ACL": "DDL: Alembic has no operation for privileges",
+    "DEFAULT ACL": "DDL: Alembic has no operation for privileges",
+}
+
+
+def item(source: Source, entry: Entry) -> Item:
+    """An item for any entry: an index or enum in the field's words, else the server's DDL."""
+    group = KIND_GROUP.get(entry.kind, "everything else")
+    needs: set[object] = set(entry.depends_on)
+    provides: set[object] = {entry.dump_id}
+    up: list[str] | None = None
+    if entry.kind == "TABLE":
+        provides.add(("table", entry.schema, entry.tag))
+    sequence = source.model.sequences.get((entry.schema, entry.tag)) if entry.kind.startswith("SEQUENCE") else None
+    if sequence is not None and sequence.owner is not None:
+        table = source.by_key.get(("TABLE", *sequence.owner[:2]))
+        if entry.kind == "SEQUENCE OWNED BY" or sequence.identity:
+            needs.add(("table", *sequence.owner[:2]))
+        elif table is not None:
+            # The dump puts the table first and its default last; here the default stands in the table.
+            needs.discard(table.dump_id)
+    if entry.kind == "INDEX" and entry.key not in source.ddl:
+        up = indexes.create_index(source, entry)
+    if entry.kind == "TYPE" and (entry.schema, entry.tag) in source.model.enums:
+        up = _enum(source, entry)
+    if entry.kind == "USER MAPPING":
+        # The dump names no dependency of it, and relies on its own order.
+        needs |= {other.dump_id for other in source.entries if other.kind == "SERVER"}
+    if entry.kind == "TRIGGER" or entry.kind == "RULE":
+        # Rows must not set off what was not there when they came to be.
+        needs |= {("rows", *key) for key in source.with_rows}
+    if entry.kind in ("FK CONSTRAINT", "CONSTRAINT", "CHECK CONSTRAINT"):
+        needs |= {("rows", *key) for key in source.with_rows}
+    if up is None:
+        reason = REASONS.get(entry.kind, f"DDL: Alembic has no operation for {_plural(entry.kind.lower())}")
+        texts = [entry.ddl] if entry.kind in ("FUNCTION", "PROCEDURE") else sqltext.statements(entry.ddl)
+        if entry.kind == "EXTENSION":
+            # Its objects go where the extension is installed; a database may have it already.
+            texts = [text.replace("CREATE EXTENSION IF NOT EXISTS", "CREATE EXTENSION") for text in texts]
+        if entry.kind == "SCHEMA" and entry.tag == PUBLIC:
+            texts = []
+        up = execute_all([text.rstrip().rstrip(";") for text in texts], reason)
+        if group == "functions":
+            up = ["    # a body may name what comes later",
+                  '    op.execute("SET LOCAL check_function_bodies = false")',
+                  *up, '    op.execute("RESET check_function_bodies")']  # fmt: skip
+    down: list[str] = []
+    early: list[str] = []
+    if entry.drop and entry.kind in ("RULE", "POLICY", "TRIGGER", "CONSTRAINT", "CHECK CONSTRAINT", "INDEX") and up:
+        early = execute_all(sqltext.statements(entry.drop), "")
+    if entry.tag == f"SCHEMA {PUBLIC}" and entry.kind == "COMMENT":
+        # The schema stays, with the comment that PostgreSQL gives it.
+        down = execute_all([f"COMMENT ON SCHEMA {PUBLIC} IS 'standard public schema'"], "")
+    elif entry.tag == f"SCHEMA {PUBLIC}" and entry.kind == "ACL":
+        back = [_revoked(f" {text}").strip() for text in reversed(sqltext.statements(entry.ddl))]
+        down = execute_all(back, "")
+    elif entry.kind == "DEFAULT ACL":
+        down = execute_all([_revoked(text) for text in sqltext.statements(entry.ddl)], "")
+    elif entry.kind == "TABLE":
+        kwargs: dict[str, Node] = {} if entry.schema == PUBLIC else {"schema": string(entry.schema)}
+        down = pycode.render(Call("op.drop_table", [string(entry.tag)], kwargs), 4)
+    elif entry.drop and entry.kind not in NO_DROP and not _goes_with_table(source, entry) and up:
+        down = execute_all(sqltext.statements(entry.drop), "")
+    return Item(entry.key, group, frozenset(provides), frozenset(needs), tuple(up), tuple(down), tuple(early))
+
+
+def _goes_with_table(source: Source, entry: Entry) -> bool:
+    if entry.kind == "SEQUENCE":
+        sequence = source.model.sequences.get((entry.schema, entry.tag))
+        return sequence is not None and sequence.owner is not None
+    return False
+
+
+def _enum(source: Source, entry: Entry) -> list[str]:
+    schema, name = entry.schema, entry.tag
+    labels = source.model.enums[(schema, name)]
+    listed = ", ".join(postgres.literal(label) for label in labels)
+    # pg_dump knows which names are words of SQL and quotes them.
+    shown = entry.ddl.strip().removeprefix("CREATE TYPE ").split(" AS ENUM")[0].removeprefix(f"{PUBLIC}.")
+    create = f"CREATE TYPE {shown} AS ENUM ({listed})"
+    kwargs: dict[str, Node] = {"name": string(name)}
+    if schema != PUBLIC:
+        kwargs["schema"] = string(schema)
+    kwargs["create_type"] = "False"
+    variable = Call("postgresql.ENUM", [string(label) for label in labels], kwargs)
+    lines = execute_all([create], "DDL: made once, whichever tables use it")
+    if not any((c.type_schema, c.type_name) == (schema, name) for t in source.model.tables.values() for c in t.columns):
+        return lines
+    source.used.add("postgresql")
+    return lines + pycode.render(variable, 4, f"{source.enum_names[(schema, name)]} = ")
+
+
+def refresh(source: Source, schema: str, name: str) -> Item:
+    entry = source.by_key[("MATERIALIZED VIEW", schema, name)]
+    later = {
+        e.dump_id for e in source.entries if entry.dump_id in e.depends_on and e.kind in ("INDEX", "MATERIALIZED VIEW")
+    }
+    needs: set[object] = {entry.dump_id, *later, *(("rows", *key) for key in source.with_rows)}
+    text = f"REFRESH MATERIALIZED VIEW {postgres.identifier(name, schema)}"
+    return Item(("REFRESH", schema, name), "views", frozenset({("fresh", schema, name)}), frozenset(needs),
+                tuple(execute_all([text], "DDL: the old migrations had filled it")))  # fmt: skip
+
+
+def _plural(word: str) -> str:
+    return word if word.endswith("s") else f"{word[:-1]}ies" if word.endswith("y") else f"{word}s"
+
+
+def _revoked(grant: str) -> str:
+    """The statement that takes a default privilege back, or gives back what one took."""
+    if " REVOKE " in grant:
+        return grant.replace(" REVOKE ", " GRANT ").replace(" FROM ", " TO ")
+    return grant.replace(" WITH GRANT OPTION", "").replace(" GRANT ", " REVOKE ").replace(" TO ", " FROM ")
+
+
+def database(source: Source) -> Iterator[Item]:
+    """Settings and comment of the database, whatever its name is."""
+    for key, value in sorted(source.facts.items()):
+        if key[0] == "DATABASE SETTING" and " " not in key[2]:
+            name = ".".join(postgres.identifier(part) for part in key[2].split("."))
+            setting = postgres.setting_value(key[2], value.partition("=")[2])
+            up, down = f"SET {name} = {setting}", f"RESET {name}"
+            words = ("ALTER DATABASE %I ", "DDL: Alembic has no operation for a database's settings")
+        elif key[0] == "DATABASE COMMENT":
+            up, down = f"IS {postgres.literal(value)}", "IS NULL"
+            words = ("COMMENT ON DATABASE %I ", "DDL: Alembic has no operation for a database's comment")
+        else:
+            continue
+        texts = [
+            "DO $do$BEGIN EXECUTE format("
+            + postgres.literal(words[0] + text.replace("%", "%%")) + ", current_database()); END$do$"
+            for text in (up, down)
+        ]  # fmt: skip
+        yield Item(key, "everything else", frozenset(), frozenset(), tuple(execute_all(texts[:1], words[1])),
+                   tuple(execute_all(texts[1:], "")))  # fmt: skip
+
+
+def wider_version(source: Source, schema: str, name: str) -> Iterator[Item]:
+    """Alembic makes its table before the first migration runs, with a column of 32 characters."""
+    column = next((c for c in source.model.tables[(schema, name)].columns if c.name == "version_num"), None)
+    if column is None or column.type == "character varying(32)":
+        return
+    kwargs: dict[str, Node] = {"type_": source.types.of(column)}
+    if schema != PUBLIC:
+        kwargs["schema"] = string(schema)
+    up = pycode.render(Call("op.alter_column", [string(name), string("version_num")], kwargs), 4)
+    yield Item(("TABLE", schema, name), "tables", frozenset(), frozenset(), tuple(up))

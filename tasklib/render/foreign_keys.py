@@ -1,0 +1,127 @@
+"""Foreign keys as operations: in their table's create_table where the order allows, else after all tables and rows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from tasklib import pycode
+from tasklib.archive import Entry
+from tasklib.pycode import Call, Items, Node, string
+from tasklib.render import constraints
+from tasklib.render.items import PUBLIC, Item
+from tasklib.render.source import Source
+from tasklib.tables import Constraint, Table
+
+ACTIONS = {"a": None, "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
+
+
+def _is_native(source: Source, table: Table, constraint: Constraint) -> bool:
+    if not constraint.validated or ("FK CONSTRAINT", table.schema, f"{table.name} {constraint.name}") in source.ddl:
+        return False
+    # ON DELETE SET NULL (column) has a list that operations have no word for.
+    odd = re.search(r"SET (NULL|DEFAULT) \(|NOT ENFORCED|PERIOD", constraint.definition)
+    dotted = any("." in name for name in (constraint.target_table, *constraint.target_columns))
+    return odd is None and not dotted
+
+
+def _has_key_from_the_start(source: Source, target: Table, columns: Sequence[str]) -> bool:
+    """Whether the key that a foreign key refers to comes in the target's create_table."""
+    return any(
+        c.kind in "pu" and sorted(c.columns) == sorted(columns) and constraints.key_is_native(source, target, c)
+        for c in target.constraints
+    )
+
+
+def of_entry(
+    source: Source, entry: Entry, native: Mapping[tuple[str, str], Table]
+) -> tuple[tuple[str, str], Constraint] | None:
+    if entry.kind != "FK CONSTRAINT":
+        return None
+    for key, table in native.items():
+        for constraint in table.constraints:
+            if entry.schema == key[0] and entry.tag == f"{key[1]} {constraint.name}" and constraint.kind == "f":
+                return (key, constraint) if _is_native(source, table, constraint) else None
+    return None
+
+
+def inline(table: Table, constraint: Constraint, names: Sequence[str]) -> Node | None:
+    """The foreign key as an argument of create_table, where it is one of ``names``."""
+    if constraint.kind != "f" or constraint.name not in names:
+        return None
+    listed: list[Node] = [string(column) for column in constraint.columns]
+    targets: list[Node] = [string(_dotted(constraint, column)) for column in constraint.target_columns]
+    kwargs: dict[str, Node] = {"name": Call("op.f", [string(constraint.name)]), **_actions(constraint)}
+    return Call("sa.ForeignKeyConstraint", [Items(listed), Items(targets)], kwargs)
+
+
+def item(table: Table, constraint: Constraint, entry: Entry) -> Item:
+    args: list[Node] = [
+        Call("op.f", [string(constraint.name)]), string(table.name), string(constraint.target_table),
+        pycode.strings(constraint.columns), pycode.strings(constraint.target_columns),
+    ]  # fmt: skip
+    kwargs = dict(_actions(constraint))
+    if table.schema != PUBLIC:
+        kwargs["source_schema"] = string(table.schema)
+    if constraint.target_schema != PUBLIC:
+        kwargs["referent_schema"] = string(constraint.target_schema)
+    up = pycode.render(Call("op.create_foreign_key", args, kwargs), 4)
+    drop: list[Node] = [Call("op.f", [string(constraint.name)]), string(table.name)]
+    where: dict[str, Node] = {"type_": string("foreignkey")}
+    if table.schema != PUBLIC:
+        where["schema"] = string(table.schema)
+    down = pycode.render(Call("op.drop_constraint", drop, where), 4)
+    target = (constraint.target_schema, constraint.target_table)
+    needs = {*entry.depends_on, ("table", *target), ("rows", *target), ("rows", table.schema, table.name)}
+    return Item(entry.key, "foreign keys", frozenset({entry.dump_id}), frozenset(needs), tuple(up), tuple(down))
+
+
+def inline_by_table(source: Source, tables: Mapping[tuple[str, str], Table]) -> dict[tuple[str, str], list[str]]:
+    """The names of the foreign keys that stand in their table's create_table.
+
+    All but those of circles, of rows that refer to rows of the same table, and of keys that come later themselves:
+    those come after all tables and rows.
+    """
+    result: dict[tuple[str, str], list[str]] = {key: [] for key in tables}
+    made: set[tuple[str, str]] = set()
+    left = sorted(tables)
+    while left:
+
+        def open_targets(key: tuple[str, str]) -> set[tuple[str, str]]:
+            keys = {
+                (c.target_schema, c.target_table)
+                for c in tables[key].constraints
+                if c.kind == "f" and _is_native(source, tables[key], c)
+            }
+            return {target for target in keys if target in tables and target not in made and target != key}
+
+        # Where all that is left hangs together in circles, the one with the fewest open ends begins.
+        key = min(left, key=lambda k: (len(open_targets(k)), k))
+        for constraint in tables[key].constraints:
+            if constraint.kind != "f" or not _is_native(source, tables[key], constraint):
+                continue
+            target = (constraint.target_schema, constraint.target_table)
+            to_itself = target == key and key not in source.with_rows
+            there = to_itself or (target in made and target in tables)
+            if there and _has_key_from_the_start(source, tables[target], constraint.target_columns):
+                result[key].append(constraint.name)
+        made.add(key)
+        left.remove(key)
+    return result
+
+
+def _dotted(constraint: Constraint, column: str) -> str:
+    schema = "" if constraint.target_schema == PUBLIC else f"{constraint.target_schema}."
+    return f"{schema}{constraint.target_table}.{column}"
+
+
+def _actions(constraint: Constraint) -> dict[str, Node]:
+    found: dict[str, Node] = {}
+    if on_update := ACTIONS[constraint.on_update]:
+        found["onupdate"] = string(on_update)
+    if on_delete := ACTIONS[constraint.on_delete]:
+        found["ondelete"] = string(on_delete)
+    found |= constraints.timing(constraint)
+    if constraint.match == "f":
+        found["match"] = string("FULL")
+    return found

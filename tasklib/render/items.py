@@ -1,0 +1,102 @@
+"""What the file consists of, and in which order.
+
+Items are ordered by what they need, and among free ones by group, so that the file reads from schemas down to
+privileges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from tasklib.archive import Key
+
+PUBLIC = "public"
+# Group → the comment above it. The order is that of the file.
+GROUPS = (
+    "schemas", "extensions", "types", "sequences", "functions", "tables", "rows", "sequence positions", "constraints",
+    "indexes", "foreign keys", "views", "triggers and rules", "statistics", "row security", "privileges", "comments",
+    "everything else",
+)  # fmt: skip
+KIND_GROUP = {
+    "SCHEMA": "schemas", "EXTENSION": "extensions",
+    "TYPE": "types", "DOMAIN": "types", "SHELL TYPE": "types", "COLLATION": "types",
+    "SEQUENCE": "sequences", "SEQUENCE OWNED BY": "tables", "TABLE": "tables", "TABLE ATTACH": "tables",
+    "FOREIGN TABLE": "tables", "DEFAULT": "tables",
+    "FUNCTION": "functions", "PROCEDURE": "functions", "AGGREGATE": "functions",
+    "CONSTRAINT": "constraints", "CHECK CONSTRAINT": "constraints", "INDEX": "indexes", "INDEX ATTACH": "indexes",
+    "FK CONSTRAINT": "foreign keys", "VIEW": "views", "MATERIALIZED VIEW": "views",
+    "TRIGGER": "triggers and rules", "RULE": "triggers and rules", "EVENT TRIGGER": "triggers and rules",
+    "STATISTICS": "statistics", "POLICY": "row security", "ROW SECURITY": "row security",
+    "ACL": "privileges", "DEFAULT ACL": "privileges", "COMMENT": "comments",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Item:
+    """One object of the file: its group and name (for the order), what it provides and needs (dump ids and words)."""
+
+    key: Key
+    group: str
+    provides: frozenset[object]
+    needs: frozenset[object]
+    up: tuple[str, ...]
+    down: tuple[str, ...] = ()
+    # How to drop what goes with its table, for where something that it needs is dropped before that table.
+    early: tuple[str, ...] = ()
+
+    @property
+    def rank(self) -> tuple[int, str, str, str]:
+        return (GROUPS.index(self.group), self.key[1] if self.key[1] != PUBLIC else "", self.key[2], self.key[0])
+
+
+def ordered(items: Sequence[Item]) -> list[Item]:
+    """By group, and in a group by need and then by name.
+
+    An item that needs one of a later group (a function that returns a table's rows) moves down into that group, so that
+    each group stands once.
+    """
+    maker = {one: item for item in items for one in item.provides}
+    level: dict[Key, int] = {}
+
+    def level_of(item: Item, on_the_way: frozenset[Key]) -> int:
+        if item.key not in level:
+            needed = [maker[one] for one in item.needs if maker[one].key not in on_the_way]
+            below = [level_of(one, on_the_way | {item.key}) for one in needed]
+            level[item.key] = max([GROUPS.index(item.group), *below])
+        return level[item.key]
+
+    left = sorted(items, key=lambda item: (level_of(item, frozenset()), item.rank))
+    provided: set[object] = set()
+    done: list[Item] = []
+    while left:
+        # pg_dump has broken every circle that the server knows; ours can only be between rows.
+        free = next((item for item in left if item.needs <= provided), left[0])
+        left.remove(free)
+        provided |= free.provides
+        done.append(replace(free, group=GROUPS[level[free.key]]))
+    return done
+
+
+def with_early_drops(items: Sequence[Item]) -> list[Item]:
+    """A rule, policy, trigger or constraint goes with its table, but stands in the way of what it needs beside that."""
+    at = {one: number for number, item in enumerate(items) for one in item.provides}
+    result = []
+    for item in items:
+        if item.early:
+            places = {at[one] for one in item.needs if items[at[one]].down}
+            relations = {n for n in places if items[n].key[0].endswith(("TABLE", "VIEW"))}
+            named = {n for n in relations if item.key[2].startswith(f"{items[n].key[2]} ")}
+            own = named or relations
+            if len(own) != 1 or max(places) > max(own):
+                item = replace(item, down=item.early)
+        result.append(item)
+    return result
+
+
+def without_missing_needs(items: Sequence[Item]) -> list[Item]:
+    """Needs that no item provides (an extension's members, the public schema) are no needs."""
+    provided = {one for item in items for one in item.provides}
+    return [
+        replace(item, needs=(item.needs & provided) - item.provides) for item in items
+    ]  # fmt: skip

@@ -1,0 +1,93 @@
+"""Sequences: those that come with a column (SERIAL, identity), and where each one stands."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from tasklib import columns, postgres
+from tasklib.pycode import Call, Node
+from tasklib.render import constraints
+from tasklib.render.execute import execute_all
+from tasklib.render.items import Item
+from tasklib.render.source import Source
+from tasklib.tables import Column, Sequence, Table
+
+
+def serial_column(source: Source, table: Table) -> tuple[Column, Sequence] | None:
+    """The key column that SQLAlchemy makes a SERIAL with exactly the sequence that it has, or None."""
+    key = constraints.primary_key(source, table)
+    if len(key) != 1:
+        return None
+    column = next(c for c in table.columns if c.name == key[0])
+    sequence = owned_by(source, table, column)
+    if sequence is None or column.identity or column.type not in columns.INTEGERS or column.nullable:
+        return None
+    if ("SEQUENCE", sequence.schema, sequence.name) in source.ddl:
+        return None
+    as_serial = _default_options(sequence, column.type) and sequence.name == f"{table.name}_{column.name}_seq"
+    default = f"nextval('{_regclass(sequence.schema, sequence.name)}'::regclass)"
+    return (column, sequence) if as_serial and column.default == default and sequence.schema == table.schema else None
+
+
+def owned_by(source: Source, table: Table, column: Column) -> Sequence | None:
+    owner = (table.schema, table.name, column.name)
+    return next((s for s in source.model.sequences.values() if s.owner == owner), None)
+
+
+def identity(source: Source, table: Table, column: Column) -> Node | None:
+    """sa.Identity(…) where the project's SQLAlchemy has it (1.4) and it says all options, else None."""
+    sequence = owned_by(source, table, column) if column.identity else None
+    if sequence is None or source.sqlalchemy < (1, 4) or ("SEQUENCE", sequence.schema, sequence.name) in source.ddl:
+        return None
+    if sequence.name != f"{table.name}_{column.name}_seq" or sequence.schema != table.schema:
+        return None
+    kwargs: dict[str, Node] = {"always": "True"} if column.identity == "a" else {}
+    lowest, highest = _bounds(sequence)
+    if sequence.start != (lowest if sequence.increment > 0 else highest) or sequence.minimum != lowest:
+        kwargs["start"] = str(sequence.start)
+    if sequence.increment != 1:
+        kwargs["increment"] = str(sequence.increment)
+    if sequence.minimum != lowest:
+        kwargs["minvalue"] = str(sequence.minimum)
+    if sequence.maximum != highest:
+        kwargs["maxvalue"] = str(sequence.maximum)
+    if sequence.cycle:
+        kwargs["cycle"] = "True"
+    if sequence.cache != 1:
+        kwargs["cache"] = str(sequence.cache)
+    return Call("sa.Identity", [], kwargs)
+
+
+def _default_options(sequence: Sequence, type_: str) -> bool:
+    lowest, highest = _bounds(sequence)
+    return (
+        sequence.type == type_ and sequence.start == 1 and sequence.increment == 1 and sequence.minimum == lowest
+        and sequence.maximum == highest and sequence.cache == 1 and not sequence.cycle
+    )  # fmt: skip
+
+
+def _bounds(sequence: Sequence) -> tuple[int, int]:
+    bits = {"smallint": 15, "integer": 31, "bigint": 63}[sequence.type]
+    return (1, 2**bits - 1) if sequence.increment > 0 else (-(2**bits), -1)
+
+
+def _regclass(schema: str, name: str) -> str:
+    """A name as regclass prints it: quoted only where it must be; doubled quotes, since it stands in a string."""
+    words = [w if re.fullmatch(r"[a-z_][a-z0-9_]*", w) else postgres.identifier(w) for w in (schema, name)]
+    return ".".join(words).replace("'", "''")
+
+
+def positions(source: Source) -> Iterator[Item]:
+    for (schema, name), (last, called) in sorted(source.positions.items()):
+        sequence = source.model.sequences.get((schema, name))
+        if sequence is None or (last == sequence.start and not called):
+            continue
+        text = f"SELECT setval('{_regclass(schema, name)}', {last}, {str(called).lower()})"
+        entry = source.by_key.get(("SEQUENCE", schema, name))
+        needs: set[object] = {("rows", *key) for key in source.with_rows}
+        needs |= {entry.dump_id} if entry else set()
+        if sequence.owner:
+            needs.add(("table", *sequence.owner[:2]))
+        yield Item(("SEQUENCE SET", schema, name), "sequence positions", frozenset(), frozenset(needs),
+                   tuple(execute_all([text], "DDL: where the old migrations left the sequence")))  # fmt: skip

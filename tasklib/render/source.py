@@ -1,0 +1,54 @@
+"""What the file is made from."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tasklib.archive import Entry, Key
+from tasklib.columns import Types
+from tasklib.tables import Model, Table
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of one table as they go into the file."""
+
+    table: Table
+    rows: tuple[tuple[object, ...], ...]
+
+
+@dataclass
+class Source:
+    """A reference to render.
+
+    ``ddl`` names the objects that must be the server's DDL; ``sqlalchemy`` is the version of the project's own;
+    ``used`` collects what the file must import or define, see `Types`.
+    """
+
+    entries: Sequence[Entry]
+    model: Model
+    rows: Sequence[Rows]
+    positions: Mapping[tuple[str, str], tuple[int, bool]]
+    populated: Sequence[tuple[str, str]]
+    version_tables: Sequence[tuple[str, str]]
+    sqlalchemy: tuple[int, ...]
+    ddl: frozenset[Key] = frozenset()
+    facts: Mapping[Key, str] = field(default_factory=dict)
+    used: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        names = set(keyword.kwlist) | {"op", "sa", "postgresql", "upgrade", "downgrade", "context", "os", "revision"}
+        self.enum_names: dict[tuple[str, str], str] = {}
+        for schema, name in sorted(self.model.enums):
+            wanted = re.sub(r"\W", "_", name.lower()).strip("_") or "enum"
+            wanted = f"_{wanted}" if wanted[0].isdigit() else wanted
+            while wanted in names:
+                wanted += "_"
+            names.add(wanted)
+            self.enum_names[(schema, name)] = wanted
+        self.types = Types(self.enum_names, self.used)
+        self.with_rows = {(one.table.schema, one.table.name) for one in self.rows}
+        self.by_key = {entry.key: entry for entry in self.entries}

@@ -1,0 +1,127 @@
+"""Tables that operations can make, with all that stands in their create_table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tasklib import columns, postgres, pycode, sqltext
+from tasklib.archive import Entry
+from tasklib.pycode import Call, Node, string
+from tasklib.render import constraints, foreign_keys, sequences
+from tasklib.render.execute import execute_all, shown
+from tasklib.render.items import PUBLIC, Item
+from tasklib.render.source import Source
+from tasklib.tables import Column, Table
+
+
+def item(source: Source, table: Table, entries: Sequence[Entry], inline: Sequence[str]) -> tuple[Item, set[int]]:
+    """The item of a table that operations can make, and the dump ids of all entries that it covers.
+
+    ``inline`` names the foreign keys that stand in it.
+    """
+    entry = source.by_key[("TABLE", table.schema, table.name)]
+    here = [other for other in entries if other.schema == table.schema]
+    serial = sequences.serial_column(source, table)
+    absorbed, needs = {entry.dump_id}, set[object](entry.depends_on)
+    for other in here:
+        if other.kind == "DEFAULT" and other.tag in {f"{table.name} {c.name}" for c in table.columns}:
+            absorbed.add(other.dump_id)
+            needs |= set(other.depends_on)
+        if serial and other.kind in ("SEQUENCE", "SEQUENCE OWNED BY") and other.tag == serial[1].name:
+            absorbed.add(other.dump_id)
+    comments = _comments(source, table, here)
+    absorbed |= set(comments.values())
+    args: list[Node] = [string(table.name)]
+    for column in table.columns:
+        # Where it is none that sa.Identity says, the dump's own entry for it stands: ALTER TABLE … ADD GENERATED.
+        identity = sequences.identity(source, table, column)
+        if identity is not None and (sequence := sequences.owned_by(source, table, column)) is not None:
+            absorbed |= {e.dump_id for e in entries if e.key == ("SEQUENCE", sequence.schema, sequence.name)}
+        is_serial = serial is not None and serial[0].name == column.name
+        key = constraints.primary_key(source, table)
+        args.append(_column(source, column, key, is_serial, identity, column.name in comments))
+    marks: list[str] = []
+    for constraint in sorted(table.constraints, key=lambda c: ("pucf".find(c.kind), c.name)):
+        node = constraints.inline(source, table, constraint) or foreign_keys.inline(table, constraint, inline)
+        if node is None:
+            continue
+        args.append(node)
+        if constraint.kind == "f":
+            needs.add(("table", constraint.target_schema, constraint.target_table))
+        kinds = ("CONSTRAINT", "FK CONSTRAINT", "CHECK CONSTRAINT")
+        for one in here:
+            if one.tag == f"{table.name} {constraint.name}" and one.kind in kinds:
+                absorbed.add(one.dump_id)
+                # A replica identity or CLUSTER mark comes after the constraint in its entry.
+                marks += execute_all(sqltext.statements(one.ddl)[1:], "")
+    kwargs: dict[str, Node] = {} if table.schema == PUBLIC else {"schema": string(table.schema)}
+    about = {"comment": string(table.comment)} if "" in comments and table.comment is not None else {}
+    up = pycode.render(Call("op.create_table", args, {**kwargs, **about}), 4)
+    up += _after(source, table)
+    up += execute_all(sqltext.statements(entry.ddl)[1:], "DDL: options of the table that operations do not have")
+    up += marks
+    down = pycode.render(Call("op.drop_table", [string(table.name)], kwargs), 4)
+    provides = frozenset({*absorbed, ("table", table.schema, table.name)})
+    return Item(entry.key, "tables", provides, frozenset(needs - absorbed), tuple(up), tuple(down)), absorbed
+
+
+def _comments(source: Source, table: Table, entries: Sequence[Entry]) -> dict[str, int]:
+    """Which of a table's comments create_table says: column (the table's own: "") → the dump id of its entry."""
+    found: dict[str, int] = {}
+    for entry in entries:
+        about = sqltext.commented(entry.ddl) if entry.kind == "COMMENT" and entry.key not in source.ddl else ()
+        if about[:3] == ("TABLE", table.schema, table.name):
+            found[""] = entry.dump_id
+        elif about[:3] == ("COLUMN", table.schema, table.name):
+            found[about[3]] = entry.dump_id
+    return found
+
+
+def _after(source: Source, table: Table) -> list[str]:
+    """What must follow create_table at once: names of NOT NULL constraints, and checks that operations cannot say."""
+    lines: list[str] = []
+    for constraint in table.constraints:
+        made = f"{table.name}_{constraint.columns[0]}_not_null" if constraint.kind == "n" else ""
+        if made and constraint.name != made:
+            old, new = postgres.identifier(made), postgres.identifier(constraint.name)
+            ddl = f"ALTER TABLE {shown(table)} RENAME CONSTRAINT {old} TO {new}"
+            lines += execute_all([ddl], "DDL: this NOT NULL kept its name when its table or column was renamed")
+    for check in table.constraints:
+        if check.kind == "c" and check.validated and constraints.inline(source, table, check) is None:
+            ddl = f"ALTER TABLE {shown(table)} ADD CONSTRAINT {postgres.identifier(check.name)} {check.definition}"
+            lines += execute_all([ddl], "DDL: operations cannot say this check exactly")
+    return lines
+
+
+def _column(
+    source: Source, column: Column, key: Sequence[str], is_serial: bool, identity: Node | None, with_comment: bool
+) -> Node:
+    args: list[Node] = [string(column.name), _type(source, column)]
+    kwargs: dict[str, Node] = {}
+    if column.generated and column.default is not None:
+        args.append(Call("sa.Computed", [constraints.condition(column.default)], {"persisted": "True"}))
+    elif identity is not None:
+        args.append(identity)
+    elif column.default is not None and not is_serial:
+        kwargs["server_default"] = columns.server_default(column.default, column)
+    # SQLAlchemy makes a lone integer key without a default a SERIAL, unless told otherwise.
+    alone = list(key) == [column.name] and column.type in columns.INTEGERS and column.default is None
+    if alone and not is_serial and identity is None:
+        kwargs["autoincrement"] = "False"
+    kwargs["nullable"] = str(column.nullable)
+    if with_comment and column.comment is not None:
+        kwargs["comment"] = string(column.comment)
+    return Call("sa.Column", args, kwargs)
+
+
+def _type(source: Source, column: Column) -> Node:
+    node = source.types.of(column)
+    if column.collation is None:
+        return node
+    name = sqltext.split(column.collation, ".")[-1]
+    collation = {"collation": string(sqltext.unquoted(name) or name)}
+    if isinstance(node, str) and node.startswith(("sa.String(", "sa.Text(", "sa.CHAR(")):
+        kind, inner = node[:-1].split("(", 1)
+        return Call(kind, [inner] if inner else [], collation)
+    source.used.add("DatabaseType")
+    return Call("DatabaseType", [string(f"{column.type} COLLATE {column.collation}")])

@@ -1,0 +1,58 @@
+"""All items of the file, in its order."""
+
+from __future__ import annotations
+
+from tasklib.archive import Entry
+from tasklib.render import constraints, entries, foreign_keys, rows, sequences, tables
+from tasklib.render.items import PUBLIC, Item, ordered, with_early_drops, without_missing_needs
+from tasklib.render.source import Source
+from tasklib.tables import Constraint, Table
+
+
+def items_of(source: Source) -> list[Item]:
+    """Every object, row and sequence position of the reference, in the order of the file."""
+    ours = {(schema or PUBLIC, name) for schema, name in source.version_tables}
+    listed = [e for e in source.entries if not _of_version_table(e, ours)]
+    taken: set[int] = set()
+    found: list[Item] = []
+    late: list[tuple[Table, Constraint, Entry]] = []
+    native = {key: table for key, table in source.model.tables.items() if key not in ours and _is_native(source, table)}
+    inline = foreign_keys.inline_by_table(source, native)
+    for key, table in sorted(native.items()):
+        item, absorbed = tables.item(source, table, listed, inline[key])
+        found.append(item)
+        taken |= absorbed
+    for entry in listed:
+        if entry.dump_id in taken:
+            continue
+        constraint = foreign_keys.of_entry(source, entry, native)
+        unique = constraints.unique_of(source, entry, native)
+        if constraint is not None:
+            late.append((native[constraint[0]], constraint[1], entry))
+        elif unique is not None:
+            found.append(constraints.unique(*unique, entry))
+        else:
+            found.append(entries.item(source, entry))
+    found += [foreign_keys.item(table, constraint, entry) for table, constraint, entry in late]
+    found += [rows.item(source, one, inline) for one in source.rows]
+    found += [item for key in sorted(ours & source.model.tables.keys()) for item in entries.wider_version(source, *key)]
+    found += entries.database(source)
+    found += sequences.positions(source)
+    found += [entries.refresh(source, schema, name) for schema, name in source.populated]
+    return with_early_drops(ordered(without_missing_needs(found)))
+
+
+def _is_native(source: Source, table: Table) -> bool:
+    key = ("TABLE", table.schema, table.name)
+    # From PostgreSQL 18 on NOT NULL is a constraint, and may be one that operations have no word for.
+    odd = any(c.kind == "n" and (c.no_inherit or not c.validated) for c in table.constraints)
+    return table.plain and not odd and key in source.by_key and key not in source.ddl
+
+
+def _of_version_table(entry: Entry, ours: set[tuple[str, str]]) -> bool:
+    for schema, name in ours:
+        # Comments and privileges on it are the migrations' own.
+        made = entry.schema == schema and entry.kind in ("TABLE", "CONSTRAINT", "INDEX")
+        if made and entry.tag.split(" ")[0] == name:
+            return True
+    return False
