@@ -59,6 +59,8 @@ def begin(project: Project, *words: str, nap: str = LONG, **variables: str) -> R
         process = subprocess.Popen(
             [str(BIN / "alembic-squash"), *(words or ("squash", "--rev", "head-2", *NAMED))], cwd=project.top,
             env=environment, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, start_new_session=True,
+            # A shell ignores Ctrl-C in what it runs in the background, and these tests may be.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )  # fmt: skip
     return Running(process, out, err)
 
