@@ -22,7 +22,7 @@ CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy');
 CREATE TYPE pair AS (a integer, b text);
 CREATE TYPE span AS RANGE (subtype = float8);
 CREATE DOMAIN positive AS integer CHECK (VALUE > 0);
-CREATE COLLATION german (provider = icu, locale = 'de');
+CREATE COLLATION bytewise (provider = libc, locale = 'C');
 CREATE SEQUENCE order_no AS bigint START 100 INCREMENT 5 MAXVALUE 100000 CACHE 3;
 CREATE SEQUENCE loose;
 CREATE FUNCTION add_one(i integer) RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT i + 1';
@@ -108,7 +108,7 @@ MUTATIONS = (
     ("range missing", "DROP TYPE span"),
     ("domain changed", "ALTER DOMAIN positive DROP CONSTRAINT positive_check"),
     ("domain default", "ALTER DOMAIN positive SET DEFAULT 1"),
-    ("collation missing", "DROP COLLATION german"),
+    ("collation missing", "DROP COLLATION bytewise"),
     ("cast missing", "DROP CAST (mood AS integer)"),
     ("cast changed", "DROP CAST (mood AS integer); CREATE CAST (mood AS integer) WITH INOUT AS IMPLICIT"),
     ("operator missing", "DROP OPERATOR ### (integer, integer)"),
