@@ -71,10 +71,15 @@ class Sequence:
 
 @dataclass(frozen=True)
 class Table:
-    """``plain``: neither partitioned, nor inherited, unlogged, typed, foreign, nor with options of its own."""
+    """``plain``: neither partitioned, nor inherited, unlogged, typed, foreign, nor with options of its own.
+
+    ``shown`` is the name as SQL has it: quoted where it must be, with its schema where that is not public.
+    """
 
     schema: str
     name: str
+    shown: str
+    partitioned: bool
     plain: bool
     columns: tuple[Column, ...]
     constraints: tuple[Constraint, ...]
@@ -121,6 +126,8 @@ WHERE c.conrelid <> 0 AND c.contype IN ('p', 'u', 'c', 'f', 'x', 'n') ORDER BY c
 
 TABLES = """
 SELECT c.oid, n.nspname, c.relname,
+       CASE WHEN n.nspname <> 'public' THEN quote_ident(n.nspname) || '.' ELSE '' END || quote_ident(c.relname),
+       c.relkind = 'p',
        c.relkind = 'r' AND c.relpersistence = 'p' AND NOT c.relispartition AND c.reloftype = 0 AND c.reloptions IS NULL
        AND NOT EXISTS (SELECT 1 FROM pg_inherits i WHERE i.inhrelid = c.oid)
        AND (c.relam = 0 OR EXISTS (SELECT 1 FROM pg_am WHERE pg_am.oid = c.relam
@@ -161,10 +168,11 @@ def read_model(connection: Connection) -> Model:
         )
     tables = {
         (schema, name): Table(
-            schema, name, plain, tuple(columns.get(oid, ())), tuple(constraints.get(oid, ())), comment
+            *(schema, name, shown, partitioned, plain),
+            columns=tuple(columns.get(oid, ())), constraints=tuple(constraints.get(oid, ())), comment=comment,
         )
-        for oid, schema, name, plain, comment in connection.rows(TABLES)
-    }
+        for oid, schema, name, shown, partitioned, plain, comment in connection.rows(TABLES)
+    }  # fmt: skip
     sequences = {}
     for row in connection.rows(SEQUENCES):
         owner = (row[9], row[10], row[11]) if row[11] is not None else None

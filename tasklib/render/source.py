@@ -52,3 +52,13 @@ class Source:
         self.types = Types(self.enum_names, self.used)
         self.with_rows = {(one.table.schema, one.table.name) for one in self.rows}
         self.by_key = {entry.key: entry for entry in self.entries}
+
+    def row_counts(self) -> dict[str, int]:
+        """Every table that the file makes, as SQL names it, and how many rows the file puts there."""
+        carried = {(one.table.schema, one.table.name): len(one.rows) for one in self.rows}
+        ours = {(schema or "public", name) for schema, name in self.version_tables}
+        return {
+            table.shown: carried.get(key, 0)
+            for key, table in sorted(self.model.tables.items())
+            if key not in ours and not table.partitioned and ("TABLE", *key) in self.by_key
+        }

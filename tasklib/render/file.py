@@ -1,0 +1,50 @@
+"""The text of the file: head, upgrade() in its order, downgrade() in reverse."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from tasklib.archive import Key
+from tasklib.render import upgrade
+from tasklib.render.head import Head
+from tasklib.render.source import Source
+
+
+@dataclass(frozen=True)
+class File:
+    """The text of a base migration; ``spans`` says which lines (first, last) make which object."""
+
+    text: str
+    spans: tuple[tuple[int, int, Key], ...]
+
+    @property
+    def digest(self) -> str:
+        return digest(self.text)
+
+
+def digest(text: str) -> str:
+    """What the plan keeps of a file to see later whether somebody edited it."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def assemble(head: Head, source: Source) -> File:
+    """The base migration; the same input gives the same bytes."""
+    items = upgrade.items_of(source)
+    body: list[str] = []
+    group = ""
+    spans: list[tuple[int, int, Key]] = []
+    for item in items:
+        if not item.up:
+            continue
+        if item.group != group:
+            group = item.group
+            body += ["", f"    # {group}"] if body else [f"    # {group}"]
+        spans.append((len(body) + 1, len(body) + len(item.up), item.key))
+        body += item.up
+    down = [line for item in reversed(items) for line in item.down]
+    top = head.lines(source.row_counts(), source.used)
+    text = "\n".join([*top, "def upgrade():", *(body or ["    pass"]), "", "", "def downgrade():",
+                      "    refuse_to_lose_rows()", *down]) + "\n"  # fmt: skip
+    offset = len(top) + 1
+    return File(text, tuple((first + offset, last + offset, key) for first, last, key in spans))

@@ -1,0 +1,122 @@
+"""The top of the file: what it is, the rows that it puts into each table, and the guard of downgrade()."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from tasklib import pycode
+from tasklib.pycode import Items, Node, string
+
+GUARD = '''
+
+def refuse_to_lose_rows():
+    """Stop before anything is dropped where a table holds more rows than upgrade() made."""
+    if context.is_offline_mode():
+        return
+    if os.environ.get("ALEMBIC_SQUASH_DOWNGRADE") == "drop":
+        return
+    if context.get_x_argument(as_dictionary=True).get("squash_downgrade") == "drop":
+        return
+    for table, count in ROWS.items():
+        # Counts one row too many and stops: cheap on tables of any size.
+        some = f"SELECT 1 FROM ONLY {table} LIMIT {count + 1}"
+        query = sa.text(f"SELECT count(*) FROM ({some}) AS found")
+        if op.get_bind().execute(query).scalar() > count:
+            raise RuntimeError(
+                f"{table} holds rows that this migration did not insert, and its downgrade "
+                "drops every table. To drop them all the same: -x squash_downgrade=drop, "
+                "or ALEMBIC_SQUASH_DOWNGRADE=drop in the environment."
+            )
+'''
+
+DATABASE_TYPE = '''
+
+class DatabaseType(sa.types.UserDefinedType):
+    """A type by PostgreSQL's own name; its values are text in PostgreSQL's own form."""
+
+    cache_ok = True
+
+    def __init__(self, name):
+        self.name = name
+
+    def get_col_spec(self, **kw):
+        return self.name
+
+    def bind_expression(self, bindvalue):
+        return sa.cast(sa.type_coerce(bindvalue, sa.Text()), self)
+
+    def literal_processor(self, dialect):
+        return lambda value: "'" + value.replace("'", "''") + "'"
+'''
+
+
+@dataclass(frozen=True)
+class Head:
+    """What the top of the file says. ``gone`` is how many migrations it replaces, ``first`` the oldest one's id;
+    ``commit`` still has them; ``major`` is the PostgreSQL that it was made on; ``created`` is the old file's own line.
+    """
+
+    revision: str
+    message: str
+    gone: int
+    first: str
+    commit: str
+    major: int
+    created: str
+    labels: tuple[str, ...]
+
+    def lines(self, rows: Mapping[str, int], used: Collection[str]) -> list[str]:
+        """``rows`` holds how many rows the file puts into each table; ``used`` is as `Source` has it."""
+        lines = [
+            f'"""{_docstring(self.message or f"base {self.revision}")}',
+            "",
+            f"The base of this history: replaces {self.gone} migrations, {self.first} to {self.revision}.",
+            f"Originals: git commit {self.commit}",
+            f"Made from their replay and proven equal to it on PostgreSQL {self.major} by alembic-squash.",
+            "",
+            f"Revision ID: {self.revision}",
+            "Revises:",
+            *([self.created] if self.created else []),
+            '"""',
+            "",
+            "import os",
+            "",
+            "import sqlalchemy as sa",
+            "from alembic import context, op",
+            *(["from sqlalchemy.dialects import postgresql"] if "postgresql" in used else []),
+            "",
+            f"revision = {string(self.revision)}",
+            "down_revision = None",
+            *pycode.render(_labels(self.labels), 0, "branch_labels = "),
+            # What its ancestors depended on went with them.
+            "depends_on = None",
+            "",
+            "# Every table that upgrade() makes, and how many rows it puts there.",
+            *pycode.render(_dictionary(rows), 0, "ROWS = "),
+        ]
+        if "DatabaseType" in used:
+            lines += DATABASE_TYPE.rstrip("\n").split("\n")
+        return [*lines, *GUARD.rstrip("\n").split("\n"), "", ""]
+
+
+def created(text: str) -> str:
+    """The line with which an old migration says when it was made, or nothing."""
+    found = re.search(r"(?m)^Create Date: .+$", text)
+    return found.group(0) if found else ""
+
+
+def _dictionary(rows: Mapping[str, int]) -> Items:
+    pairs: list[Node | tuple[str, Node]] = [(string(name), str(count)) for name, count in rows.items()]
+    return Items(pairs, "{}")
+
+
+def _docstring(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"""', "'''").rstrip('"')
+
+
+def _labels(labels: Sequence[str]) -> str | Items:
+    if not labels:
+        return "None"
+    return string(labels[0]) if len(labels) == 1 else Items([string(label) for label in labels], "()")
