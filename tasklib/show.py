@@ -14,8 +14,7 @@ from pathlib import Path
 from invoke.context import Context
 
 from tasklib import console, git, postgres, server, shell, squash
-from tasklib import demo as demos
-from tasklib.demo import Demo
+from tasklib.demo.build import Demo, build
 from tasklib.options import Given, dry, step
 from tasklib.postgres import Address
 from tasklib.settings import Settings
@@ -43,7 +42,7 @@ def demo(context: Context, given: Given) -> None:
 def run(directory: Path) -> None:
     """Build, squash, measure, show."""
     with console.doing("a Flask-Migrate project with its own migrations and git history"):
-        made = demos.build(directory)
+        made = build(directory)
     _show_history(made, "BEFORE")
     _title(f"SQUASH: alembic-squash squash --rev {made.revision} --uri-var {made.uri_var}")
     squash.run(made.root, Settings(rev=made.revision, command=COMMAND, set=((made.uri_var, "{url}"),)))
