@@ -7,105 +7,15 @@ text of two databases that these tests make themselves is compared as well, so t
 
 from __future__ import annotations
 
-import re
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tasklib import postgres
 from tasklib.server import Server
-from tests import native
 from tests.conftest import Make
-from tests.project import APP, Done, Project, Step, query
-
-
-def ddl(message: str, *statements: str) -> Step:
-    """A migration of SQL as it stands: `%` and `:name` in it are neither formatted nor bound."""
-    return Step(
-        message,
-        "\n".join("op.execute(sa.DDL(%r))" % one.replace("%", "%%") for one in statements),  # noqa: UP031
-    )
-
-
-def squash(project: Project, rev: str = "head-2", odd_tables: tuple[str, ...] = (), share: float = 0.0) -> str:
-    """Squash; the proof holds, nothing is left, and the file says with operations what they can say. Returns it."""
-    old = project.git("rev-parse", "HEAD")
-    done = project.squash(rev)
-    assert done.code == 0, done.said
-    project.assert_nothing_left()
-    assert project.git("rev-parse", "HEAD^") == old
-    base = next(one for one in project.ids if _is_base(project, one))
-    text = project.base_text(base)
-    upgrade = native.read(text)
-    print(f"native share: {upgrade.share:.0%} ({len(upgrade.operations)} of "
-          f"{len(upgrade.operations) + len(upgrade.executed)} calls)")  # fmt: skip
-    assert upgrade.blunt(odd_tables) == []
-    assert upgrade.share >= share, upgrade.executed
-    return text
-
-
-def _is_base(project: Project, revision: str) -> bool:
-    return any(
-        "down_revision = None" in path.read_text(encoding="utf-8") for path in project.versions.glob(f"{revision}_*.py")
-    )
-
-
-def assert_laid_out(project: Project) -> None:
-    """`ruff check` and `ruff format --check` pass on the base migration."""
-    base = next(path for path in project.versions.glob("*.py") if "down_revision = None" in path.read_text())
-    ruff = Path(sys.executable).parent / "ruff"
-    program = str(ruff) if ruff.exists() else shutil.which("ruff")
-    assert program is not None, "ruff is missing, and the generated file must be laid out as it has it"
-    for words in (
-        ["check", "--isolated", "--select", "E,F,W,I", "--ignore", "E501"],
-        ["format", "--isolated", "--check", "--diff"],
-    ):
-        done = subprocess.run([program, *words, str(base)], capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
-
-
-def assert_dumps_agree(project: Project, server: Server, tmp_path: Path, old: str) -> None:
-    """pg_dump of a database by the old chain (checked out beside) and of one by the new chain are the same text."""
-    beside = tmp_path / "beside"
-    project.git("worktree", "add", "--quiet", "--detach", str(beside), old)
-    project.new_database("by_old")
-    project.new_database("by_new")
-    there = Project(beside, server, environment=project.environment)
-    base = next(one for one in project.ids if _is_base(project, one))
-    for target in (base, "head"):  # in two sessions: a sequence with CACHE skips what a session reserved
-        project.flask("upgrade", target, database="by_new")
-        there.flask("upgrade", target, database="by_old")
-    project.git("worktree", "remove", "--force", str(beside))
-    left, right = _dump(project, server, "by_old", tmp_path), _dump(project, server, "by_new", tmp_path)
-    assert len(left) > 40
-    assert left == right
-
-
-def _dump(project: Project, server: Server, database: str, tmp_path: Path) -> list[str]:
-    """The lines of a dump of a dump's restore: expressions print alike only when they were parsed from the same print."""
-    first = _pg_dump(server, database)
-    project.new_database(f"{database}_again")
-    script = tmp_path / f"{database}.sql"
-    script.write_text(first, encoding="utf-8")
-    with postgres.connect(project.address(f"{database}_again")) as connection:
-        connection.run(re.sub(r"(?m)^\\.*$", "", first))
-    lines = _pg_dump(server, f"{database}_again").splitlines()
-    rows = sorted(line for line in lines if line.startswith("INSERT "))
-    return [line for line in lines if not line.startswith(("INSERT ", "--", "\\restrict", "\\unrestrict"))] + rows
-
-
-def _pg_dump(server: Server, database: str) -> str:
-    done = subprocess.run(
-        [str(server.binaries.bin / "pg_dump"), "--no-owner", "--inserts", "--dbname",
-         f"postgresql://{server.user}:{server.password}@{server.host}:{server.port}/{database}"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
+from tests.project import APP, Done, Step, query
+from tests.traps import assert_dumps_agree, assert_laid_out, ddl, squash
 
 # --- types -------------------------------------------------------------------------------------------------------
 
