@@ -28,6 +28,7 @@ def write(bench: Bench) -> File:
     read = reference.read(bench)
     reference.refuse_credentials(bench, read)
     head = _head(bench)
+    reference.write_data(bench, read)
     sqlalchemy = project.sqlalchemy_version(bench.command().words, bench.cwd)
     ddl: frozenset[Key] = frozenset()
     for round_ in range(1, ROUNDS + 1):
@@ -35,7 +36,7 @@ def write(bench: Bench) -> File:
         bench.base.parent.mkdir(parents=True, exist_ok=True)
         bench.base.write_text(file.text, encoding="utf-8")
         # Before it is known to be right: so a later try knows that the file is ours.
-        bench.save(replace(bench.plan, written=file.digest))
+        bench.save(replace(bench.plan, written=bench.digest()))
         with console.doing(
             f"draft {round_}: {len(file.text.splitlines())} lines, {len(ddl)} objects as DDL by comparison"
         ):

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasklib import chains, console, git, plan, postgres, project, revisions, server
+from tasklib import chains, console, datafiles, git, plan, postgres, project, revisions, server
 from tasklib.binaries import Binaries
 from tasklib.chains import Chain
 from tasklib.errors import Failed, Refused, SquashError
@@ -84,6 +84,25 @@ class Bench:
     def base(self) -> Path:
         """R's file in the work tree."""
         return self.repository.top / self.plan.base_path
+
+    @property
+    def data(self) -> list[Path]:
+        """R's data files in the work tree, as the plan knows them."""
+        return [self.repository.top / path for path in self.plan.data]
+
+    def digest(self) -> str:
+        """What R's file and its data files hold now."""
+        return datafiles.digest([self.base, *self.data])
+
+    def gone(self, commit: str) -> list[str]:
+        """What a commit has of the squashed revisions: their files, and the data files of bases that go with them.
+
+        R's own file is one of them, the data files of a base that is R's already are not.
+        """
+        there = self.history(commit).migrations
+        gone = [there[one] for one in self.plan.gone if one in there]
+        older = [migration for migration in gone if migration.id != self.plan.revision]
+        return [m.path for m in gone] + [e.path for e in datafiles.of_bases(self.repository, commit, older)]
 
     @property
     def places(self) -> list[str]:

@@ -45,7 +45,7 @@ def integrate(bench: Bench) -> None:
     if repository.tree("HEAD") != repository.work_tree_as_tree(bench.places):
         repository.commit_index(f"{DRAFT} {made.revision}\n\nNot proven; see the merge that follows.\n")
     history = revisions.read_history(repository, tip, made.layout.locations)
-    gone = [m.path for m in history.cut(made.revision).gone]
+    gone = sorted({*bench.gone(tip), *(m.path for m in history.cut(made.revision).gone)})
     ours = bench.base.read_bytes()
     conflicts = repository.merge_without_commit(tip)
     strange = [path for path in conflicts if path not in gone and path != made.base_path]
@@ -149,6 +149,9 @@ def put_back(bench: Bench) -> list[str]:
         theirs = [c for c in repository.commits_since(at, made.start, made.tip) if not _is_ours(repository, c)]
         if theirs:
             console.note(f"{made.branch} had commits of somebody's; git still holds them: git branch NAME {at[:12]}")
+    # What git knew of went with the branch; the plan names no file that was there before.
+    for path in set(made.data) & set(repository.unheld(".")):
+        (repository.top / path).unlink()
     if not trouble:
         plan.forget(repository)
     return trouble

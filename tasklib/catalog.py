@@ -164,6 +164,15 @@ def tables(connection: Connection) -> list[Table]:
     return [Table(schema, name, kind, tuple(columns)) for (schema, name, kind), columns in grouped.items()]
 
 
+def of_extensions(connection: Connection) -> set[tuple[str, str]]:
+    """Tables (schema, name) that come with an extension."""
+    query = (
+        "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_depend d"
+        " ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e' WHERE c.relkind IN ('r', 'p')"
+    )
+    return {(str(schema), str(name)) for schema, name in connection.rows(query)}
+
+
 def sequences(connection: Connection) -> dict[tuple[str, str], tuple[int, bool]]:
     """Every sequence's state: (schema, name) → (last_value, is_called)."""
     names = connection.rows(

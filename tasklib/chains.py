@@ -13,7 +13,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from tasklib import revisions
+from tasklib import datafiles, revisions
 from tasklib.errors import Failed
 from tasklib.git import Repository
 from tasklib.history import History
@@ -84,13 +84,14 @@ def write(repository: Repository, tree: str, layout: Layout, name: str, work: Pa
     paths = [entry.path for one in roots for entry in repository.files(tree, one)]
     _mirror(repository.top, root, [*roots, layout.ini] if layout.ini else roots)
     repository.export(tree, paths, root)
-    _copy_helpers(repository, root, roots, layout)
-    ini = _write_ini(repository, tree, layout, root)
     history = revisions.read_history(repository, tree, layout.locations)
     ours = {migration.path for migration in history.migrations.values()}
+    _copy_helpers(repository, root, roots, layout, ours)
+    ini = _write_ini(repository, tree, layout, root)
     support = "\n".join(
-        f"{e.path} {e.blob}" for one in roots for e in repository.files(tree, one) if e.path not in ours
-    )
+        f"{e.path} {e.blob}" for one in roots for e in repository.files(tree, one)
+        if not {e.path, datafiles.owner(e.path)} & ours
+    )  # fmt: skip
     return Chain(name, root, root / layout.script, ini, history, hashlib.sha256(support.encode()).hexdigest())
 
 
@@ -113,14 +114,17 @@ def _mirror(real: Path, mirror: Path, roots: list[str]) -> None:
             (mirror / child.name).symlink_to(child)
 
 
-def _copy_helpers(repository: Repository, root: Path, roots: list[str], layout: Layout) -> None:
-    """Copy ignored and untracked files that the migrations may import or read; never one that could be a revision."""
+def _copy_helpers(repository: Repository, root: Path, roots: list[str], layout: Layout, ours: set[str]) -> None:
+    """Copy ignored and untracked files that the migrations may import or read; never one that could be a revision.
+
+    Nor a data file of one of ``ours``: a chain that a commit would lack it in must lack it too.
+    """
     for one in roots:
         for path in repository.unheld(one):
             at = PurePosixPath(path)
             revision = any(at.is_relative_to(place) for place in layout.locations) and revisions.is_candidate(path)
             source = repository.top / path
-            if at.suffix == ".pyc" or revision or not source.is_file():
+            if at.suffix == ".pyc" or revision or datafiles.owner(path) in ours or not source.is_file():
                 continue
             (root / path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, root / path)

@@ -76,7 +76,8 @@ class Types:
         if base in INTEGERS or base in STRINGS or base == "boolean":
             return GENERIC[base]
         self.used.add("DatabaseType")
-        return Call("DatabaseType", [string(column.type)])
+        # Money prints by the locale, so its values are numbers.
+        return Call("DatabaseType", [string("numeric" if column.type == "money" else column.type)])
 
     def _scalar(self, text: str, column: Column) -> Node:
         if column.type_kind == "e" and (column.type_schema, column.type_name) in self.enums:

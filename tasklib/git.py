@@ -216,6 +216,10 @@ class Repository:
         words = ["ls-files", "-z", "--others", "--", under or "."]
         return [path for path in self.run(*words).stdout.split("\0") if path]
 
+    def ignoring(self, path: str) -> str | None:
+        """The rule by which git ignores an untracked file of this path (file:line:pattern), or None."""
+        return self.run("check-ignore", "--verbose", "--", path, ok=(0, 1)).stdout.split("\t")[0].strip() or None
+
     # --- changes -------------------------------------------------------------------------------------------------
 
     def export(self, tree: str, paths: Sequence[str], to: Path) -> None:

@@ -82,7 +82,9 @@ class Plan:
     place: Place | None = None
     scheme: str | None = None
     replayed: Mapping[str, Any] | None = None
+    # What this program wrote: a digest of R's file with its data files, and the paths of the latter.
     written: str | None = None
+    data: tuple[str, ...] = ()
     proof: Mapping[str, Any] | None = None
 
     def finished(self, step: str) -> Plan:
@@ -101,6 +103,7 @@ class Plan:
                 "gone": tuple(data["gone"]),
                 "kept": tuple(data["kept"]),
                 "done": tuple(data["done"]),
+                "data": tuple(data["data"]),
                 "layout": Layout.from_json(data["layout"]),
                 "settings": Settings.from_json(data["settings"]),
                 "place": Place.from_json(data["place"]) if data["place"] else None,

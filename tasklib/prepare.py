@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tasklib import git, plan, project, revisions, sources
+from tasklib import datafiles, git, plan, project, revisions, sources
 from tasklib.bench import program
 from tasklib.errors import Refused
 from tasklib.git import Repository
@@ -221,7 +221,9 @@ def from_checkout(cwd: Path, settings: Settings) -> Prepared:
         raise Refused(f"The commit {commit} has no revision {base.id}.")
     gone = old.cut(base.id).gone
     files = {entry.path: entry for location in layout.locations for entry in repository.files(commit, location)}
-    tree = repository.composed_tree(head, remove=[base.path], add=[files[m.path] for m in gone])
+    originals = [files[m.path] for m in gone] + datafiles.of_bases(repository, commit, gone)
+    written = [base.path, *(entry.path for entry in datafiles.of_bases(repository, head, [base]))]
+    tree = repository.composed_tree(head, remove=written, add=originals)
     cut = revisions.read_history(repository, tree, layout.locations).cut(base.id)
     made = Plan(
         revision=base.id, original="", tip=tree, branch="", start=head, source="history", base_path=base.path,
@@ -234,4 +236,6 @@ def from_checkout(cwd: Path, settings: Settings) -> Prepared:
 def kept_mentions(prepared: Prepared) -> Sequence[tuple[str, int, str]]:
     """Lines outside the squashed files that mention a revision that goes (R itself stays, so it may be mentioned)."""
     ids = [m.id for m in prepared.cut.gone if m.id != prepared.plan.revision]
-    return prepared.repository.mentions(ids, [m.path for m in prepared.cut.gone])
+    repository, cut = prepared.repository, prepared.cut
+    data = datafiles.of_bases(repository, prepared.plan.tip, cut.gone)
+    return repository.mentions(ids, [m.path for m in cut.gone] + [entry.path for entry in data])

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
-from tasklib import catalog, compare, console, probe, reference, replay, rows, shell, sources
+from tasklib import catalog, compare, console, postgres, probe, reference, replay, rows, shell, sources
 from tasklib.archive import Key
 from tasklib.bench import Bench
 from tasklib.chains import Chain
@@ -62,8 +62,8 @@ def prove(bench: Bench, tree: str) -> Proof:
     plan = bench.plan
     new = bench.chain("new", tree)
     _refuse_other_history(bench, new)
-    read = reference.read(bench)
-    left_out = read.left_out
+    with postgres.connect(bench.address("reference"), read_only=True) as connection:
+        with_rows, left_out = reference.with_rows(bench, connection)
     at_base, at_head = replay.volatile(bench, "base"), replay.volatile(bench, "head")
     at_head_rows = replay.stable(bench, "head")
     verdicts: list[tuple[str, Verdict]] = []
@@ -106,7 +106,7 @@ def prove(bench: Bench, tree: str) -> Proof:
     checks = [f"{what}: the same ({verdict.shown()})" for what, verdict in verdicts]
     checks.append("the command connected to these databases and ran these files (shown before each run)")
     names = rows.names(at_base)
-    carried = {_shown((r.table.schema, r.table.name)) for r in read.rows}
+    carried = {table.shown for table, _ in with_rows}
     return Proof(
         tree, plan.tip, int((plan.replayed or bench.plan.replayed or {})["major"]), tuple(checks),
         tuple(name for name in names if name.rsplit(".", 1)[0] in carried),

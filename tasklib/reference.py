@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 
-from tasklib import catalog, compare, console, postgres, replay, rows, sources, tables, values
+from tasklib import catalog, compare, console, datafiles, packaging, postgres, replay, rows, sources, tables, values
 from tasklib.bench import Bench
 from tasklib.errors import Refused
+from tasklib.postgres import Connection
 from tasklib.render.source import Rows
+from tasklib.tables import Table
+
+# Of tables with more rows than this, or more text in them (characters), the rows go into a data file.
+LARGE_ROWS, LARGE_TEXT = 1000, 250_000
 
 CREDENTIAL = re.compile(
     r"(^|_)(passwd|pwd|pw|token|secret|salt|hash|key|otp|pin)s?(_|$)|password|passphrase|credential|apikey|pwhash",
@@ -25,8 +31,8 @@ class Reference:
     model: tables.Model
     rows: tuple[Rows, ...]
     positions: Mapping[tuple[str, str], tuple[int, bool]]
-    populated: tuple[tuple[str, str], ...] = field(default=())
-    left_out: frozenset[tuple[str, str]] = field(default=frozenset())
+    populated: tuple[tuple[str, str], ...]
+    left_out: frozenset[tuple[str, str]]
 
 
 def looks_secret(column: str) -> bool:
@@ -35,29 +41,84 @@ def looks_secret(column: str) -> bool:
 
 
 def read(bench: Bench) -> Reference:
-    """Schema, tables, rows and sequences of the reference."""
+    """Schema, tables, rows and sequences of the reference; rows only of tables that are not large."""
     address = bench.address("reference")
     snapshot = catalog.snapshot(address, bench.binaries(), bench.work)
+    with postgres.connect(address, read_only=True) as connection:
+        model = tables.read_model(connection)
+        carried, left_out = with_rows(bench, connection)
+        read = [_rows(connection, model.tables[(table.schema, table.name)], count) for table, count in carried]
+        suffixes = datafiles.suffixes((one.table.schema, one.table.name) for one in read if not one.rows)
+        found = tuple(replace(one, suffix=suffixes.get((one.table.schema, one.table.name))) for one in read)
+        positions = catalog.sequences(connection)
+        populated = tuple((t.schema, t.name) for t in catalog.tables(connection) if t.kind == "m")
+    return Reference(snapshot, model, found, positions, populated, left_out)
+
+
+def with_rows(
+    bench: Bench, connection: Connection
+) -> tuple[list[tuple[catalog.Table, int]], frozenset[tuple[str, str]]]:
+    """The reference's tables with rows that the base migration carries, each with their count; and the tables (schema,
+    name) whose rows --data leaves out. `Refused` where --data names a table that is not there.
+    """
     wanted = compare.data_filter(bench.plan.settings.data)
     version = {(schema or "public", name) for schema, name in sources.version_tables(bench.repository, bench.plan.tip)}
-    with postgres.connect(address, read_only=True) as connection:
-        listed = [t for t in catalog.tables(connection) if (t.schema, t.name) not in version]
-        model = tables.read_model(connection)
-        compare.refuse_unknown_tables(bench.plan.settings.data, listed)
-        ours = {e.key for e in snapshot.entries}
-        found: list[Rows] = []
-        left_out: set[tuple[str, str]] = set()
-        for table in listed:
-            key = (table.schema, table.name)
-            if table.kind != "r" or ("TABLE", *key) not in ours or not rows.count(connection, table):
-                continue
-            if wanted(table):
-                found.append(Rows(model.tables[key], tuple(values.read(connection, model.tables[key]))))
-            else:
-                left_out.add(key)
-        positions = catalog.sequences(connection)
-        populated = tuple((t.schema, t.name) for t in listed if t.kind == "m")
-    return Reference(snapshot, model, tuple(found), positions, populated, frozenset(left_out))
+    listed = [t for t in catalog.tables(connection) if (t.schema, t.name) not in version]
+    compare.refuse_unknown_tables(bench.plan.settings.data, listed)
+    theirs = catalog.of_extensions(connection)
+    counts = [(t, rows.count(connection, t)) for t in listed if t.kind == "r" and (t.schema, t.name) not in theirs]
+    carried = [(table, count) for table, count in counts if count and wanted(table)]
+    return carried, frozenset((t.schema, t.name) for t, count in counts if count and not wanted(t))
+
+
+def _rows(connection: Connection, table: Table, count: int) -> Rows:
+    """A table's rows; none of them where they are many, or long."""
+    found: list[tuple[object, ...]] = []
+    size = 0
+    if count <= LARGE_ROWS:
+        for row in values.read(connection, table):
+            found.append(row)
+            size += sum(len(value) for value in row if isinstance(value, str))
+            if size > LARGE_TEXT:
+                return Rows(table, count)
+    return Rows(table, count, tuple(found))
+
+
+def write_data(bench: Bench, read: Reference) -> None:
+    """Write the data files of large tables, streamed, beside R's file; those of an earlier draft go.
+
+    `Refused` where a file of that name is there that is not ours, or where git would not take it.
+    """
+    large = [one for one in read.rows if one.suffix is not None]
+    paths = {str(PurePosixPath(bench.plan.base_path).with_suffix(one.suffix or "")): one for one in large}
+    top = bench.repository.top
+    for path in paths:
+        if path not in bench.plan.data and (top / path).exists():
+            raise Refused(f"{path} is in the way: the rows of {paths[path].table.shown} go into a file of that name.",
+                          f"git mv {path} to another name, and commit")  # fmt: skip
+        if (rule := bench.repository.ignoring(path)) is not None:
+            raise Refused(
+                f"git ignores {path} ({rule}), which holds the rows of {paths[path].table.shown}: the base migration "
+                "would be committed without it.",
+                f"take that rule back, or --data with a list of tables without {paths[path].table.shown}",
+            )
+    earlier = bench.plan.data
+    # Before they are written: so `abort` knows that they are ours.
+    bench.save(replace(bench.plan, data=tuple(sorted({*earlier, *paths}))))
+    for path in set(earlier) - paths.keys():
+        (top / path).unlink(missing_ok=True)
+    bench.base.parent.mkdir(parents=True, exist_ok=True)
+    with postgres.connect(bench.address("reference"), read_only=True) as connection:
+        connection.run("SET search_path = ''")  # as for all that the file holds
+        for path, one in paths.items():
+            datafiles.write(top / path, values.types(one.table), values.read(connection, one.table))
+            package = packaging.left_out(top, path)
+            if package is not None:
+                console.warn(
+                    f"{path} lies in the package {package}, and nothing in its setuptools configuration includes it: "
+                    "where the migrations are installed with it, add *.jsonl to its package data"
+                )
+    bench.save(replace(bench.plan, data=tuple(sorted(paths))))
 
 
 def refuse_credentials(bench: Bench, reference: Reference) -> None:
@@ -86,6 +147,5 @@ def refuse_credentials(bench: Bench, reference: Reference) -> None:
                 and column.type.startswith(("character", "text", "bytea"))
             ):
                 console.warn(
-                    f"{shown}.{column.name} looks like a credential; "
-                    f"its {len(one.rows)} rows will be in the base migration"
+                    f"{shown}.{column.name} looks like a credential; its {one.count} rows will be in the base migration"
                 )

@@ -8,7 +8,7 @@ from psycopg2 import sql
 
 from tasklib import columns
 from tasklib.postgres import Connection
-from tasklib.pycode import Items, Node, string
+from tasklib.pycode import string
 from tasklib.tables import Column, Table
 
 
@@ -26,9 +26,7 @@ def read(connection: Connection, table: Table) -> Iterator[tuple[object, ...]]:
     if not picked:
         yield from connection.stream(sql.SQL("SELECT FROM ONLY {}").format(sql.Identifier(table.schema, table.name)))
         return
-    fields = [
-        sql.SQL("{}" if is_native(column) else "{}::text").format(sql.Identifier(column.name)) for column in picked
-    ]
+    fields = [sql.SQL(_text_of(column)).format(sql.Identifier(column.name)) for column in picked]
     key: Sequence[str] = next((c.columns for c in table.constraints if c.kind == "p"), ())
     order = [sql.Identifier(name) for name in key]
     whole = sql.SQL('ROW({})::text COLLATE "C"').format(sql.SQL(", ").join(sql.Identifier(c.name) for c in picked))
@@ -36,6 +34,22 @@ def read(connection: Connection, table: Table) -> Iterator[tuple[object, ...]]:
         sql.SQL(", ").join(fields), sql.Identifier(table.schema, table.name), sql.SQL(", ").join([*order, whole])
     )
     yield from connection.stream(statement)
+
+
+def _text_of(column: Column) -> str:
+    if is_native(column):
+        return "{}"
+    return "{}::numeric::text" if column.type == "money" else "{}::text"
+
+
+def types(table: Table) -> dict[str, str]:
+    """The carried columns, each with the type that its values' text is of."""
+    return {column.name: value_type(column) for column in carried(table)}
+
+
+def value_type(column: Column) -> str:
+    """The type of a column's values; that of money is a number, since money prints by the locale."""
+    return "numeric" if column.type == "money" else column.type
 
 
 def is_native(column: Column) -> bool:
@@ -48,8 +62,3 @@ def literal(value: object) -> str:
     if value is None or isinstance(value, (bool, int)):
         return repr(value)
     return string(str(value))
-
-
-def row(picked: Sequence[Column], values: Sequence[object]) -> Node:
-    """One row as a dictionary literal."""
-    return Items([(string(c.name), literal(value)) for c, value in zip(picked, values, strict=True)], "{}")

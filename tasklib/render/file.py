@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
 from tasklib.archive import Key
@@ -17,15 +16,6 @@ class File:
 
     text: str
     spans: tuple[tuple[int, int, Key], ...]
-
-    @property
-    def digest(self) -> str:
-        return digest(self.text)
-
-
-def digest(text: str) -> str:
-    """What the plan keeps of a file to see later whether somebody edited it."""
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def assemble(head: Head, source: Source) -> File:

@@ -31,6 +31,33 @@ def refuse_to_lose_rows():
             )
 '''
 
+LOAD_ROWS = r'''
+
+def load_rows(table, suffix):
+    """Insert the rows of a file beside this one, a few at a time.
+
+    Its first line names the columns and their types; each other one is a row.
+    """
+    path = Path(__file__).with_suffix(suffix)
+    count = 0
+    with path.open(encoding="utf-8") as lines:
+        types = json.loads(lines.readline())
+        names = ['"{}"'.format(name.replace('"', '""')) for name in types]
+        values = [f"CAST(r ->> {n} AS {kind})" for n, kind in enumerate(types.values())]
+        insert = (
+            f"INSERT INTO {table} ({', '.join(names)}) OVERRIDING SYSTEM VALUE "
+            f"SELECT {', '.join(values)} FROM jsonb_array_elements("
+        )
+        for batch in iter(lambda: lines.readlines(65536), []):
+            count += len(batch)
+            # As JSON has them, nothing takes these for a quote, a format or a parameter.
+            rows = ",".join(batch).replace("'", "\\u0027").replace("%", "\\u0025")
+            rows = rows.replace(":", "\\u003a")
+            op.execute(sa.DDL(insert.replace("%", "%%") + f"'[{rows}]') AS r"))
+    if count != ROWS[table]:
+        raise RuntimeError(f"{path} holds {count} rows; {ROWS[table]} were expected.")
+'''
+
 DATABASE_TYPE = '''
 
 class DatabaseType(sa.types.UserDefinedType):
@@ -81,7 +108,9 @@ class Head:
             *([self.created] if self.created else []),
             '"""',
             "",
+            *(["import json"] if "load_rows" in used else []),
             "import os",
+            *(["from pathlib import Path"] if "load_rows" in used else []),
             "",
             "import sqlalchemy as sa",
             "from alembic import context, op",
@@ -98,6 +127,8 @@ class Head:
         ]
         if "DatabaseType" in used:
             lines += DATABASE_TYPE.rstrip("\n").split("\n")
+        if "load_rows" in used:
+            lines += LOAD_ROWS.rstrip("\n").split("\n")
         return [*lines, *GUARD.rstrip("\n").split("\n"), "", ""]
 
 

@@ -7,57 +7,75 @@ from collections.abc import Mapping, Sequence
 
 from tasklib import postgres, pycode, values
 from tasklib.pycode import Call, Items, Node, string
-from tasklib.render.execute import execute_all, shown
+from tasklib.render.execute import execute_all
 from tasklib.render.items import PUBLIC, Item
 from tasklib.render.source import Rows, Source
-from tasklib.tables import Column, Table
+from tasklib.tables import Column
 
 
 def item(source: Source, one: Rows, inline_keys: Mapping[tuple[str, str], Sequence[str]]) -> Item:
+    """The rows of a table; ``inline_keys`` names the foreign keys that are there when they come."""
     table = one.table
-    picked = values.carried(table)
-    key = ("ROWS", table.schema, table.name)
-    needs: set[object] = {("table", table.schema, table.name)}
-    inline = inline_keys.get((table.schema, table.name), ())
+    key = (table.schema, table.name)
+    inline = inline_keys.get(key, ())
+    needs: set[object] = {("table", *key)}
     needs |= {
         ("rows", c.target_schema, c.target_table) for c in table.constraints if c.kind == "f" and c.name in inline
     }
     # Drivers and SQLAlchemy make parameters of columns' names, and do not agree on which characters they bear.
-    odd = [column.name for column in picked if not re.fullmatch(r"\w[\w ]*", column.name)]
-    if any(column.identity == "a" for column in picked) or not picked or odd:
-        up = _insert_statements(table, picked, one.rows, odd)
+    odd = [column.name for column in values.carried(table) if not re.fullmatch(r"\w[\w ]*", column.name)]
+    always = [column.name for column in values.carried(table) if column.identity == "a"]
+    if one.suffix is not None:
+        source.used.add("load_rows")
+        up = pycode.render(Call("load_rows", [string(table.shown), string(one.suffix)]), 4)
+    elif not values.carried(table):
+        # None of their values is given.
+        text = f"INSERT INTO {table.shown} SELECT FROM generate_series(1, {one.count})"
+        up = execute_all([text], "DDL: rows without values of their own")
+    elif always:
+        up = _insert(one, f"the column {always[0]} is GENERATED ALWAYS, which bulk_insert cannot override")
+    elif odd:
+        up = _insert(one, f"the column {odd[0]!r} has a name that not every driver takes as a parameter")
     else:
-        kwargs: dict[str, Node] = {} if table.schema == PUBLIC else {"schema": string(table.schema)}
-        fields = [Call("sa.column", [string(c.name), source.types.of_value(c)]) for c in picked]
-        listed = Items([values.row(picked, row) for row in one.rows])
-        # Exploded by hand: the formatters split a list of rows one row a line wherever it has two.
-        up = [
-            "    op.bulk_insert(",
-            *pycode.render(Call("sa.table", [string(table.name), *fields], kwargs), 8, "", ","),
-            "        [",
-            *[line for node in listed.nodes for line in pycode.render(_node(node), 12, "", ",")],
-            "        ],",
-            "    )",
-        ]
-    return Item(key, "rows", frozenset({("rows", table.schema, table.name)}), frozenset(needs), tuple(up))
+        up = _bulk_insert(source, one)
+    return Item(("ROWS", *key), "rows", frozenset({("rows", *key)}), frozenset(needs), tuple(up))
 
 
-def _insert_statements(
-    table: Table, picked: Sequence[Column], rows: Sequence[tuple[object, ...]], odd: Sequence[str]
-) -> list[str]:
-    target = shown(table)
-    if not picked:
-        return execute_all([f"INSERT INTO {target} DEFAULT VALUES"] * len(rows), "DDL: rows without columns")
-    names = ", ".join(postgres.identifier(c.name) for c in picked)
-    texts = []
-    for row in rows:
-        listed = ", ".join(_sql_literal(value, c) for value, c in zip(row, picked, strict=True))
-        # Also right where no column is an identity.
-        texts.append(f"INSERT INTO {target} ({names}) OVERRIDING SYSTEM VALUE VALUES ({listed})")
-    always = any(column.identity == "a" for column in picked)
-    why = "the key is GENERATED ALWAYS, which bulk_insert cannot override" if always else (
-        f"the column {odd[0]!r} has a name that not every driver takes as a parameter")  # fmt: skip
-    return execute_all(texts, f"DDL: {why}")
+def _given(one: Rows) -> list[tuple[Column, int]]:
+    """The columns whose values must be given, with their places in a row: not those that are NULL in each by nature."""
+    columns = list(enumerate(values.carried(one.table)))
+    nothing = {
+        at for at, column in columns
+        if column.default is None and column.type_kind != "d" and not column.identity
+        and all(row[at] is None for row in one.rows)
+    }  # fmt: skip
+    kept = [(column, at) for at, column in columns if at not in nothing]
+    return kept or [(columns[0][1], 0)]
+
+
+def _bulk_insert(source: Source, one: Rows) -> list[str]:
+    given = _given(one)
+    kwargs: dict[str, Node] = {} if one.table.schema == PUBLIC else {"schema": string(one.table.schema)}
+    fields = [Call("sa.column", [string(column.name), source.types.of_value(column)]) for column, _ in given]
+    # Exploded by hand: the formatters split a list of rows one row a line wherever it has two.
+    lines = [
+        "    op.bulk_insert(",
+        *pycode.render(Call("sa.table", [string(one.table.name), *fields], kwargs), 8, "", ","),
+        "        [",
+    ]
+    for row in one.rows:
+        pairs = [(string(column.name), values.literal(row[at])) for column, at in given]
+        lines += pycode.render(Items(pairs, "{}"), 12, "", ",")
+    return [*lines, "        ],", "    )"]
+
+
+def _insert(one: Rows, why: str) -> list[str]:
+    given = _given(one)
+    names = ", ".join(postgres.identifier(column.name) for column, _ in given)
+    # Also right where no column is an identity.
+    text = f"INSERT INTO {one.table.shown} ({names}) OVERRIDING SYSTEM VALUE VALUES\n    "
+    rows = (", ".join(_sql_literal(row[at], column) for column, at in given) for row in one.rows)
+    return execute_all([text + ",\n    ".join(f"({row})" for row in rows)], f"DDL: {why}")
 
 
 def _sql_literal(value: object, column: Column) -> str:
@@ -65,9 +83,6 @@ def _sql_literal(value: object, column: Column) -> str:
         return "NULL"
     if isinstance(value, bool):
         return str(value).lower()
-    return str(value) if isinstance(value, int) else f"{postgres.literal(str(value))}::{column.type}"
-
-
-def _node(node: Node | tuple[str, Node]) -> Node:
-    assert not isinstance(node, tuple)
-    return node
+    if isinstance(value, int):
+        return str(value)
+    return f"{postgres.literal(str(value))}::{values.value_type(column)}"

@@ -14,10 +14,12 @@ from tasklib.tables import Model, Table
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows of one table as they go into the file."""
+    """How many rows a table has; they themselves, or the suffix of the data file that holds them."""
 
     table: Table
-    rows: tuple[tuple[object, ...], ...]
+    count: int
+    rows: tuple[tuple[object, ...], ...] = ()
+    suffix: str | None = None
 
 
 @dataclass
@@ -40,7 +42,7 @@ class Source:
     used: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        names = set(keyword.kwlist) | {"op", "sa", "postgresql", "upgrade", "downgrade", "context", "os", "revision"}
+        names = set(keyword.kwlist) | {"op", "sa", "postgresql", "context", "os", "json"}
         self.enum_names: dict[tuple[str, str], str] = {}
         for schema, name in sorted(self.model.enums):
             wanted = re.sub(r"\W", "_", name.lower()).strip("_") or "enum"
@@ -55,7 +57,7 @@ class Source:
 
     def row_counts(self) -> dict[str, int]:
         """Every table that the file makes, as SQL names it, and how many rows the file puts there."""
-        carried = {(one.table.schema, one.table.name): len(one.rows) for one in self.rows}
+        carried = {(one.table.schema, one.table.name): one.count for one in self.rows}
         ours = {(schema or "public", name) for schema, name in self.version_tables}
         return {
             table.shown: carried.get(key, 0)

@@ -14,7 +14,6 @@ from tasklib import base, branches, console, draft
 from tasklib.bench import Bench, open_bench
 from tasklib.errors import Refused
 from tasklib.options import Given, dry, step
-from tasklib.render.file import digest
 
 
 @step("server", force="Write the base migration anew, over a file that was edited since.")
@@ -36,7 +35,7 @@ def run(bench: Bench, *, force: bool = False) -> bool:
     branches.refuse_other_branch(bench)
     made = bench.plan
     if bench.base.exists() and not force:
-        now = digest(bench.base.read_text(encoding="utf-8"))
+        now = bench.digest()
         if made.written == now and "migrate" in made.done:
             return False
         if made.written not in (None, now):
@@ -47,7 +46,10 @@ def run(bench: Bench, *, force: bool = False) -> bool:
         if made.written is None:
             raise Refused(f"{made.base_path} is there, and this program did not write it; it is left alone.",
                           f"{made.program} migrate --force writes over it, verify proves it as it is")  # fmt: skip
-    text = draft.write(bench) if made.source == "models" else base.write(bench).text
-    bench.save(replace(bench.plan, written=digest(text)))
+    if made.source == "models":
+        draft.write(bench)
+    else:
+        base.write(bench)
+    bench.save(replace(bench.plan, written=bench.digest()))
     bench.finished("migrate")
     return True

@@ -9,7 +9,7 @@ from typing import Any
 
 from invoke.context import Context
 
-from tasklib import binaries, console, postgres, revisions, settings, sources, version_check
+from tasklib import binaries, console, datafiles, postgres, revisions, settings, sources, version_check
 from tasklib.errors import Failed
 from tasklib.options import ALL, Given, step
 from tasklib.prepare import Prepared, kept_mentions, prepare
@@ -43,6 +43,8 @@ def show(cwd: Path, chosen: Settings) -> Prepared:
     ]))  # fmt: skip
     _section("Mentions of revisions that go, outside of their files (they will point nowhere)",
              [f"{path}:{line}: {text[:90]}" for path, line, text in kept_mentions(prepared)])  # fmt: skip
+    data = datafiles.of_bases(repository, made.tip, cut.gone)
+    _section("Data files that go with the base which is squashed again", [entry.path for entry in data])
     paths = [m.path for m in cut.gone]
     texts = repository.read_many(made.tip, paths)
     reads = sources.environment_reads(texts)

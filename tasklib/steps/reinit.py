@@ -23,10 +23,10 @@ def reinit(context: Context, given: Given) -> None:
     """Take the squashed revisions out of index and tree (step 2; the recipe's rm and init)."""
     bench = open_bench(Path.cwd())
     if dry(context):
-        console.say(f"Would remove {len(bench.plan.gone)} revision files from {bench.plan.layout.script}.")
+        console.say(f"Would remove {len(bench.gone('HEAD'))} files of squashed revisions.")
         return
     removed = run(bench, init=given["init"])
-    what = f"{removed} revision files taken out" if removed else "The squashed revisions are out already"
+    what = f"{removed} files of squashed revisions taken out" if removed else "The squashed revisions are out already"
     console.say(f"{what}. Next: {bench.plan.program} restore")
 
 
@@ -34,8 +34,7 @@ def run(bench: Bench, *, init: bool = False) -> int:
     """Remove the squashed revisions; returns how many files there were."""
     branches.refuse_other_branch(bench)
     made = bench.plan
-    here = bench.history("HEAD").migrations
-    paths = [here[one].path for one in made.gone if one in here]
+    paths = bench.gone("HEAD")
     # R's own file may hold the base migration by now, written by us or edited by hand.
     keep = {made.base_path} if made.written is not None else set()
     removed = [path for path in paths if path not in keep and (bench.repository.top / path).exists()]

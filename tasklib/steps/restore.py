@@ -50,8 +50,7 @@ def run(bench: Bench, only: Sequence[str] = ()) -> int:
 
 def _paths(bench: Bench) -> list[str]:
     layout = bench.plan.layout
-    here = bench.history("HEAD").migrations
-    gone = {here[one].path for one in bench.plan.gone if one in here} | {bench.plan.base_path}
+    gone = {*bench.gone("HEAD"), bench.plan.base_path, *bench.plan.data}
     listed = {
         entry.path for place in (layout.script, *layout.locations) for entry in bench.repository.files("HEAD", place)
     }
