@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tasklib import sqltext
@@ -56,11 +56,13 @@ STRINGS = ("text", "character varying")
 class Types:
     """How column types are written in one file: ``enums`` maps (schema, name) to the variable that holds the type.
 
-    ``used`` collects what the file must import or define: "postgresql", "DatabaseType".
+    ``used`` collects what the file must import or define: "postgresql", "DatabaseType"; ``sqlalchemy`` is the version
+    of the project's own.
     """
 
     enums: Mapping[tuple[str, str], str]
     used: set[str]
+    sqlalchemy: tuple[int, ...]
 
     def of(self, column: Column) -> Node:
         """The type expression of a column."""
@@ -70,10 +72,14 @@ class Types:
             return Call("postgresql.ARRAY", [self._scalar(text[:-2], column)])
         return self._scalar(text, column)
 
-    def of_value(self, column: Column) -> Node:
+    def of_value(self, column: Column, values: Sequence[object]) -> Node:
         """The type with which a column's values are inserted."""
         base = re.sub(r"\(.*?\)", "", column.type)
-        if base in INTEGERS or base in STRINGS or base == "boolean":
+        # In --sql Alembic makes spaces of tabs, SQLAlchemy before 2.0 doubles backslashes and has no word for NULL, and
+        # a carriage return may be taken for the end of a line.
+        tricky = any(isinstance(value, str) and re.search(r"[\\\t\r]", value) for value in values)
+        tricky = tricky or (None in values and self.sqlalchemy < (2, 0))
+        if base in (*INTEGERS, *STRINGS, "boolean") and not tricky:
             return GENERIC[base]
         self.used.add("DatabaseType")
         # Money prints by the locale, so its values are numbers.

@@ -57,8 +57,10 @@ def is_native(column: Column) -> bool:
     return column.type in columns.INTEGERS or column.type == "boolean"
 
 
-def literal(value: object) -> str:
-    """One value as Python source."""
-    if value is None or isinstance(value, (bool, int)):
+def literal(value: object, *, as_text: bool) -> str:
+    """One value as Python source; ``as_text``: whatever it is, as PostgreSQL's text."""
+    if isinstance(value, bool) and as_text:
+        return string(str(value).lower())
+    if value is None or (isinstance(value, (bool, int)) and not as_text):
         return repr(value)
     return string(str(value))

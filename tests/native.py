@@ -79,6 +79,4 @@ def _is_plain(text: str, odd_tables: tuple[str, ...]) -> bool:
         return ODD_INDEX.search(sql) is None
     if re.match(r"ALTER TABLE\b.*\bADD (COLUMN|CONSTRAINT)\b", sql, re.DOTALL):
         return ODD_CONSTRAINT.search(sql) is None
-    return (
-        re.match(r"INSERT\b", sql) is not None and "OVERRIDING SYSTEM VALUE" not in sql and "DEFAULT VALUES" not in sql
-    )
+    return re.match(r"INSERT\b", sql) is not None and not re.search("OVERRIDING SYSTEM VALUE|SELECT FROM", sql)

@@ -58,7 +58,7 @@ def load_rows(table, suffix):
         raise RuntimeError(f"{path} holds {count} rows; {ROWS[table]} were expected.")
 '''
 
-DATABASE_TYPE = '''
+DATABASE_TYPE = r'''
 
 class DatabaseType(sa.types.UserDefinedType):
     """A type by PostgreSQL's own name; its values are text in PostgreSQL's own form."""
@@ -75,7 +75,17 @@ class DatabaseType(sa.types.UserDefinedType):
         return sa.cast(sa.type_coerce(bindvalue, sa.Text()), self)
 
     def literal_processor(self, dialect):
-        return lambda value: "'" + value.replace("'", "''") + "'"
+        return in_quotes
+
+
+def in_quotes(value):
+    """A literal for --sql, where backslashes, tabs and such do not always stay so."""
+    if value is None:
+        return "NULL"
+    codes = {"'": "''", "!": "!!", "\\": "!005C", "\t": "!0009", "\r": "!000D"}
+    if not set("\\\t\r") & set(value):
+        return "'" + value.replace("'", "''") + "'"
+    return "U&'" + "".join(codes.get(char, char) for char in value) + "' UESCAPE '!'"
 '''
 
 

@@ -56,7 +56,8 @@ def _given(one: Rows) -> list[tuple[Column, int]]:
 def _bulk_insert(source: Source, one: Rows) -> list[str]:
     given = _given(one)
     kwargs: dict[str, Node] = {} if one.table.schema == PUBLIC else {"schema": string(one.table.schema)}
-    fields = [Call("sa.column", [string(column.name), source.types.of_value(column)]) for column, _ in given]
+    types = [source.types.of_value(column, [row[at] for row in one.rows]) for column, at in given]
+    fields = [Call("sa.column", [string(column.name), type_]) for (column, _), type_ in zip(given, types, strict=True)]
     # Exploded by hand: the formatters split a list of rows one row a line wherever it has two.
     lines = [
         "    op.bulk_insert(",
@@ -64,7 +65,10 @@ def _bulk_insert(source: Source, one: Rows) -> list[str]:
         "        [",
     ]
     for row in one.rows:
-        pairs = [(string(column.name), values.literal(row[at])) for column, at in given]
+        pairs: list[Node | tuple[str, Node]] = [
+            (string(column.name), values.literal(row[at], as_text=isinstance(type_, Call)))
+            for (column, at), type_ in zip(given, types, strict=True)
+        ]
         lines += pycode.render(Items(pairs, "{}"), 12, "", ",")
     return [*lines, "        ],", "    )"]
 

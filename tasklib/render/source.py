@@ -51,7 +51,7 @@ class Source:
                 wanted += "_"
             names.add(wanted)
             self.enum_names[(schema, name)] = wanted
-        self.types = Types(self.enum_names, self.used)
+        self.types = Types(self.enum_names, self.used, self.sqlalchemy)
         self.with_rows = {(one.table.schema, one.table.name) for one in self.rows}
         self.by_key = {entry.key: entry for entry in self.entries}
 
