@@ -16,6 +16,7 @@ from tasklib.history import Cut
 from tasklib.pycode import Items, string
 from tasklib.render import Key, Rows, Writer
 from tasklib.schema import Difference, report
+from tasklib.truth import made_from
 
 CREDENTIAL = re.compile(
     r"(^|_)(passwd|pwd|pw|token|secret|salt|hash|key|otp|pin)s?(_|$)|password|passphrase|credential|apikey|pwhash",
@@ -284,7 +285,7 @@ def _head(bench: Bench, cut: Cut, reference: Reference, used: set[str]) -> list[
         "",
         f"The base of this history: replaces {len(cut.gone)} migrations, {cut.gone[0].id} to {plan.revision}.",
         f"Originals: git commit {plan.tip}",
-        f"Made from their replay and proven equal to it on PostgreSQL {major} by alembic-squash.",
+        *map(_docstring, made_from(plan, major)),
         "",
         f"Revision ID: {plan.revision}",
         "Revises:",

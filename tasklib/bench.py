@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasklib import chains, console, git, plan, postgres, project, revisions, server
+from tasklib import chains, console, git, inplace, plan, postgres, project, revisions, server
 from tasklib.binaries import Binaries
 from tasklib.chains import Chain
 from tasklib.errors import Failed, Refused, SquashError
@@ -304,6 +304,7 @@ def program() -> str:
 def open_bench(cwd: Path, server_url: str | None = None, pid: int | None = None) -> Bench:
     """The workbench of the squash that is under way in the repository around ``cwd``."""
     repository = git.find(cwd)
+    inplace.recover(repository)
     made = plan.load(repository, program())
     if (elsewhere := repository.in_other_work_tree(made.branch)) is not None:
         raise Refused(f"The squash that is under way is in another work tree, {elsewhere}.", f"cd {elsewhere}")

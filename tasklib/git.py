@@ -188,6 +188,13 @@ class Repository:
         words = ["ls-files", "-z", "--others", "--", under or "."]
         return [path for path in self.run(*words).stdout.split("\0") if path]
 
+    def blobs(self, paths: Sequence[str]) -> dict[str, str]:
+        """The ids that files of the work tree would have as blobs, by path (line ends and filters as git has them)."""
+        if not paths:
+            return {}
+        found = self.run("hash-object", "--stdin-paths", stdin="\n".join(paths) + "\n").stdout.split()
+        return dict(zip(paths, found, strict=True))
+
     # --- changes -------------------------------------------------------------------------------------------------
 
     def export(self, tree: str, paths: Sequence[str], to: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
-from tasklib import base, catalog, compare, console, probe, replay, rows, shell, sources
+from tasklib import base, catalog, compare, console, probe, replay, rows, shell, sources, truth, version_table
 from tasklib.bench import Bench
 from tasklib.chains import Chain
 from tasklib.compare import Verdict
@@ -26,10 +26,12 @@ class Proof:
     checks: tuple[str, ...]
     volatile: tuple[str, ...]
     left_out: tuple[str, ...]
+    truth: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
         """The proof for people: in the report and in the commit's message."""
         found = [f"Proven on PostgreSQL {self.major}, git tree {self.tree}:", *(f"- {check}" for check in self.checks)]
+        found += self.truth
         if self.volatile:
             found.append("Was different in each database, is now always the same value: " + ", ".join(self.volatile))
         if self.left_out:
@@ -51,8 +53,8 @@ def ensure_proven(bench: Bench) -> Proof:
 
 def from_json(data: Mapping[str, Any]) -> Proof:
     """The proof that the plan keeps."""
-    return Proof(**{**data, "checks": tuple(data["checks"]), "volatile": tuple(data["volatile"]),
-                    "left_out": tuple(data["left_out"])})  # fmt: skip
+    lists = ("checks", "volatile", "left_out", "truth")
+    return Proof(**{**data, **{name: tuple(data[name]) for name in lists}})
 
 
 def prove(bench: Bench, tree: str) -> Proof:
@@ -109,7 +111,7 @@ def prove(bench: Bench, tree: str) -> Proof:
     return Proof(
         tree, plan.tip, int((plan.replayed or bench.plan.replayed or {})["major"]), tuple(checks),
         tuple(name for name in names if name.rsplit(".", 1)[0] in carried),
-        tuple(sorted(_shown(key) for key in left_out)),
+        tuple(sorted(_shown(key) for key in left_out)), tuple(truth.proof(plan)),
     )  # fmt: skip
 
 
@@ -152,12 +154,12 @@ def _refuse_other_history(bench: Bench, new: Chain) -> None:
         )
 
 
-def _refuse_differences(verdict: tuple[str, Verdict], truth: str, other: str) -> None:
+def _refuse_differences(verdict: tuple[str, Verdict], left: str, other: str) -> None:
     what, found = verdict
     if found.found:
         raise Differs(
             f"The databases differ {what}: {len(found.found)} differences. Nothing is merged.\n"
-            + report(found.found, truth, other)
+            + report(found.found, left, other)
         )
 
 
@@ -167,7 +169,7 @@ def _down_and_up(bench: Bench, new: Chain, left_out: frozenset[tuple[str, str]])
     address = bench.address("roundtrip")
     result = command.downgrade(new, address, "base")
     tables = sources.version_tables(bench.repository, bench.plan.tip)
-    left = replay.versions(address, tables)
+    left = version_table.versions(address, tables)
     if result.code or left:
         tail = "\n  | ".join((result.stderr or result.stdout).strip().splitlines()[-12:])
         raise Differs(f"`downgrade base` of the base migration failed (exit code {result.code}):\n  | {tail}")

@@ -10,15 +10,13 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from psycopg2 import sql
-
-from tasklib import catalog, console, postgres, probe, rows, shell, sources
+from tasklib import before, catalog, console, postgres, probe, rows, shell, sources
 from tasklib.bench import Bench
 from tasklib.chains import Chain
 from tasklib.errors import Failed, Refused, SquashError
 from tasklib.migrations import explain_failure
-from tasklib.postgres import Address
 from tasklib.rows import Stable, Volatile
+from tasklib.version_table import versions
 
 # The two runs start at least this many seconds apart, so that a clock rounded to the second shows.
 APART = 1.1
@@ -55,6 +53,9 @@ def ensure_replayed(bench: Bench) -> Chain:
     with console.doing("proof 4: where the command connects, and that it runs the old chain"):
         probe.prove_connections(bench, chain, *ROLES)
         probe.prove_chain(bench, chain, "first")
+    if plan.settings.before:
+        with console.doing(f"`{before.shown(plan)}` on the empty databases"):
+            before.run(bench, chain, APART, *ROLES)
     with console.doing(f"{len(plan.gone)} migrations to {plan.revision}: the reference, and a second run beside it"):
         try:
             shell.together(
@@ -95,6 +96,8 @@ def _again_alone(bench: Bench, chain: Chain, error: SquashError, what: str) -> N
                 bench.address(role), sources.version_tables(bench.repository, bench.plan.tip)
             ):
                 bench.create(role)
+                if bench.plan.settings.before:
+                    before.run(bench, chain, 0, role)
                 arrive(bench, chain, role, bench.plan.revision, what)
     except SquashError as again:
         if (found := re.search(r'role "([^"]+)" already exists', again.text)) is None:
@@ -183,20 +186,6 @@ def _refuse_new_roles(bench: Bench, before: set[str]) -> None:
             f"make them on a server first and name it with --server; {'; '.join(f'DROP ROLE {one}' for one in new)} "
             "takes them from a server of yours again",
         )
-
-
-def versions(address: Address, tables: Sequence[tuple[str, str]]) -> set[str]:
-    """The ids in the version table: of the first of ``tables`` that is there; empty where none is."""
-    with postgres.connect(address, read_only=True) as connection:
-        there = {(s, t) for s, t in connection.rows("SELECT schemaname, tablename FROM pg_tables")}
-        found: set[str] = set()
-        for schema, name in tables:
-            if (schema or "public", name) in there:
-                rows = connection.rows(
-                    sql.SQL("SELECT version_num FROM {}").format(sql.Identifier(schema or "public", name))
-                )
-                found |= {str(row[0]) for row in rows}
-        return found
 
 
 def arrive(bench: Bench, chain: Chain, role: str, target: str, what: str) -> None:

@@ -28,6 +28,8 @@ HELP = {
     "are filled in. Repeatable.",
     "server": "URL of a PostgreSQL server for the scratch databases (default: a throwaway server). Its password is not "
     "kept: give the URL again with each step, or set PGPASSWORD.",
+    "before": "COMMAND that runs first on the empty scratch database, where the first tables do not come from a "
+    "migration: 'flask create-db', 'psql -f schema.sql'. It gets what the project's command gets; no shell.",
     "reference": "URL of a real database at R that is taken as the truth (not supported yet: refused).",
     "data": "Which rows the base migration carries: all (default), none, or TABLE,TABLE.",
     "keep-value": "TABLE.COLUMN: a volatile column that looks like a credential may become a constant. Repeatable.",
@@ -40,6 +42,7 @@ KEYS = tuple(name.replace("-", "_") for name in HELP)
 # default would make that variable an error.
 DEFAULTS: dict[str, None] = dict.fromkeys(KEYS)
 SECRET = re.compile(r"PASSWORD|PASSWD|SECRET|TOKEN|(^|_)KEY$", re.IGNORECASE)
+PASSWORD = re.compile(r"://[^\s{}@]*:[^\s{}]+@")  # in a URL
 PLACEHOLDERS = ("url", "host", "port", "user", "password", "database")
 
 
@@ -55,6 +58,7 @@ class Settings:
     command: tuple[str, ...] = ()
     set: tuple[tuple[str, str], ...] = ()
     server: str | None = None
+    before: tuple[str, ...] = ()
     reference: str | None = None
     data: str = "all"
     keep_value: tuple[str, ...] = ()
@@ -71,6 +75,7 @@ class Settings:
             **{
                 **data,
                 "command": tuple(data["command"]),
+                "before": tuple(data["before"]),
                 "set": tuple((name, template) for name, template in data["set"]),
                 "keep_value": tuple(data["keep_value"]),
             }
@@ -103,6 +108,7 @@ def resolve(context: Context, given: Mapping[str, Any]) -> Settings:
         command=tuple(shlex.split(str(merged["command"] or ""))),
         set=_templates(_text(merged["uri_var"]), _items(merged["set"])),
         server=_text(merged["server"]),
+        before=_before(_text(merged["before"])),
         data=str(merged["data"] or "all"),
         keep_value=tuple(_items(merged["keep_value"])),
         no_merge=truth(merged["no_merge"]),
@@ -139,7 +145,7 @@ def _templates(uri_var: str | None, items: list[str]) -> tuple[tuple[str, str], 
         if not equals or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
             # Of what may be a URL no more is shown than its scheme: it may hold a password.
             raise Refused(f"--set {name.split('://')[0]} is not NAME=TEMPLATE.", "--set DATABASE_URL={url}")
-        if re.search(r"://[^\s{}@]*:[^\s{}]+@", template):
+        if PASSWORD.search(template):
             # Templates are kept in the plan, which must never hold a password.
             raise Refused(
                 f"--set {name} holds a URL with a password in it; a template was expected.", f"--set {name}={{url}}"
@@ -158,6 +164,20 @@ def _templates(uri_var: str | None, items: list[str]) -> tuple[tuple[str, str], 
     if uri_var is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", uri_var):
         raise Refused(f"--uri-var {uri_var.split('://')[0]} is not the name of a variable.", "--uri-var DATABASE_URL")
     return tuple(sorted(found.items()))
+
+
+def _before(text: str | None) -> tuple[str, ...]:
+    try:
+        words = tuple(shlex.split(text or ""))
+    except ValueError as error:
+        raise Refused(f"--before cannot be split into words: {error}.", "--before 'flask create-db'") from None
+    if any(PASSWORD.search(word) or re.search(r"passw(or)?d=\S", word, re.IGNORECASE) for word in words):
+        # It is kept in the plan, shown, and named in the base migration.
+        raise Refused(
+            "--before holds a password; the command gets the scratch database's address by itself.",
+            "--before 'flask create-db', which reads the variable of --uri-var; psql needs no address at all",
+        )
+    return words
 
 
 def _text(value: object) -> str | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from invoke.context import Context
 from invoke.exceptions import Exit
 
-from tasklib import branches, console, git, plan, settings, shell
+from tasklib import before, branches, console, git, inplace, plan, settings, shell
 from tasklib.bench import Bench, open_bench, program, refuse_unusable_server
 from tasklib.errors import Failed, SquashError
 from tasklib.options import ALL, Given, dry, step
@@ -50,7 +50,9 @@ def squash(context: Context, given: Given) -> None:
 
 def refuse_early(cwd: Path, chosen: settings.Settings) -> None:
     """`Refused` for all that can be known before a plan is shown which would then not be carried out."""
-    prepare(cwd, chosen)
+    repository = prepare(cwd, chosen).repository
+    if chosen.before:
+        before.find_program(chosen.before, cwd, repository.top)
     if chosen.server is not None:
         refuse_unusable_server(chosen.server)
 
@@ -117,6 +119,7 @@ def status(context: Context, given: Given) -> None:
 def abort(context: Context, given: Given) -> None:
     """Give an unfinished squash up: branch, files, databases, server, all as before."""
     repository = git.find(Path.cwd())
+    inplace.recover(repository)
     if not plan.exists(repository):
         console.say("No squash is under way; there is nothing to put back.")
         return

@@ -9,7 +9,7 @@ from typing import Any
 
 from invoke.context import Context
 
-from tasklib import binaries, console, postgres, revisions, settings, sources, version_check
+from tasklib import before, binaries, console, postgres, revisions, settings, sources, version_check
 from tasklib.errors import Failed
 from tasklib.options import ALL, Given, step
 from tasklib.prepare import Prepared, kept_mentions, prepare
@@ -37,6 +37,7 @@ def show(cwd: Path, chosen: Settings) -> Prepared:
         ("heads", ", ".join(cut.heads)),
         ("branch labels", ", ".join(cut.labels) or "none"),
         ("source", made.source + (f", at commit {made.start[:12]}" if made.source == "models" else "")),
+        *([("runs first", before.shown(made))] if chosen.before else []),
         ("command", " ".join(made.layout.command) + f", in {made.layout.cwd}/"),
         ("database URL", _url(prepared)),
         ("PostgreSQL", server),

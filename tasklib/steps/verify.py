@@ -16,7 +16,7 @@ from tasklib.options import Given, dry, step
 from tasklib.proof import Proof
 
 
-@step("rev", "directory", "command", "uri-var", "set", "server", "data")
+@step("rev", "directory", "command", "uri-var", "set", "server", "before", "data")
 def verify(context: Context, given: Given) -> None:
     """Prove that the new chain builds the same database. Also on a plain checkout, as in CI: no plan is needed."""
     chosen = settings.resolve(context, given)
