@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tasklib import console, inplace, postgres, probe, project, shell, sources, version_table
+from tasklib import console, inplace, postgres, probe, project, shell, sources, stamp, version_table
 from tasklib.bench import Bench
 from tasklib.chains import Chain
 from tasklib.errors import Failed, Refused
@@ -67,6 +67,7 @@ def run(bench: Bench, chain: Chain, apart: float, *roles: str) -> None:
         )
     for role in roles:
         refuse_wrong_version(bench, history, role)
+        stamp.renew(bench, chain, role)
 
 
 def _run(bench: Bench, role: str) -> None:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from tasklib import before, catalog, console, postgres, probe, rows, shell, sources
+from tasklib import before, catalog, console, copying, postgres, probe, rows, shell, sources
 from tasklib.bench import Bench
 from tasklib.chains import Chain
 from tasklib.errors import Failed, Refused, SquashError
@@ -53,20 +53,9 @@ def ensure_replayed(bench: Bench) -> Chain:
     with console.doing("proof 4: where the command connects, and that it runs the old chain"):
         probe.prove_connections(bench, chain, *ROLES)
         probe.prove_chain(bench, chain, "first")
-    if plan.settings.before:
-        with console.doing(f"`{before.shown(plan)}` on the empty databases"):
-            before.run(bench, chain, APART, *ROLES)
-    with console.doing(f"{len(plan.gone)} migrations to {plan.revision}: the reference, and a second run beside it"):
-        try:
-            shell.together(
-                partial(arrive, bench, chain, "first", plan.revision, what),
-                partial(_arrive_later, bench, chain, "second", plan.revision, what),
-            )
-        except SquashError as error:
-            _again_alone(bench, chain, error, what)
-        _refuse_new_roles(bench, roles)
-        at_r = learn_volatile(bench, "base", "first", "second")
-        bench.create("reference", template="first")
+    real = plan.settings.reference is not None
+    at_r = _take_reference(bench, chain) if real else _replay_to_base(bench, chain, roles, what)
+    what = "A kept migration failed on a copy of the real database" if real else what
     with console.doing(f"{len(plan.kept)} migrations on to the head, in both: the truth at head"):
         shell.together(
             partial(arrive, bench, chain, "first", "heads", what),
@@ -82,6 +71,35 @@ def ensure_replayed(bench: Bench) -> Chain:
     }))  # fmt: skip
     bench.finished("replay")
     return chain
+
+
+def _take_reference(bench: Bench, chain: Chain) -> Volatile:
+    """A real database in the place of the replay: of what came before R there is one run, so nothing is volatile."""
+    with console.doing(f"the real database {bench.reference().masked()} as the reference"):
+        copying.take(bench, chain, "first")
+        bench.create("reference", template="first")
+        bench.create("second", template="first")
+        return learn_volatile(bench, "base", "first", "second")
+
+
+def _replay_to_base(bench: Bench, chain: Chain, roles: set[str], what: str) -> Volatile:
+    """Both runs to R; the first one is the reference."""
+    plan = bench.plan
+    if plan.settings.before:
+        with console.doing(f"`{before.shown(plan)}` on the empty databases"):
+            before.run(bench, chain, APART, *ROLES)
+    with console.doing(f"{len(plan.gone)} migrations to {plan.revision}: the reference, and a second run beside it"):
+        try:
+            shell.together(
+                partial(arrive, bench, chain, "first", plan.revision, what),
+                partial(_arrive_later, bench, chain, "second", plan.revision, what),
+            )
+        except SquashError as error:
+            _again_alone(bench, chain, error, what)
+        _refuse_new_roles(bench, roles)
+        at_r = learn_volatile(bench, "base", "first", "second")
+        bench.create("reference", template="first")
+        return at_r
 
 
 def _again_alone(bench: Bench, chain: Chain, error: SquashError, what: str) -> None:

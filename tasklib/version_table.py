@@ -39,6 +39,18 @@ def lookalikes(connection: Connection) -> list[str]:
     return [str(one) for (one,) in found]
 
 
+def id_type(connection: Connection, table: Name) -> str:
+    """The type of ``version_num``, as SQL: character varying(32) unless the project made it wider."""
+    return str(
+        connection.value(
+            "SELECT format_type(a.atttypid, a.atttypmod) FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid"
+            " JOIN pg_namespace n ON n.oid = c.relnamespace"
+            " WHERE n.nspname = %s AND c.relname = %s AND a.attname = 'version_num'",
+            list(table),
+        )
+    )
+
+
 def is_alembics_own(connection: Connection, table: Name) -> bool:
     """Whether Alembic of today would make the table just so: one key column, its key's name, nothing granted.
 

@@ -266,7 +266,7 @@ def test_unknown_settings_are_refused_and_the_known_ones_named(shop: Project) ->
 
 def test_options_that_cannot_be_are_refused(shop: Project) -> None:
     for words, says in (
-        (("--reference", "postgresql://u:hidden@localhost/live"), ("--reference is not supported yet",)),
+        (("--reference", "mysql://u:hidden@localhost/live"), ("--reference names a mysql database",)),
         (("--source", "guess"), ("--source guess", "history or models")),
         (("--commit", "HEAD"), ("--commit goes with --source models",)),
         (("--set", "DATABASE_URL"), ("--set DATABASE_URL", "NAME=TEMPLATE")),

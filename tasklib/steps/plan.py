@@ -9,7 +9,7 @@ from typing import Any
 
 from invoke.context import Context
 
-from tasklib import before, binaries, console, postgres, revisions, settings, sources, version_check
+from tasklib import before, binaries, console, postgres, revisions, settings, sources, truth, version_check
 from tasklib.errors import Failed
 from tasklib.options import ALL, Given, step
 from tasklib.prepare import Prepared, kept_mentions, prepare
@@ -38,6 +38,7 @@ def show(cwd: Path, chosen: Settings) -> Prepared:
         ("branch labels", ", ".join(cut.labels) or "none"),
         ("source", made.source + (f", at commit {made.start[:12]}" if made.source == "models" else "")),
         *([("runs first", before.shown(made))] if chosen.before else []),
+        *([("instead of a replay", _reference(chosen))] if chosen.reference else []),
         ("command", " ".join(made.layout.command) + f", in {made.layout.cwd}/"),
         ("database URL", _url(prepared)),
         ("PostgreSQL", server),
@@ -74,6 +75,11 @@ def _url(prepared: Prepared) -> str:
     reads = sources.likely_variables(prepared.repository, prepared.plan.tip)
     listed = ", ".join(f"{r.name} ({r.path}:{r.line})" for r in reads)
     return "NOT NAMED: --uri-var NAME is needed" + (f"; the files read {listed}" if listed else "")
+
+
+def _reference(chosen: Settings) -> str:
+    named = postgres.parse_url(chosen.reference or "", "--reference").masked()
+    return f"{named}: its schema, and the rows of {truth.rows_of(chosen.data)}"
 
 
 def _server(chosen: Settings) -> str:
