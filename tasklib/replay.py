@@ -10,11 +10,11 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from tasklib import before, catalog, console, copying, postgres, probe, rows, shell, sources
+from tasklib import before, catalog, console, copying, postgres, probe, rows, shell, sources, unreplayable
 from tasklib.bench import Bench
 from tasklib.chains import Chain
 from tasklib.errors import Failed, Refused, SquashError
-from tasklib.migrations import explain_failure
+from tasklib.migrations import explain_failure, failing_migration
 from tasklib.rows import Stable, Volatile
 from tasklib.version_table import versions
 
@@ -231,4 +231,8 @@ def arrive(bench: Bench, chain: Chain, role: str, target: str, what: str) -> Non
                 f"{', '.join(sorted(reached)) or 'nothing'}; {', '.join(sorted(ends))} was expected.",
                 "does env.py swallow errors, or is the version table elsewhere?",
             )
+        culprit = failing_migration(result, chain)
+        if chain.name == "old" and culprit and isinstance(error, Failed):
+            error = unreplayable.explain(error, result, culprit, history, bench.plan,
+                                         lambda one: chain.file(one).read_text(encoding="utf-8"))  # fmt: skip
         raise error
