@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from tasklib import postgres, real, reference, revisions
+from tasklib import binaries, postgres, real, reference, revisions
+from tasklib import server as servers
 from tasklib.errors import Refused
 from tasklib.git import find
 from tasklib.postgres import Address
 from tasklib.reference import Wanted
+from tasklib.server import Server
 from tests.conftest import MakePlain
 from tests.project import VARIABLE, Plain, Step, query
 
@@ -102,10 +107,22 @@ def test_a_real_database_at_r_becomes_the_base_and_is_only_read(make_plain: Make
     project.assert_nothing_left()
 
 
+@pytest.fixture
+def newest(tmp_path: Path) -> Iterator[Server]:
+    """A server of the newest PostgreSQL on this machine, which need not be the one that the tool would take."""
+    newest = max(binaries.find_binaries(), key=lambda one: one.major)
+    made = servers.start(str(tmp_path), owner_pid=os.getpid(), binaries=newest)
+    yield made
+    servers.stop(made.home)
+
+
 @pytest.mark.e2e
-def test_at_the_head_by_hand_on_a_server_of_ours_with_the_password_given_again(make_plain: MakePlain) -> None:
+def test_at_the_head_by_hand_on_a_server_of_ours_with_the_password_given_again(
+    make_plain: MakePlain, newest: Server
+) -> None:
     project = make_plain([OLD, R])
-    address = real_database(project, "made_by_create_all", project.ids[1])
+    elsewhere = replace(project, server=newest)
+    address = real_database(elsewhere, "made_by_create_all", project.ids[1])
     named = ("--reference", address.url())
     for words in (
         ["checkout", "--rev", "head", "--uri-var", VARIABLE, *named],
@@ -119,6 +136,9 @@ def test_at_the_head_by_hand_on_a_server_of_ours_with_the_password_given_again(m
     assert address.database in plan and address.password not in plan
     without = project.tool("migrate")
     assert without.code == 1 and "give --reference again" in without.err, without.said
+    for name, says in ((address.database, f", at {project.ids[1]}: its schema"), ("postgres", "NOT USABLE: ")):
+        shown = project.tool("plan", "--rev", "head", "--uri-var", VARIABLE, "--reference", address.at(name).url())
+        assert shown.code == 0 and says in shown.out, shown.said
     other = project.tool("migrate", "--reference", address.at("postgres").url())
     assert other.code == 1 and "this squash was begun with" in other.err, other.said
     for words in (["migrate", *named], ["verify"], ["cleanup"], ["merge"]):
@@ -126,7 +146,8 @@ def test_at_the_head_by_hand_on_a_server_of_ours_with_the_password_given_again(m
         assert done.code == 0, done.said
         assert address.password not in done.said
     project.assert_nothing_left()
-    assert "the rows of no table" in project.base_text(project.ids[1])
+    text = project.base_text(project.ids[1])
+    assert "the rows of no table" in text and f"PostgreSQL {newest.major} by" in text  # of the real one's version
     new = project.new_database("from_nothing")
     project.db("upgrade", "head", database="from_nothing")
     assert query(new, "SELECT count(*) FROM plans") == [(0,)]

@@ -9,8 +9,20 @@ from typing import Any
 
 from invoke.context import Context
 
-from tasklib import before, binaries, console, postgres, revisions, settings, sources, truth, version_check
-from tasklib.errors import Failed
+from tasklib import (
+    before,
+    binaries,
+    console,
+    postgres,
+    real,
+    reference,
+    revisions,
+    settings,
+    sources,
+    truth,
+    version_check,
+)
+from tasklib.errors import Failed, Refused
 from tasklib.options import ALL, Given, step
 from tasklib.prepare import Prepared, kept_mentions, prepare
 from tasklib.settings import Settings
@@ -38,7 +50,7 @@ def show(cwd: Path, chosen: Settings) -> Prepared:
         ("branch labels", ", ".join(cut.labels) or "none"),
         ("source", made.source + (f", at commit {made.start[:12]}" if made.source == "models" else "")),
         *([("runs first", before.shown(made))] if chosen.before else []),
-        *([("instead of a replay", _reference(chosen))] if chosen.reference else []),
+        *([("instead of a replay", _reference(prepared))] if chosen.reference else []),
         ("command", " ".join(made.layout.command) + f", in {made.layout.cwd}/"),
         ("database URL", _url(prepared)),
         ("PostgreSQL", server),
@@ -77,9 +89,17 @@ def _url(prepared: Prepared) -> str:
     return "NOT NAMED: --uri-var NAME is needed" + (f"; the files read {listed}" if listed else "")
 
 
-def _reference(chosen: Settings) -> str:
-    named = postgres.parse_url(chosen.reference or "", "--reference").masked()
-    return f"{named}: its schema, and the rows of {truth.rows_of(chosen.data)}"
+def _reference(prepared: Prepared) -> str:
+    """The real database that stands for the replay, and whether it can."""
+    made = prepared.plan
+    address = postgres.parse_url(made.settings.reference or "", "--reference")
+    history = revisions.read_history(prepared.repository, made.tip, made.layout.locations)
+    try:
+        with real.opened(address) as connection:
+            reference.refuse_unusable(connection, address, reference.wanted(prepared.repository, made, history))
+    except Refused as error:
+        return f"NOT USABLE: {error.text}"
+    return f"{address.masked()}, at {made.revision}: its schema, and the rows of {truth.rows_of(made.settings.data)}"
 
 
 def _server(chosen: Settings) -> str:
