@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from tasklib import git, inplace
 from tests.conftest import MakePlain
-from tests.project import VARIABLE, Done, Plain, Step, query
+from tests.project import BIN, VARIABLE, Done, Plain, Step, _clean_environment, query
 
 # What a project's own "create everything" command does: tables and rows, then the version.
 CREATE = """
@@ -89,7 +92,6 @@ def test_the_replay_goes_on_from_where_the_command_left_the_database(make_plain:
     project.assert_nothing_left()
 
 
-@pytest.mark.e2e
 def test_at_the_head_a_command_that_makes_all_and_stamps_the_head_is_the_whole_history(make_plain: MakePlain) -> None:
     project = project_of(make_plain, OLD, NAME)
     name = '"ALTER TABLE users ADD COLUMN name varchar(80)"'
@@ -147,6 +149,31 @@ def test_a_password_in_the_command_is_refused_and_not_shown(make_plain: MakePlai
     for word in ("postgresql://me:hidden@host/db", "'host=h password=hidden'", "--password=hidden"):
         done = refused(project, "head", f"psql {word}", 1, "--before holds a password")
         assert "hidden" not in done.said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_killed_while_the_command_runs_everything_can_be_put_back(make_plain: MakePlain, how: signal.Signals) -> None:
+    project = project_of(make_plain, OLD, NAME)
+    project.write("slow.py", "import time, pathlib\npathlib.Path('../begun').touch()\ntime.sleep(300)\n")
+    project.write("create_db.py", CREATE + "\nimport slow\n")
+    head = project.commit("a slow one")
+    named = ("--uri-var", VARIABLE, "--before", created(project, "head"))
+    process = subprocess.Popen(
+        [BIN / "alembic-squash", "squash", "--rev", "head", *named],
+        cwd=project.top, env={**_clean_environment(), "TMPDIR": str(project.temporary)}, start_new_session=True,
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    begun = project.top.parent / "begun"
+    until = time.monotonic() + 120
+    while not begun.exists() and time.monotonic() < until:
+        time.sleep(0.1)
+    assert begun.exists() and project.file_of(project.ids[0]).exists()  # the old chain is in the tree meanwhile
+    os.killpg(process.pid, how)
+    process.wait(timeout=60)
+    done = project.tool("abort")
+    assert done.code == 0, done.said
+    project.assert_nothing_left(head)
 
 
 def test_what_stood_in_the_way_of_the_old_chain_is_back_after_a_kill(make_plain: MakePlain) -> None:
