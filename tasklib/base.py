@@ -18,6 +18,7 @@ from tasklib.render.file import File
 from tasklib.render.head import Head
 from tasklib.render.source import Source
 from tasklib.schema import Difference, report
+from tasklib.truth import made_from
 
 ROUNDS = 8
 
@@ -107,7 +108,7 @@ def _head(bench: Bench) -> Head:
     plan, cut = bench.plan, bench.cut()
     return Head(
         revision=plan.revision, message=cut.revision.message, gone=len(cut.gone), first=cut.gone[0].id,
-        commit=plan.tip, major=int((plan.replayed or {})["major"]),
+        commit=plan.tip, made=made_from(plan, (plan.replayed or {})["major"]),
         created=heads.created(bench.repository.read(plan.tip, plan.base_path)), labels=cut.labels,
     )  # fmt: skip
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasklib import chains, console, datafiles, git, plan, postgres, project, revisions, server
+from tasklib import binaries, chains, console, datafiles, git, inplace, plan, postgres, project, real, revisions, server
 from tasklib.binaries import Binaries
 from tasklib.chains import Chain
 from tasklib.errors import Failed, Refused, SquashError
@@ -47,14 +47,16 @@ SCHEMES = ("postgresql+psycopg2", "postgresql+psycopg", "postgresql")
 class Bench:
     """Repository and plan; `save` is the only way that the plan changes. ``pid`` is set where one process sees the
     whole squash through, so that a server whose process was killed can be told from one that waits for a next step.
-    ``server_url`` is the user's --server of this very command, the only place where its password may come from.
-    ``detached``: the plan is not kept in git's directory (`verify` of a plain checkout).
+    ``server_url`` and ``reference_url`` are the user's --server and --reference of this very command, the only place
+    where their passwords may come from. ``detached``: the plan is not kept in git's directory (`verify` of a plain
+    checkout).
     """
 
     repository: Repository
     plan: Plan
     server_url: str | None = None
     pid: int | None = None
+    reference_url: str | None = None
     detached: bool = False
     # (database or chain, support of the chain) of what this process has proven by asking the command.
     proven: set[tuple[str, str]] = field(default_factory=set)
@@ -182,7 +184,8 @@ class Bench:
             chosen = self.server_url or self.plan.settings.server
             if chosen is None:
                 owner = str(plan.state_directory(self.repository) / "plan.json")
-                ours = self._server = server.start(owner, owner_pid=os.getpid() if self.detached else self.pid)
+                pid = os.getpid() if self.detached else self.pid
+                ours = self._server = server.start(owner, owner_pid=pid, binaries=self._binaries_for_reference())
                 # In the server's own directory, which a later start sweeps where we are killed.
                 work = str(ours.home / "work")
                 Path(work).mkdir(mode=0o700)
@@ -201,6 +204,13 @@ class Bench:
                     server.stop(self._server.home)
             raise
 
+    def _binaries_for_reference(self) -> Binaries | None:
+        """Server programs of the major version of the real database, which may hold what an older one cannot make."""
+        if self.plan.settings.reference is None:
+            return None
+        with real.opened(self.reference()) as connection:
+            return binaries.nearest(connection.major())
+
     def address(self, role: str | None = None) -> Address:
         """The address of a scratch database, or of the maintenance database."""
         place = self.place()
@@ -208,6 +218,17 @@ class Bench:
         if role and not database:
             raise Refused(f"There is no scratch database {role!r} yet.", f"{self.plan.program} createdb")
         return Address(place.host, place.port, place.user, self._password(place), database, place.options)
+
+    def reference(self) -> Address:
+        """The real database that --reference names; `Refused` where it is another one than the plan has."""
+        planned = postgres.parse_url(self.plan.settings.reference or "", "--reference")
+        named = postgres.parse_url(self.reference_url, "--reference") if self.reference_url else planned
+        if (named.host, named.port, named.database) != (planned.host, planned.port, planned.database):
+            raise Refused(
+                f"--reference names {named.masked()}; this squash was begun with {planned.masked()}.",
+                f"{self.plan.program} abort, then checkout with the other database",
+            )
+        return named
 
     def _password(self, place: Place) -> str:
         if place.server is not None:
@@ -325,10 +346,11 @@ def program() -> str:
     return called if called in ("invoke", "inv", "alembic-squash") else "alembic-squash"
 
 
-def open_bench(cwd: Path, server_url: str | None = None, pid: int | None = None) -> Bench:
+def open_bench(cwd: Path, server_url: str | None = None, reference_url: str | None = None) -> Bench:
     """The workbench of the squash that is under way in the repository around ``cwd``."""
     repository = git.find(cwd)
+    inplace.recover(repository)
     made = plan.load(repository, program())
     if (elsewhere := repository.in_other_work_tree(made.branch)) is not None:
         raise Refused(f"The squash that is under way is in another work tree, {elsewhere}.", f"cd {elsewhere}")
-    return Bench(repository, made, server_url, pid)
+    return Bench(repository, made, server_url, reference_url=reference_url)

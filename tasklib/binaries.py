@@ -70,6 +70,12 @@ def choose_binaries(places: Places | None = None) -> Binaries:
     return found[0]
 
 
+def nearest(major: int) -> Binaries | None:
+    """Server programs of this major version, else of the next later one; None where all are older, or none is there."""
+    fitting = [one for one in find_binaries() if one.major >= major]
+    return min(fitting, key=lambda one: one.major, default=None)
+
+
 def _search(places: Places, needed: tuple[str, ...] = NEEDED) -> tuple[list[Binaries], list[str]]:
     found: dict[Path, Binaries] = {}
     looked: list[str] = []

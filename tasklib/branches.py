@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from tasklib import console, plan, revisions
+from tasklib import console, inplace, plan, revisions
 from tasklib.bench import Bench
 from tasklib.errors import Conflict, Refused
 from tasklib.git import Repository
@@ -131,6 +131,7 @@ def put_back(bench: Bench) -> list[str]:
     A kill in the last moment of `merge` may leave a squash that is already in the original branch: that stays.
     """
     repository, made = bench.repository, bench.plan
+    inplace.recover(repository)
     trouble = bench.close_place()
     at = repository.commit(f"refs/heads/{made.branch}")
     # The plan is written before the branch is made: a branch of that name that we did not make has no plan.

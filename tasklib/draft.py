@@ -6,9 +6,10 @@ import re
 
 from psycopg2 import sql
 
-from tasklib import console, postgres, probe, replay, revisions, sources
+from tasklib import console, postgres, probe, replay, revisions, sources, truth
 from tasklib.bench import Bench
 from tasklib.errors import Failed
+from tasklib.plan import Plan
 
 
 def write(bench: Bench) -> str:
@@ -52,7 +53,7 @@ def write(bench: Bench) -> str:
             raise Failed(f"`migrate` wrote {len(fresh)} files at {made.start[:12]}, not one. It said:\n  | {said}",
                          "--source history does not need the models of that commit")  # fmt: skip
         path = fresh.pop()
-        text = _finished(path.read_text(encoding="utf-8"), made.tip, cut.labels)
+        text = _finished(path.read_text(encoding="utf-8"), made, cut.labels)
         path.unlink()
         bench.base.parent.mkdir(parents=True, exist_ok=True)
         bench.base.write_text(text, encoding="utf-8")
@@ -65,9 +66,11 @@ def write(bench: Bench) -> str:
     return text
 
 
-def _finished(text: str, tip: str, labels: tuple[str, ...]) -> str:
+def _finished(text: str, plan: Plan, labels: tuple[str, ...]) -> str:
     """The generated file with the line that names the originals' commit, and the branch labels of what it replaces."""
-    named = re.sub(r'^("""[^\n]*\n)', lambda m: f"{m.group(1)}\nOriginals: git commit {tip}\n", text, count=1)
+    lines = [f"Originals: git commit {plan.tip}", *truth.proven_against(plan)]
+    said = "\n".join(lines).replace("\\", "\\\\").replace('"""', "'''")
+    named = re.sub(r'^("""[^\n]*\n)', lambda m: f"{m.group(1)}\n{said}\n", text, count=1)
     if not labels:
         return named
     value = repr(labels[0]) if len(labels) == 1 else repr(labels)

@@ -220,6 +220,13 @@ class Repository:
         """The rule by which git ignores an untracked file of this path (file:line:pattern), or None."""
         return self.run("check-ignore", "--verbose", "--", path, ok=(0, 1)).stdout.split("\t")[0].strip() or None
 
+    def blobs(self, paths: Sequence[str]) -> dict[str, str]:
+        """The ids that files of the work tree would have as blobs, by path (line ends and filters as git has them)."""
+        if not paths:
+            return {}
+        found = self.run("hash-object", "--stdin-paths", stdin="\n".join(paths) + "\n").stdout.split()
+        return dict(zip(paths, found, strict=True))
+
     # --- changes -------------------------------------------------------------------------------------------------
 
     def export(self, tree: str, paths: Sequence[str], to: Path) -> None:

@@ -70,7 +70,7 @@ class Command:
             ini = chain.ini if isinstance(chain, Chain) else chain
             argv = [*self.words, "-c", str(ini), sub, *rest]
         result = shell.run(argv, cwd=self.cwd, env=environment, ok=None, on_error_line=on_error_line)
-        return self._masked(result, address)
+        return self.masked(result, address)
 
     def current(self, chain: Chain, address: Address) -> shell.Result:
         """What the command says the database is at; read only, whatever env.py does."""
@@ -116,7 +116,7 @@ class Command:
         if self.kind == "flask" and "Traceback" not in said:
             # Flask says "No such command 'db'" or nothing at all where the app's import failed; any command that
             # needs the app says why.
-            asked = self._masked(
+            asked = self.masked(
                 shell.run([*self.words[:-1], "routes"], cwd=self.cwd,
                           env={**self.environment(address), **READ_ONLY}, ok=None), address)  # fmt: skip
             if asked.code != 0:
@@ -138,7 +138,7 @@ class Command:
             + " history` work in this shell first; FLASK_APP and the like are inherited",
         )
 
-    def _masked(self, result: shell.Result, address: Address | None) -> shell.Result:
+    def masked(self, result: shell.Result, address: Address | None) -> shell.Result:
         """The same result without the password: some applications print their URL when they fail."""
         if address is None or not address.password:
             return result

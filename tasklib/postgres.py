@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -97,6 +97,13 @@ def parse_url(text: str, option: str) -> Address:
     stated = query.pop("password", None) if url.password is None else str(url.password)
     password = stated if stated is not None else os.environ.get("PGPASSWORD", "")
     return Address(host, port, user, password, url.database or "postgres", tuple(sorted(query.items())))
+
+
+def without_password(text: str, option: str) -> str:
+    """The URL as it may be kept."""
+    address = parse_url(text, option)
+    kept = tuple((name, value) for name, value in address.options if "password" not in name)
+    return replace(address, password="", options=kept).url()
 
 
 def clean_environment() -> dict[str, str]:
@@ -309,6 +316,16 @@ def copy_schema(source: Address, target: Address, binaries: Binaries, directory:
                 ok=(0, 1))  # fmt: skip
     finally:
         path.unlink()
+
+
+def restore(path: Path, target: Address, binaries: Binaries, *words: str) -> list[str]:
+    """Restore an archive into a scratch database; what the server refused comes back, each error with its DETAIL."""
+    result = _client(target, binaries, "pg_restore", "--no-owner", *words, f"--dbname={target.database}", str(path),
+                     cwd=path.parent, ok=(0, 1))  # fmt: skip
+    found = re.findall(r"ERROR: +(.+(?:\nDETAIL: .+)?)", result.stderr)
+    if result.code and not found:
+        raise Failed(f"pg_restore ended with exit code {result.code}:\n  | {result.stderr.strip()}")
+    return found
 
 
 def _client(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tasklib import datafiles, git, plan, project, revisions, sources
+from tasklib import datafiles, git, inplace, plan, project, revisions, sources, truth
 from tasklib.bench import program
 from tasklib.errors import Refused
 from tasklib.git import Repository
@@ -32,6 +32,8 @@ def prepare(cwd: Path, settings: Settings, *, reading: bool = False) -> Prepared
     """
     repository = git.find(cwd)
     called = program()
+    if not reading:
+        inplace.recover(repository)
     if not reading and plan.exists(repository):
         raise Refused(
             "A squash is already under way in this repository; a finished or aborted one was expected.",
@@ -196,6 +198,7 @@ def from_checkout(cwd: Path, settings: Settings) -> Prepared:
     The old chain is composed: the originals from that commit, everything later from the checkout.
     """
     repository = git.find(cwd)
+    inplace.recover(repository)
     head = repository.commit("HEAD") or ""
     layout = project.find_layout(repository, head, settings, cwd)
     history = revisions.read_history(repository, head, layout.locations)
@@ -230,6 +233,7 @@ def from_checkout(cwd: Path, settings: Settings) -> Prepared:
         gone=tuple(m.id for m in cut.gone), kept=tuple(m.id for m in cut.kept), layout=layout,
         settings=replace(settings, rev=base.id), program=program(), head_was="",
     )  # fmt: skip
+    truth.refuse_missing(repository.read(head, base.path), made)
     return Prepared(repository, made, cut)
 
 

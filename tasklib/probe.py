@@ -52,7 +52,7 @@ def prove_connections(bench: Bench, chain: Chain, *roles: str) -> None:
     names = bench.place().names
     left = [role for role in roles if (names[role], chain.support) not in bench.proven]
     tables = sources.version_tables(bench.repository, bench.plan.tip)
-    with _new_files_removed(bench):
+    with new_files_removed(bench):
         shell.together(*(partial(_prove_connection, bench, chain, role, tables) for role in left))
     bench.proven |= {(names[role], chain.support) for role in left}
 
@@ -214,7 +214,7 @@ def _table(schema: str, name: str) -> sql.Composable:
 
 
 @contextmanager
-def _new_files_removed(bench: Bench) -> Iterator[None]:
+def new_files_removed(bench: Bench) -> Iterator[None]:
     """Where the probe fails, remove SQLite databases that it made in the work tree, and directories made for them.
 
     An app that does not read the variable may open the SQLite file that is its default, and so create it.

@@ -7,7 +7,20 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
-from tasklib import catalog, compare, console, postgres, probe, reference, replay, rows, shell, sources
+from tasklib import (
+    catalog,
+    compare,
+    console,
+    postgres,
+    probe,
+    reference,
+    replay,
+    rows,
+    shell,
+    sources,
+    truth,
+    version_table,
+)
 from tasklib.archive import Key
 from tasklib.bench import Bench
 from tasklib.chains import Chain
@@ -27,10 +40,12 @@ class Proof:
     checks: tuple[str, ...]
     volatile: tuple[str, ...]
     left_out: tuple[str, ...]
+    truth: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
         """The proof for people: in the report and in the commit's message."""
         found = [f"Proven on PostgreSQL {self.major}, git tree {self.tree}:", *(f"- {check}" for check in self.checks)]
+        found += self.truth
         if self.volatile:
             found.append("Was different in each database, is now always the same value: " + ", ".join(self.volatile))
         if self.left_out:
@@ -52,8 +67,8 @@ def ensure_proven(bench: Bench) -> Proof:
 
 def from_json(data: Mapping[str, Any]) -> Proof:
     """The proof that the plan keeps."""
-    return Proof(**{**data, "checks": tuple(data["checks"]), "volatile": tuple(data["volatile"]),
-                    "left_out": tuple(data["left_out"])})  # fmt: skip
+    lists = ("checks", "volatile", "left_out", "truth")
+    return Proof(**{**data, **{name: tuple(data[name]) for name in lists}})
 
 
 def prove(bench: Bench, tree: str) -> Proof:
@@ -66,6 +81,7 @@ def prove(bench: Bench, tree: str) -> Proof:
         with_rows, left_out = reference.with_rows(bench, connection)
     at_base, at_head = replay.volatile(bench, "base"), replay.volatile(bench, "head")
     at_head_rows = replay.stable(bench, "head")
+    old_at_r, old_at_head = truth.old(plan)
     verdicts: list[tuple[str, Verdict]] = []
 
     with console.doing("proof 4: where the command connects, and that it runs the new chain"):
@@ -78,7 +94,7 @@ def prove(bench: Bench, tree: str) -> Proof:
     with console.doing(f"proof 1: the new chain to {plan.revision} against the reference"):
         known, bench.at_base = bench.at_base, None  # the candidate goes on to the head below
         verdict = known[1] if known is not None and known[0] == tree else _built_to_base(bench, new, left_out)
-        verdicts.append((f"at {plan.revision}, old chain and new chain", verdict))
+        verdicts.append((f"at {plan.revision}, {old_at_r} and new chain", verdict))
         _refuse_differences(verdicts[-1], "reference", "candidate")
 
     with console.doing("proof 3: down and up again, on a database of its own"):
@@ -96,10 +112,10 @@ def prove(bench: Bench, tree: str) -> Proof:
             partial(replay.arrive, bench, new, "candidate", "heads", "A kept migration failed after the new base"),
             partial(replay.arrive, bench, new, "deployed", "heads", "A kept migration failed on a database at R"),
         )
-        verdicts.append(("at head, old chain and new chain", compare.databases(
+        verdicts.append((f"at head, {old_at_head} and new chain", compare.databases(
             bench, "oldhead", "candidate", at_head, left_out, at_head_rows)))  # fmt: skip
         _refuse_differences(verdicts[-1], "old chain", "new chain")
-        verdicts.append(("at head, old chain and a deployed database taken on", compare.databases(
+        verdicts.append((f"at head, {old_at_head} and a deployed database taken on", compare.databases(
             bench, "oldhead", "deployed", at_head, stable=at_head_rows)))  # fmt: skip
         _refuse_differences(verdicts[-1], "old chain", "deployed")
 
@@ -110,7 +126,7 @@ def prove(bench: Bench, tree: str) -> Proof:
     return Proof(
         tree, plan.tip, int((plan.replayed or bench.plan.replayed or {})["major"]), tuple(checks),
         tuple(name for name in names if name.rsplit(".", 1)[0] in carried),
-        tuple(sorted(_shown(key) for key in left_out)),
+        tuple(sorted(_shown(key) for key in left_out)), tuple(truth.limits(plan)),
     )  # fmt: skip
 
 
@@ -153,12 +169,12 @@ def _refuse_other_history(bench: Bench, new: Chain) -> None:
         )
 
 
-def _refuse_differences(verdict: tuple[str, Verdict], truth: str, other: str) -> None:
+def _refuse_differences(verdict: tuple[str, Verdict], left: str, other: str) -> None:
     what, found = verdict
     if found.found:
         raise Differs(
             f"The databases differ {what}: {len(found.found)} differences. Nothing is merged.\n"
-            + report(found.found, truth, other)
+            + report(found.found, left, other)
         )
 
 
@@ -168,7 +184,7 @@ def _down_and_up(bench: Bench, new: Chain, left_out: frozenset[tuple[str, str]])
     address = bench.address("roundtrip")
     result = command.downgrade(new, address, "base")
     tables = sources.version_tables(bench.repository, bench.plan.tip)
-    left = replay.versions(address, tables)
+    left = version_table.versions(address, tables)
     if result.code or left:
         tail = "\n  | ".join((result.stderr or result.stdout).strip().splitlines()[-12:])
         raise Differs(f"`downgrade base` of the base migration failed (exit code {result.code}):\n  | {tail}")

@@ -146,6 +146,12 @@ def refuse_credentials(bench: Bench, reference: Reference) -> None:
                 and looks_secret(column.name)
                 and column.type.startswith(("character", "text", "bytea"))
             ):
+                if bench.plan.settings.reference and f"{shown}.{column.name}" not in kept:
+                    raise Refused(
+                        f"The column {shown}.{column.name} looks like a credential, and its {one.count} rows in the "
+                        "real database would be in the base migration, readable in git.",
+                        f"--keep-value {shown}.{column.name} if that is harmless, or leave {shown} out of --data",
+                    )
                 console.warn(
                     f"{shown}.{column.name} looks like a credential; its {one.count} rows will be in the base migration"
                 )

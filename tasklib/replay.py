@@ -10,15 +10,13 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from psycopg2 import sql
-
-from tasklib import catalog, console, postgres, probe, rows, shell, sources
+from tasklib import before, catalog, console, copying, postgres, probe, rows, shell, sources, unreplayable
 from tasklib.bench import Bench
 from tasklib.chains import Chain
 from tasklib.errors import Failed, Refused, SquashError
-from tasklib.migrations import explain_failure
-from tasklib.postgres import Address
+from tasklib.migrations import explain_failure, failing_migration
 from tasklib.rows import Stable, Volatile
+from tasklib.version_table import versions
 
 # The two runs start at least this many seconds apart, so that a clock rounded to the second shows.
 APART = 1.1
@@ -55,17 +53,9 @@ def ensure_replayed(bench: Bench) -> Chain:
     with console.doing("proof 4: where the command connects, and that it runs the old chain"):
         probe.prove_connections(bench, chain, *ROLES)
         probe.prove_chain(bench, chain, "first")
-    with console.doing(f"{len(plan.gone)} migrations to {plan.revision}: the reference, and a second run beside it"):
-        try:
-            shell.together(
-                partial(arrive, bench, chain, "first", plan.revision, what),
-                partial(_arrive_later, bench, chain, "second", plan.revision, what),
-            )
-        except SquashError as error:
-            _again_alone(bench, chain, error, what)
-        _refuse_new_roles(bench, roles)
-        at_r = learn_volatile(bench, "base", "first", "second")
-        bench.create("reference", template="first")
+    real = plan.settings.reference is not None
+    at_r = _take_reference(bench, chain) if real else _replay_to_base(bench, chain, roles, what)
+    what = "A kept migration failed on a copy of the real database" if real else what
     with console.doing(f"{len(plan.kept)} migrations on to the head, in both: the truth at head"):
         shell.together(
             partial(arrive, bench, chain, "first", "heads", what),
@@ -83,6 +73,35 @@ def ensure_replayed(bench: Bench) -> Chain:
     return chain
 
 
+def _take_reference(bench: Bench, chain: Chain) -> Volatile:
+    """A real database in the place of the replay: of what came before R there is one run, so nothing is volatile."""
+    with console.doing(f"the real database {bench.reference().masked()} as the reference"):
+        copying.take(bench, chain, "first")
+        bench.create("reference", template="first")
+        bench.create("second", template="first")
+        return learn_volatile(bench, "base", "first", "second")
+
+
+def _replay_to_base(bench: Bench, chain: Chain, roles: set[str], what: str) -> Volatile:
+    """Both runs to R; the first one is the reference."""
+    plan = bench.plan
+    if plan.settings.before:
+        with console.doing(f"`{before.shown(plan)}` on the empty databases"):
+            before.run(bench, chain, APART, *ROLES)
+    with console.doing(f"{len(plan.gone)} migrations to {plan.revision}: the reference, and a second run beside it"):
+        try:
+            shell.together(
+                partial(arrive, bench, chain, "first", plan.revision, what),
+                partial(_arrive_later, bench, chain, "second", plan.revision, what),
+            )
+        except SquashError as error:
+            _again_alone(bench, chain, error, what)
+        _refuse_new_roles(bench, roles)
+        at_r = learn_volatile(bench, "base", "first", "second")
+        bench.create("reference", template="first")
+        return at_r
+
+
 def _again_alone(bench: Bench, chain: Chain, error: SquashError, what: str) -> None:
     """Run the second one after the first where side by side they stood in each other's way over a role, which belongs
     to the server. `Refused` where that does not help: the history makes a role without asking whether it is there.
@@ -95,6 +114,8 @@ def _again_alone(bench: Bench, chain: Chain, error: SquashError, what: str) -> N
                 bench.address(role), sources.version_tables(bench.repository, bench.plan.tip)
             ):
                 bench.create(role)
+                if bench.plan.settings.before:
+                    before.run(bench, chain, 0, role)
                 arrive(bench, chain, role, bench.plan.revision, what)
     except SquashError as again:
         if (found := re.search(r'role "([^"]+)" already exists', again.text)) is None:
@@ -185,20 +206,6 @@ def _refuse_new_roles(bench: Bench, before: set[str]) -> None:
         )
 
 
-def versions(address: Address, tables: Sequence[tuple[str, str]]) -> set[str]:
-    """The ids in the version table: of the first of ``tables`` that is there; empty where none is."""
-    with postgres.connect(address, read_only=True) as connection:
-        there = {(s, t) for s, t in connection.rows("SELECT schemaname, tablename FROM pg_tables")}
-        found: set[str] = set()
-        for schema, name in tables:
-            if (schema or "public", name) in there:
-                rows = connection.rows(
-                    sql.SQL("SELECT version_num FROM {}").format(sql.Identifier(schema or "public", name))
-                )
-                found |= {str(row[0]) for row in rows}
-        return found
-
-
 def arrive(bench: Bench, chain: Chain, role: str, target: str, what: str) -> None:
     """Upgrade a scratch database to ``target`` (an id, or "heads") and check in the database that it got there.
 
@@ -224,4 +231,8 @@ def arrive(bench: Bench, chain: Chain, role: str, target: str, what: str) -> Non
                 f"{', '.join(sorted(reached)) or 'nothing'}; {', '.join(sorted(ends))} was expected.",
                 "does env.py swallow errors, or is the version table elsewhere?",
             )
+        culprit = failing_migration(result, chain)
+        if chain.name == "old" and culprit and isinstance(error, Failed):
+            error = unreplayable.explain(error, result, culprit, history, bench.plan,
+                                         lambda one: chain.file(one).read_text(encoding="utf-8"))  # fmt: skip
         raise error

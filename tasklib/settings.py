@@ -6,7 +6,7 @@ import os
 import re
 import shlex
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from invoke.context import Context
@@ -28,8 +28,11 @@ HELP = {
     "are filled in. Repeatable.",
     "server": "URL of a PostgreSQL server for the scratch databases (default: a throwaway server). Its password is not "
     "kept: give the URL again with each step, or set PGPASSWORD.",
-    "reference": "URL of a real database at R that is taken as the truth (not supported yet: refused).",
-    "data": "Which rows the base migration carries: all (default), none, or TABLE,TABLE.",
+    "before": "COMMAND that runs first on the empty scratch database, where the first tables do not come from a "
+    "migration: 'flask create-db', 'psql -f schema.sql'. It gets what the project's command gets; no shell.",
+    "reference": "URL of a real database at R that stands for old migrations which cannot be replayed. It is only "
+    "read: its schema, and the rows of the tables that --data names. Its password is not kept.",
+    "data": "Which rows the base migration carries: all (default), none (default with --reference), or TABLE,TABLE.",
     "keep-value": "TABLE.COLUMN: a volatile column that looks like a credential may become a constant. Repeatable.",
     "no-merge": "End with the proven commit on the squash branch, to be pushed for review; the original branch stays.",
 }
@@ -40,6 +43,7 @@ KEYS = tuple(name.replace("-", "_") for name in HELP)
 # default would make that variable an error.
 DEFAULTS: dict[str, None] = dict.fromkeys(KEYS)
 SECRET = re.compile(r"PASSWORD|PASSWD|SECRET|TOKEN|(^|_)KEY$", re.IGNORECASE)
+PASSWORD = re.compile(r"://[^\s{}@]*:[^\s{}]+@")  # in a URL
 PLACEHOLDERS = ("url", "host", "port", "user", "password", "database")
 
 
@@ -55,15 +59,17 @@ class Settings:
     command: tuple[str, ...] = ()
     set: tuple[tuple[str, str], ...] = ()
     server: str | None = None
+    before: tuple[str, ...] = ()
     reference: str | None = None
     data: str = "all"
     keep_value: tuple[str, ...] = ()
     no_merge: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        """For the plan, which never holds a password: it is taken from --server given again, or from PGPASSWORD."""
-        server = replace(postgres.parse_url(self.server, "--server"), password="").url() if self.server else None
-        return {**asdict(self), "server": server, "reference": None}
+        """For the plan, which never holds a password: it is taken from the URL given again, or from PGPASSWORD."""
+        server = postgres.without_password(self.server, "--server") if self.server else None
+        reference = postgres.without_password(self.reference, "--reference") if self.reference else None
+        return {**asdict(self), "server": server, "reference": reference}
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> Settings:
@@ -71,6 +77,7 @@ class Settings:
             **{
                 **data,
                 "command": tuple(data["command"]),
+                "before": tuple(data["before"]),
                 "set": tuple((name, template) for name, template in data["set"]),
                 "keep_value": tuple(data["keep_value"]),
             }
@@ -90,8 +97,10 @@ def resolve(context: Context, given: Mapping[str, Any]) -> Settings:
     source = str(merged["source"] or "history")
     if source not in ("history", "models"):
         raise Refused(f"--source {source} is not known; history or models was expected.", "--source history")
+    data = str(merged["data"] or ("none" if merged["reference"] else "all"))
     if merged["reference"]:
-        raise Refused("--reference is not supported yet: the reference is the old chain, replayed.", "leave it out")
+        postgres.parse_url(str(merged["reference"]), "--reference")
+        _refuse_with_reference(merged, data)
     if merged["commit"] and source != "models":
         raise Refused("--commit goes with --source models: history is replayed with today's code.", "leave it out")
     return Settings(
@@ -103,16 +112,19 @@ def resolve(context: Context, given: Mapping[str, Any]) -> Settings:
         command=tuple(shlex.split(str(merged["command"] or ""))),
         set=_templates(_text(merged["uri_var"]), _items(merged["set"])),
         server=_text(merged["server"]),
-        data=str(merged["data"] or "all"),
+        before=_before(_text(merged["before"])),
+        reference=_text(merged["reference"]),
+        data=data,
         keep_value=tuple(_items(merged["keep_value"])),
         no_merge=truth(merged["no_merge"]),
     )
 
 
 def with_server(context: Context, given: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A single step's options, with the configured server where --server is one of them and was not given."""
-    configured = context.config.get("squash", {}).get("server")
-    return {**given, "server": configured} if "server" in given and not given["server"] and configured else given
+    """A single step's options, with the configured URLs where they are among them and were not given."""
+    section = context.config.get("squash", {})
+    urls = {key: section.get(key) for key in ("server", "reference") if key in given and not given[key]}
+    return {**given, **{key: url for key, url in urls.items() if url}}
 
 
 def fill(template: str, values: Mapping[str, str]) -> str:
@@ -139,7 +151,7 @@ def _templates(uri_var: str | None, items: list[str]) -> tuple[tuple[str, str], 
         if not equals or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
             # Of what may be a URL no more is shown than its scheme: it may hold a password.
             raise Refused(f"--set {name.split('://')[0]} is not NAME=TEMPLATE.", "--set DATABASE_URL={url}")
-        if re.search(r"://[^\s{}@]*:[^\s{}]+@", template):
+        if PASSWORD.search(template):
             # Templates are kept in the plan, which must never hold a password.
             raise Refused(
                 f"--set {name} holds a URL with a password in it; a template was expected.", f"--set {name}={{url}}"
@@ -158,6 +170,34 @@ def _templates(uri_var: str | None, items: list[str]) -> tuple[tuple[str, str], 
     if uri_var is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", uri_var):
         raise Refused(f"--uri-var {uri_var.split('://')[0]} is not the name of a variable.", "--uri-var DATABASE_URL")
     return tuple(sorted(found.items()))
+
+
+def _refuse_with_reference(merged: Mapping[str, Any], data: str) -> None:
+    if merged["before"]:
+        raise Refused(
+            "--reference and --before are two answers to one question: what stands for migrations that cannot be "
+            "replayed. One was expected.",
+            "leave --before out where there is a real database at R",
+        )
+    if data == "all":
+        raise Refused(
+            "--data all with --reference: no real database's rows are taken as a whole into a file in git.",
+            "--data TABLE,TABLE names the tables whose rows every new database needs",
+        )
+
+
+def _before(text: str | None) -> tuple[str, ...]:
+    try:
+        words = tuple(shlex.split(text or ""))
+    except ValueError as error:
+        raise Refused(f"--before cannot be split into words: {error}.", "--before 'flask create-db'") from None
+    if any(PASSWORD.search(word) or re.search(r"passw(or)?d=\S", word, re.IGNORECASE) for word in words):
+        # It is kept in the plan, shown, and named in the base migration.
+        raise Refused(
+            "--before holds a password; the command gets the scratch database's address by itself.",
+            "--before 'flask create-db', which reads the variable of --uri-var; psql needs no address at all",
+        )
+    return words
 
 
 def _text(value: object) -> str | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from invoke.context import Context
 from invoke.exceptions import Exit
 
-from tasklib import branches, console, git, plan, settings, shell
+from tasklib import before, branches, console, git, inplace, plan, postgres, real, revisions, settings, shell, standin
 from tasklib.bench import Bench, open_bench, program, refuse_unusable_server
 from tasklib.errors import Failed, SquashError
 from tasklib.options import ALL, Given, dry, step
@@ -50,7 +50,17 @@ def squash(context: Context, given: Given) -> None:
 
 def refuse_early(cwd: Path, chosen: settings.Settings) -> None:
     """`Refused` for all that can be known before a plan is shown which would then not be carried out."""
-    prepare(cwd, chosen)
+    prepared = prepare(cwd, chosen)
+    repository, made = prepared.repository, prepared.plan
+    if chosen.before:
+        before.find_program(chosen.before, cwd, repository.top)
+    if chosen.reference is not None:
+        history = revisions.read_history(repository, made.tip, made.layout.locations)
+        must = standin.wanted(repository, made, history)
+        address = postgres.parse_url(chosen.reference, "--reference")
+        with real.opened(address) as connection:
+            standin.refuse_unusable(connection, address, must)
+            postgres.client_for(connection.major())
     if chosen.server is not None:
         refuse_unusable_server(chosen.server)
 
@@ -117,6 +127,7 @@ def status(context: Context, given: Given) -> None:
 def abort(context: Context, given: Given) -> None:
     """Give an unfinished squash up: branch, files, databases, server, all as before."""
     repository = git.find(Path.cwd())
+    inplace.recover(repository)
     if not plan.exists(repository):
         console.say("No squash is under way; there is nothing to put back.")
         return

@@ -183,7 +183,7 @@ for name in {STEPS!r}:
         options = option_blocks(text) if "Options:\n  none" not in text else {}
         assert all(len(words) > 15 for words in options.values()), options
         assert not re.search(r"(?m)^  -[a-z], ", text), "short flags shift when an option is added"
-        assert name not in ("plan", "checkout", "squash") or len(options) == 13
+        assert name not in ("plan", "checkout", "squash") or len(options) == 14
     assert re.match(r"alembic-squash \d", shop.tool("--version").out)
     assert all(name in shop.tool().out for name in STEPS)  # without a task: the list
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tasklib import postgres
 from tests.conftest import Make
 from tests.project import APP, VARIABLE, Project, Step, query
 
@@ -119,6 +120,32 @@ def test_models_by_hand_and_written_anew_with_force(make: Make) -> None:
         assert done.code == 0, done.said
     project.assert_nothing_left()
     assert project.git("rev-parse", "HEAD^2") == start
+
+
+@pytest.mark.slow
+def test_models_for_a_history_that_cannot_be_replayed_need_another_truth(make: Make) -> None:
+    project = history(make)
+    old = project.file_of(project.ids[0])
+    importing = "def upgrade():\n    import a_module_of_long_ago\n"
+    old.write_text(old.read_text().replace("def upgrade():\n", importing), encoding="utf-8")
+    head = project.commit("the module is gone")
+    alone = project.squash(project.ids[2], "--source", "models")
+    assert alone.code == 2 and "a_module_of_long_ago" in alone.err and "proves it by one" in alone.err, alone.said
+    assert "--before" in alone.err and "--reference URL" in alone.err
+    project.assert_nothing_left(head)
+    address = project.new_database("deployed")
+    with postgres.connect(address) as connection:
+        connection.run("CREATE TABLE users (id serial PRIMARY KEY, email varchar(120) NOT NULL)")
+        connection.run("CREATE TABLE posts (id serial PRIMARY KEY, user_id integer NOT NULL REFERENCES users)")
+        connection.run("CREATE TABLE alembic_version (version_num varchar(32) NOT NULL)")
+        connection.run("INSERT INTO alembic_version VALUES (%s)", [project.ids[2]])
+    done = project.squash(project.ids[2], "--source", "models", "--reference", address.url())
+    assert done.code == 0, done.said
+    project.assert_nothing_left()
+    assert "Proven against the database deployed at" in project.base_text(project.ids[2])
+    assert "Proven against the database deployed at" in project.git("log", "-1", "--format=%B")
+    asked = project.tool("verify", "--uri-var", VARIABLE)
+    assert asked.code == 1 and "hint: --reference URL" in asked.err, asked.said
 
 
 def test_models_that_say_less_than_the_history_are_exit_3_with_a_report_and_nothing_changes(make: Make) -> None:

@@ -92,7 +92,7 @@ def in_quotes(value):
 @dataclass(frozen=True)
 class Head:
     """What the top of the file says. ``gone`` is how many migrations it replaces, ``first`` the oldest one's id;
-    ``commit`` still has them; ``major`` is the PostgreSQL that it was made on; ``created`` is the old file's own line.
+    ``commit`` still has them; ``made`` says what it was made from; ``created`` is the old file's own line.
     """
 
     revision: str
@@ -100,7 +100,7 @@ class Head:
     gone: int
     first: str
     commit: str
-    major: int
+    made: Sequence[str]
     created: str
     labels: tuple[str, ...]
 
@@ -111,7 +111,7 @@ class Head:
             "",
             f"The base of this history: replaces {self.gone} migrations, {self.first} to {self.revision}.",
             f"Originals: git commit {self.commit}",
-            f"Made from their replay and proven equal to it on PostgreSQL {self.major} by alembic-squash.",
+            *map(_docstring, self.made),
             "",
             f"Revision ID: {self.revision}",
             "Revises:",

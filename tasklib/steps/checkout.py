@@ -44,8 +44,9 @@ def _same_again(repository: Repository, chosen: Settings) -> Plan | None:
     history = revisions.read_history(repository, made.tip, made.layout.locations)
     if chosen.rev is None or history.resolve(chosen.rev).id != made.revision:
         return None
-    # The server's URL is kept without its password, and is asked for again with each step.
-    same = replace(chosen, rev=None, server=None) == replace(made.settings, rev=None, server=None)
+    # URLs are kept without their passwords, and are asked for again with each step.
+    kept = Settings.from_json(chosen.to_json())
+    same = replace(kept, rev=None, server=None) == replace(made.settings, rev=None, server=None)
     return made if same else None
 
 

@@ -14,10 +14,10 @@ from tasklib.bench import Bench, open_bench
 from tasklib.options import Given, dry, step
 
 
-@step("server")
+@step("server", "reference")
 def createdb(context: Context, given: Given) -> None:
     """Make the empty scratch databases, and prove that the command reaches them (step 4)."""
-    bench = open_bench(Path.cwd(), given["server"])
+    bench = open_bench(Path.cwd(), given["server"], given["reference"])
     if dry(context):
         console.say(
             f"Would make scratch databases on {'the server you named' if given['server'] else 'a throwaway server'}."

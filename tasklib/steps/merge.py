@@ -16,7 +16,7 @@ from tasklib.options import Given, dry, step
 from tasklib.settings import truth
 
 
-@step("into", "server", "no-merge")
+@step("into", "server", "reference", "no-merge")
 def merge(context: Context, given: Given) -> None:
     """Commit the proven tree and bring it into the original branch (step 7)."""
     repository = git.find(Path.cwd())
@@ -25,7 +25,7 @@ def merge(context: Context, given: Given) -> None:
             f"The squash is committed already: {repository.ask('rev-parse', 'HEAD')[:12]} is the current commit."
         )
         return
-    bench = open_bench(Path.cwd(), given["server"])
+    bench = open_bench(Path.cwd(), given["server"], given["reference"])
     into = given["into"]
     if into is not None and into != bench.plan.original:
         raise Refused(f"--into {into}: this squash was begun for the branch {bench.plan.original}.",

@@ -16,10 +16,10 @@ from tasklib.errors import Refused
 from tasklib.options import Given, dry, step
 
 
-@step("server", force="Write the base migration anew, over a file that was edited since.")
+@step("server", "reference", force="Write the base migration anew, over a file that was edited since.")
 def migrate(context: Context, given: Given) -> None:
     """Write the base migration with R's id, in R's own file (step 5)."""
-    bench = open_bench(Path.cwd(), given["server"])
+    bench = open_bench(Path.cwd(), given["server"], given["reference"])
     if dry(context):
         console.say(f"Would write {bench.plan.base_path} from {bench.plan.source}.")
         return

@@ -9,8 +9,21 @@ from typing import Any
 
 from invoke.context import Context
 
-from tasklib import binaries, console, datafiles, postgres, revisions, settings, sources, version_check
-from tasklib.errors import Failed
+from tasklib import (
+    before,
+    binaries,
+    console,
+    datafiles,
+    postgres,
+    real,
+    revisions,
+    settings,
+    sources,
+    standin,
+    truth,
+    version_check,
+)
+from tasklib.errors import Failed, Refused
 from tasklib.options import ALL, Given, step
 from tasklib.prepare import Prepared, kept_mentions, prepare
 from tasklib.settings import Settings
@@ -37,6 +50,8 @@ def show(cwd: Path, chosen: Settings) -> Prepared:
         ("heads", ", ".join(cut.heads)),
         ("branch labels", ", ".join(cut.labels) or "none"),
         ("source", made.source + (f", at commit {made.start[:12]}" if made.source == "models" else "")),
+        *([("runs first", before.shown(made))] if chosen.before else []),
+        *([("instead of a replay", _reference(prepared))] if chosen.reference else []),
         ("command", " ".join(made.layout.command) + f", in {made.layout.cwd}/"),
         ("database URL", _url(prepared)),
         ("PostgreSQL", server),
@@ -75,6 +90,19 @@ def _url(prepared: Prepared) -> str:
     reads = sources.likely_variables(prepared.repository, prepared.plan.tip)
     listed = ", ".join(f"{r.name} ({r.path}:{r.line})" for r in reads)
     return "NOT NAMED: --uri-var NAME is needed" + (f"; the files read {listed}" if listed else "")
+
+
+def _reference(prepared: Prepared) -> str:
+    """The real database that stands for the replay, and whether it can."""
+    made = prepared.plan
+    address = postgres.parse_url(made.settings.reference or "", "--reference")
+    history = revisions.read_history(prepared.repository, made.tip, made.layout.locations)
+    try:
+        with real.opened(address) as connection:
+            standin.refuse_unusable(connection, address, standin.wanted(prepared.repository, made, history))
+    except Refused as error:
+        return f"NOT USABLE: {error.text}"
+    return f"{address.masked()}, at {made.revision}: its schema, and the rows of {truth.rows_of(made.settings.data)}"
 
 
 def _server(chosen: Settings) -> str:

@@ -15,10 +15,10 @@ from tasklib.bench import Bench, open_bench
 from tasklib.options import Given, dry, step
 
 
-@step("server")
+@step("server", "reference")
 def replay(context: Context, given: Given) -> None:
     """Replay the old migrations, to R and on to the head (migrate and verify call it where it has not run)."""
-    bench = open_bench(Path.cwd(), given["server"])
+    bench = open_bench(Path.cwd(), given["server"], given["reference"])
     if dry(context):
         console.say(
             f"Would replay {len(bench.plan.gone)} migrations to {bench.plan.revision}, and {len(bench.plan.kept)} more."

@@ -16,13 +16,13 @@ from tasklib.options import Given, dry, step
 from tasklib.proof import Proof
 
 
-@step("rev", "directory", "command", "uri-var", "set", "server", "data")
+@step("rev", "directory", "command", "uri-var", "set", "server", "before", "reference", "data")
 def verify(context: Context, given: Given) -> None:
     """Prove that the new chain builds the same database. Also on a plain checkout, as in CI: no plan is needed."""
     chosen = settings.resolve(context, given)
     repository = git.find(Path.cwd())
     if given["rev"] is None and plan.exists(repository):
-        bench = open_bench(Path.cwd(), given["server"])
+        bench = open_bench(Path.cwd(), given["server"], given["reference"])
         if dry(context):
             console.say(f"Would prove the work tree on {bench.plan.branch}.")
             return

@@ -1,0 +1,145 @@
+"""The copy of a real database that is the reference: its schema, and the rows of the tables that `--data` names.
+
+The real one is dumped and never written to; what is restored goes into a scratch database of ours.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence, Set
+
+from psycopg2 import sql
+
+from tasklib import catalog, compare, console, postgres, real, stamp, standin, truth, version_table
+from tasklib.bench import Bench
+from tasklib.chains import Chain
+from tasklib.errors import CommandFailed, Failed, Refused
+from tasklib.postgres import Address, Connection
+from tasklib.version_table import Name
+
+# What a restore says that is no loss: the schema is there, and an older server lacks a setting of the dump's session.
+NO_LOSS = re.compile(r'schema "public" already exists|unrecognized configuration parameter "\w+_timeout"')
+# Roles that a dump names: privileges, policies, and whose default privileges and user mappings they are.
+ROLES = """
+SELECT DISTINCT r.rolname FROM pg_shdepend s JOIN pg_database d ON d.oid = s.dbid JOIN pg_roles r ON r.oid = s.refobjid
+WHERE d.datname = current_database() AND s.refclassid = 'pg_authid'::regclass
+AND (s.deptype IN ('a', 'r') OR s.classid IN ('pg_default_acl'::regclass, 'pg_user_mapping'::regclass)) ORDER BY 1
+"""
+VIEWS = (
+    "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'm'"
+)
+OF_THE_DATABASE = """
+SELECT 1 FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase WHERE d.datname = current_database()
+"""
+
+
+def take(bench: Bench, chain: Chain, role: str) -> None:
+    """Make the scratch database of ``role`` a copy of the real one: its schema, and the rows that `--data` names.
+
+    Raises `Refused` where it is not at R, cannot be read, or needs what the scratch server does not have.
+    """
+    address = bench.reference()
+    must = standin.wanted(bench.repository, bench.plan, chain.history)
+    schema, contents = bench.work / "reference.schema", bench.work / "reference.rows"
+    try:
+        with real.opened(address) as connection:
+            standin.refuse_unusable(connection, address, must)
+            _refuse_poorer_server(connection, address, bench.address())
+            client = postgres.client_for(connection.major())
+            names = _patterns(connection, must)
+            filled = {(str(row[0]), str(row[1])) for row in connection.rows(f"{VIEWS} AND relispopulated")}
+            if connection.value(OF_THE_DATABASE):
+                console.note("    its settings (ALTER DATABASE … SET) are not taken: they are no part of its schema")
+            snapshot = f"--snapshot={connection.value('SELECT pg_export_snapshot()')}"
+            try:
+                real.dump(address, client, schema, "--schema-only", snapshot)
+                real.dump(address, client, contents, "--data-only", snapshot, *(f"--table={n}" for n in names))
+            except CommandFailed as error:
+                raise Failed(f"pg_dump could not read {address.masked()}:\n  | {error.stderr.strip()}") from None
+        target = bench.create(role)
+        errors = [
+            *postgres.restore(schema, target, client, "--section=pre-data"),
+            *postgres.restore(contents, target, client),
+            *postgres.restore(schema, target, client, "--section=post-data"),
+        ]
+    finally:
+        for path in (schema, contents):
+            path.unlink(missing_ok=True)
+    _refuse_loss(errors, address)
+    _refresh(target, filled)
+    stamp.renew(bench, chain, role)
+    more = " (--data TABLE,… names those that new databases need)" if must.data == "none" else ""
+    console.note(f"    at {must.revision}; its schema, and the rows of {truth.rows_of(must.data)}{more}")
+
+
+def _patterns(connection: Connection, must: standin.Wanted) -> list[str]:
+    """pg_dump's patterns for the tables whose rows are taken: those named, and the version table."""
+    chosen = compare.data_filter(must.data)
+    keys = [(t.schema, t.name) for t in catalog.tables(connection) if t.kind == "r" and chosen(t)]
+    keys += version_table.existing(connection, must.tables)
+    return [postgres.identifier(name, schema) for schema, name in dict.fromkeys(keys)]
+
+
+def _refuse_poorer_server(connection: Connection, address: Address, scratch: Address) -> None:
+    """`Refused` where the scratch server lacks extensions or roles that the schema needs, or is older."""
+    with postgres.connect(scratch, read_only=True) as ours:
+        older = ours.major() < connection.major()
+        majors = f"PostgreSQL {connection.major()} and the scratch server is {ours.major()}"
+        extensions = _lacking(connection, "SELECT extname FROM pg_extension", ours,
+                              "SELECT name FROM pg_available_extensions")  # fmt: skip
+        roles = _lacking(connection, ROLES, ours, "SELECT rolname FROM pg_roles")
+    if older:
+        raise Refused(
+            f"{address.masked()} is {majors}; the same one, or a later one, was expected.",
+            f"name one with --server, or install postgresql-{connection.major()}",
+        )
+    if extensions:
+        raise Refused(
+            f"{address.masked()} has the extensions {', '.join(extensions)}, which the scratch server does not have.",
+            "install them (Debian: postgresql-contrib or postgresql-NN-NAME), or name a server that has them: "
+            "--server URL",
+        )
+    if roles:
+        _refuse_roles(address, roles)
+
+
+def _lacking(connection: Connection, what: str, ours: Connection, have: str) -> list[str]:
+    there = {str(name) for (name,) in ours.rows(have)}
+    return [str(name) for (name,) in connection.rows(what) if str(name) not in there]
+
+
+def _refuse_roles(address: Address, roles: Sequence[str]) -> None:
+    raise Refused(
+        f"The schema of {address.masked()} names the roles {', '.join(roles)} (in privileges or policies), which the "
+        "scratch server does not have; and every new database would need them.",
+        "make them on a server and name it with --server; or name a copy without privileges (pg_dump --schema-only "
+        "--no-privileges, and the version table's row)",
+    )
+
+
+def _refuse_loss(errors: Sequence[str], address: Address) -> None:
+    """`Refused` for the first thing that the restore lost; rows' values are not shown."""
+    lost = [error for error in errors if not NO_LOSS.search(error)]
+    if not lost:
+        return
+    roles = sorted({name for error in lost for name in re.findall(r'role "([^"]+)" does not exist', error)})
+    if roles:
+        _refuse_roles(address, roles)
+    for error in lost:
+        key = re.search(r'table "([^"]+)" violates foreign key .*\n.*is not present in table "([^"]+)"', error)
+        if key:
+            raise Refused(
+                f"The rows of {key.group(1)} refer to rows of {key.group(2)}, which --data does not name.",
+                f"--data …,{key.group(2)}, or leave {key.group(1)} out",
+            )
+    listed = "\n  | ".join(error.splitlines()[0] for error in lost[:10])
+    raise Refused(f"The schema of {address.masked()} cannot be made on the scratch server:\n  | {listed}",
+                  "name a server like that one with --server")  # fmt: skip
+
+
+def _refresh(target: Address, filled: Set[Name]) -> None:
+    """Fill the materialized views that are filled in the real database; oids are in the order of what needs what."""
+    with postgres.connect(target) as connection:
+        for schema, name in connection.rows(f"{VIEWS} ORDER BY c.oid"):
+            if (schema, name) in filled:
+                connection.run(sql.SQL("REFRESH MATERIALIZED VIEW {}").format(sql.Identifier(schema, name)))

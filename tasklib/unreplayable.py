@@ -1,0 +1,63 @@
+"""Why an old migration does not run today, as far as it shows, and what can stand for a replay instead. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from tasklib import shell
+from tasklib.errors import Failed
+from tasklib.history import History
+from tasklib.plan import Plan
+
+DRIVERS = r"(psycopg2?|asyncpg|pg8000)\b"
+
+
+def explain(
+    error: Failed, result: shell.Result, revision: str, history: History, plan: Plan, source: Callable[[str], str]
+) -> Failed:
+    """The error of an upgrade that failed in ``revision`` of the old chain, with its cause and the ways out.
+
+    ``source`` gives the text of a revision's file.
+    """
+    path = history.migrations[revision].path
+    why = _why(result.stderr, revision, history, plan, source)
+    text = "\n".join([error.text, *why])
+    if revision not in plan.gone:
+        rows = "; where it needs rows that are there in real databases, --data TABLE,… takes them along"
+        return Failed(text, f"repair {path} in a commit of its own: it stays, and every database will run it"
+                      + (rows if plan.settings.reference else ""))  # fmt: skip
+    if plan.source == "models":
+        text += "\n--source models writes the base without a replay, but proves it by one."
+    ways = [f"repair {path} in a commit of its own (it goes with the squash)"]
+    if not plan.settings.before:
+        ways.append("--before 'COMMAND' runs what makes the first tables on the empty database")
+    ways.append(f"--reference URL takes a real database at {plan.revision} for the replay (it is only read)")
+    if plan.source == "history":
+        ways.append("--source models lets autogenerate write the base, and needs one of these for its proof")
+    return Failed(text, ";\n    ".join(ways))
+
+
+def _why(said: str, revision: str, history: History, plan: Plan, source: Callable[[str], str]) -> list[str]:
+    missing = re.search(r'relation "([^"]+)" does not exist|NoSuchTableError: (\S+)', said)
+    if missing:
+        name = (missing.group(1) or missing.group(2)).split(".")[-1]
+        if not any(_makes(source(one), name) for one in history.ancestors(revision) | {revision}):
+            return [f'No migration up to it makes "{name}": that came from elsewhere (db.create_all(), a SQL file).']
+        return []
+    if plan.settings.before and re.search(r'relation "[^"]+" already exists', said):
+        return ["The command of --before made it already, and stamped no revision that makes it: it must leave the "
+                "version table at the revision whose tables it makes."]  # fmt: skip
+    errors = re.findall(r"(?m)^[\w.]*(?:Error|Exception)\b.*", said)
+    if errors and not re.search(rf"^{DRIVERS}|\({DRIVERS}", errors[-1]):
+        return ["It fails in Python, before the database: code or libraries that it was written for are others today."]
+    return []
+
+
+def _makes(text: str, name: str) -> bool:
+    """Whether a migration's text seems to make a table (view, sequence) of this name, or to give it this name."""
+    quoted = re.escape(name)
+    return bool(
+        re.search(rf"""(create|rename)_table\([^)]{{0,200}}?["']{quoted}["']""", text)
+        or re.search(rf"""(?i)\bCREATE\s[^;(]{{0,80}}?["'.\s]{quoted}\b|\bRENAME TO\s+["']?{quoted}\b""", text)
+    )

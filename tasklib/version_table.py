@@ -1,0 +1,71 @@
+"""Alembic's version table in a database: which revisions it says, and whether its definition is Alembic's own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from psycopg2 import sql
+
+from tasklib import postgres
+from tasklib.postgres import Address, Connection
+
+Name = tuple[str, str]  # schema ("" for the default one) and table
+
+
+def versions(address: Address, tables: Sequence[Name]) -> set[str]:
+    """The ids in the version table: of all of ``tables`` that are there; empty where none is."""
+    with postgres.connect(address, read_only=True) as connection:
+        return {one for table in existing(connection, tables) for one in ids(connection, table)}
+
+
+def existing(connection: Connection, tables: Sequence[Name]) -> list[Name]:
+    """Those of ``tables`` that the database has, with their schema written out."""
+    there = {(s, t) for s, t in connection.rows("SELECT schemaname, tablename FROM pg_tables")}
+    return [(schema or "public", name) for schema, name in tables if (schema or "public", name) in there]
+
+
+def ids(connection: Connection, table: Name) -> list[str]:
+    """The revisions that a version table holds, in order of text."""
+    found = connection.rows(sql.SQL("SELECT version_num FROM {} ORDER BY 1").format(sql.Identifier(*table)))
+    return [str(one) for (one,) in found]
+
+
+def lookalikes(connection: Connection) -> list[str]:
+    """Names of all tables with a column ``version_num``: version tables that no file of the project names, perhaps."""
+    found = connection.rows(
+        "SELECT a.attrelid::regclass::text FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid"
+        " WHERE a.attname = 'version_num' AND c.relkind = 'r' AND NOT a.attisdropped ORDER BY 1"
+    )
+    return [str(one) for (one,) in found]
+
+
+def id_type(connection: Connection, table: Name) -> str:
+    """The type of ``version_num``, as SQL: character varying(32) unless the project made it wider."""
+    return str(
+        connection.value(
+            "SELECT format_type(a.atttypid, a.atttypmod) FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid"
+            " JOIN pg_namespace n ON n.oid = c.relnamespace"
+            " WHERE n.nspname = %s AND c.relname = %s AND a.attname = 'version_num'",
+            list(table),
+        )
+    )
+
+
+def is_alembics_own(connection: Connection, table: Name) -> bool:
+    """Whether Alembic of today would make the table just so: one key column, its key's name, nothing granted.
+
+    Versions before 0.9 made no key, and privileges are often granted on all tables of a schema. The type is left to the
+    project: long ids need a wider one.
+    """
+    return bool(
+        connection.value(
+            "SELECT c.relacl IS NULL AND obj_description(c.oid, 'pg_class') IS NULL"
+            " AND (SELECT array_agg(a.attname::text) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0"
+            "      AND NOT a.attisdropped AND a.attacl IS NULL) = ARRAY['version_num']"
+            " AND (SELECT array_agg(k.conname || ' ' || pg_get_constraintdef(k.oid)) FROM pg_constraint k WHERE"
+            "      k.conrelid = c.oid AND k.contype <> 'n') = ARRAY[c.relname || '_pkc PRIMARY KEY (version_num)']"
+            " AND (SELECT count(*) FROM pg_index i WHERE i.indrelid = c.oid) = 1"
+            " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relname = %s",
+            list(table),
+        )
+    )
