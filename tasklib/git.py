@@ -12,7 +12,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
@@ -63,10 +63,14 @@ class Entry:
 
 @dataclass(frozen=True)
 class Repository:
-    """A repository with a work tree: its top level and git's common directory (shared by all work trees)."""
+    """A repository with a work tree: its top level and git's common directory (shared by all work trees).
+
+    ``objects``: where new objects go, so that a repository that may not be written to can still be asked.
+    """
 
     top: Path
     common: Path
+    objects: Path | None = None
 
     def run(
         self,
@@ -76,7 +80,13 @@ class Repository:
         env: Mapping[str, str] | None = None,
     ) -> shell.Result:
         """Run git at the top level, its messages in English whatever the user's locale."""
-        return shell.run(["git", *words], cwd=self.top, env={**_environment(), **(env or {})}, ok=ok, stdin=stdin)
+        ours = {}
+        if self.objects is not None:
+            others = str(self.common / "objects")
+            ours = {"GIT_OBJECT_DIRECTORY": str(self.objects), "GIT_ALTERNATE_OBJECT_DIRECTORIES": others}
+        return shell.run(
+            ["git", *words], cwd=self.top, env={**_environment(), **ours, **(env or {})}, ok=ok, stdin=stdin
+        )
 
     def ask(self, *words: str) -> str:
         """The one line that git answers."""
@@ -344,6 +354,13 @@ class Repository:
         self.run("update-ref", "-d", f"refs/heads/{branch}", old)
         # update-ref leaves the branch's section in the configuration, which `git branch -D` would remove.
         self.run("config", "--remove-section", f"branch.{branch}", ok=None)
+
+
+@contextmanager
+def reading_only(repository: Repository) -> Iterator[Repository]:
+    """The same repository, with nothing written into it over the block."""
+    with tempfile.TemporaryDirectory(prefix="alembic-squash-objects-") as directory:
+        yield replace(repository, objects=Path(directory))
 
 
 def find(cwd: Path) -> Repository:

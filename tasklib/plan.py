@@ -81,9 +81,16 @@ class Plan:
     done: tuple[str, ...] = ()
     place: Place | None = None
     scheme: str | None = None
+    # Templates as in the settings, where the user named none and the probe found them.
+    found: tuple[tuple[str, str], ...] = ()
     replayed: Mapping[str, Any] | None = None
     written: str | None = None
     proof: Mapping[str, Any] | None = None
+
+    @property
+    def templates(self) -> tuple[tuple[str, str], ...]:
+        """How the database's address gets into the application: as the user said, else as it was found."""
+        return self.settings.set or self.found
 
     def finished(self, step: str) -> Plan:
         """The same plan with one more step done."""
@@ -101,6 +108,7 @@ class Plan:
                 "gone": tuple(data["gone"]),
                 "kept": tuple(data["kept"]),
                 "done": tuple(data["done"]),
+                "found": tuple((name, template) for name, template in data.get("found", ())),
                 "layout": Layout.from_json(data["layout"]),
                 "settings": Settings.from_json(data["settings"]),
                 "place": Place.from_json(data["place"]) if data["place"] else None,

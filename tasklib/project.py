@@ -171,21 +171,3 @@ def sqlalchemy_version(command: tuple[str, ...], cwd: Path) -> tuple[int, ...]:
     )
     # Unknown: what the oldest one can say, every newer one can say too.
     return tuple(int(n or 0) for n in numbers.groups()) if numbers else (1, 3, 0)
-
-
-def held_scheme(name: str, cwd: Path, top: Path) -> str | None:
-    """The scheme of the URL that a variable holds now: in the environment, else in .env or .flaskenv; None if none."""
-    texts = [os.environ.get(name, "")]
-    for directory in dict.fromkeys((cwd, top)):
-        for file in (".env", ".flaskenv"):
-            path = directory / file
-            if path.is_file():
-                for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-                    match = re.match(rf"\s*(?:export\s+)?{re.escape(name)}\s*=\s*['\"]?(.*)", line)
-                    if match:
-                        texts.append(match.group(1))
-    for text in texts:
-        scheme = text.split("://")[0] if "://" in text else ""
-        if scheme.startswith("postgres"):
-            return scheme
-    return None

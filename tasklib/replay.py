@@ -12,7 +12,7 @@ from pathlib import Path
 
 from psycopg2 import sql
 
-from tasklib import catalog, console, postgres, probe, rows, shell, sources
+from tasklib import catalog, conduct, console, guess, postgres, probe, rows, shell, sources
 from tasklib.bench import Bench
 from tasklib.chains import Chain
 from tasklib.errors import Failed, Refused, SquashError
@@ -35,7 +35,11 @@ def ensure_databases(bench: Bench) -> None:
         return
     for role in ROLES:
         bench.create(role)
-    probe.find_scheme(bench, bench.chain("old", bench.plan.tip), ROLES[0])
+    chain = bench.chain("old", bench.plan.tip)
+    if bench.plan.settings.set:
+        probe.find_scheme(bench, chain, ROLES[0])
+    else:
+        guess.find(bench, chain, ROLES[0])
 
 
 def ensure_replayed(bench: Bench) -> Chain:
@@ -212,6 +216,7 @@ def arrive(bench: Bench, chain: Chain, role: str, target: str, what: str) -> Non
     start = versions(address, tables)
     ran = start.union(*(history.ancestors(one) for one in start if one in history.migrations))
     result = bench.command().upgrade(chain, address, target, len(wanted - ran))
+    conduct.refuse_elsewhere_at_work(chain, result)
     reached = versions(address, tables)
     known = {one for one in reached if one in history.migrations}
     closure = known.union(*(history.ancestors(one) for one in known))
