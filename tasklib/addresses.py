@@ -63,12 +63,17 @@ class Addresses:
         own = next((read.default for read in self._local() if read.name == name), "")
         return os.environ.get(name) or own
 
-    def overridden(self, names: Iterable[str]) -> str:
-        """A sentence about the .env or .flaskenv that sets one of the variables, which may win over what is given."""
+    def overridden(self, names: Iterable[str]) -> tuple[str, str]:
+        """(sentence, hint) about the .env or .flaskenv that sets one of the variables, and may win over what is given;
+        both are "" where none does.
+        """
         for read in self._local():
             if read.name in names:
-                return f"{read.path} sets {read.name} too: is it loaded over the environment (override=True)?"
-        return ""
+                return (
+                    f"{read.path} sets {read.name} too: is it loaded over the environment (override=True)?",
+                    f"load it without override=True, or take {read.name} out of {read.path} for the squash",
+                )
+        return "", ""
 
     def schemes(self, names: Sequence[str]) -> list[str]:
         """URL schemes to try: the one that a variable holds; else its default's, those of the files, the usual ones."""
@@ -81,7 +86,7 @@ class Addresses:
         named = [read.name for read in environment.drivers(self.repository, self.commit)]
         return list(dict.fromkeys([*own, *named, *SCHEMES]))
 
-    def unnamed(self, why: str = "") -> Refused:
+    def unnamed(self, why: str = "", hint: str = "") -> Refused:
         """The refusal where nobody said how the application gets its database URL, and nothing showed it."""
         reads = self.likely()
         listed = ", ".join(f"{read.name} ({read.path}:{read.line})" for read in reads)
@@ -90,7 +95,7 @@ class Addresses:
             "How does the application get its database URL? Neither --uri-var, --set nor the configuration says so. "
             + (f"The project's files read: {listed}." if listed else "No likely variable is in the project's files.")
             + (f" {why}" if why else ""),
-            options or "--uri-var NAME, or --set NAME=TEMPLATE for each part",
+            hint or options or "--uri-var NAME, or --set NAME=TEMPLATE for each part",
         )
 
     def refuse_unnamed(self) -> None:

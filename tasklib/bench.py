@@ -7,10 +7,12 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from tasklib import addresses, chains, console, git, plan, postgres, project, revisions, server, watch
 from tasklib.addresses import Addresses
@@ -29,6 +31,8 @@ TASKS = (
     *("plan", "checkout", "reinit", "restore", "createdb", "replay", "migrate", "verify", "cleanup", "merge"),
     *("squash", "status", "abort"),
 )
+P = ParamSpec("P")
+T = TypeVar("T")
 if TYPE_CHECKING:
     from tasklib.compare import Verdict
 
@@ -165,7 +169,26 @@ class Bench:
         if not (at / "sitecustomize.py").exists():
             watch.write(at)
         strict = addresses.is_deaf(scheme) or self.addresses().deaf() is not None
-        return Watch(at, whole=place is not None and place.server is not None, strict=strict)
+        packages = tuple(project.own_packages(self.repository, self.plan.tip, self.plan.layout))
+        return Watch(at, place is not None and place.server is not None, strict, packages=packages)
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Files that the project's command leaves in the work tree over the block are named, and never committed."""
+        repository = self.repository
+        before = {*repository.unheld("."), *repository.changed()}
+        try:
+            yield
+        finally:
+            after = dict.fromkeys((*repository.unheld("."), *repository.changed()))
+            known = before | {self.plan.base_path, *self.plan.left}
+            left = [path for path in after if path not in known and not path.endswith(".pyc")]
+            if left:
+                shown = ", ".join(left[:5]) + (f" and {len(left) - 5} more" if len(left) > 5 else "")
+                console.warn(
+                    f"while the project's command ran, these came into the work tree: {shown}; they stay there"
+                )
+                self.save(replace(self.plan, left=(*self.plan.left, *left)))
 
     # --- scratch databases ---------------------------------------------------------------------------------------
 
@@ -300,6 +323,17 @@ class Bench:
             done = tuple(step for step in self.plan.done if step not in ("createdb", "replay"))
             self.save(replace(self.plan, place=None, replayed=None, done=done))
         return trouble
+
+
+def watched(work: Callable[Concatenate[Bench, P], T]) -> Callable[Concatenate[Bench, P], T]:
+    """Work under `Bench.watching`."""
+
+    @wraps(work)
+    def run(bench: Bench, /, *others: P.args, **named: P.kwargs) -> T:
+        with bench.watching():
+            return work(bench, *others, **named)
+
+    return run
 
 
 def refuse_unusable_server(url: str) -> Address:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tasklib import console, server
+from tasklib import console, project, server
 from tasklib.addresses import is_deaf
 from tasklib.bench import Bench
 from tasklib.chains import Chain
@@ -72,8 +72,8 @@ def elsewhere(bench: Bench, command: Command, contacts: list[Contact]) -> Refuse
             f"{text} Of this driver it cannot be told which database of the server it asks for.",
             "leave --server out: every database of a throwaway server is ours",
         )
-    note = bench.addresses().overridden([name for name, _ in command.templates])
-    return Misconduct(f"{text}\n{note}" if note else text, other_variables(bench, command))
+    note, hint = bench.addresses().overridden([name for name, _ in command.templates])
+    return Misconduct(f"{text}\n{note}" if note else text, hint or other_variables(bench, command))
 
 
 def refuse_writes(bench: Bench, chain: Chain, ran: Ran, logged: server.Logged) -> None:
@@ -92,6 +92,28 @@ def refuse_writes(bench: Bench, chain: Chain, ran: Ran, logged: server.Logged) -
         "Only migrations may write, or what they build cannot be told. Nothing was written anywhere.",
         "take it (create_all(), upgrade(), CREATE SCHEMA …) out of env.py and of what the application does at import",
     )
+
+
+def refuse_other_code(bench: Bench, chain: Chain, ran: Ran) -> None:
+    """`Refused` where the command runs code of the project's own packages that is not what this tree holds.
+
+    Code that is the same to the letter, as after `pip install .` of this very tree, is this tree's.
+    """
+    packages = project.own_packages(bench.repository, bench.plan.tip, bench.plan.layout)
+    roots = (bench.repository.top.resolve(), chain.root.resolve())
+    for name, file in sorted(ran.seen.modules.items()):
+        path, first = Path(file), name.partition(".")[0]
+        if any(path.resolve().is_relative_to(root) for root in roots) or first not in packages:
+            continue
+        inner = bench.repository.top / packages[first] / name.replace(".", "/")
+        own = next((one for one in (inner / "__init__.py", inner.with_suffix(".py")) if one.is_file()), None)
+        if own is not None and path.is_file() and own.read_bytes() != path.read_bytes():
+            raise Misconduct(
+                f"The command runs {path}, which is not what this tree holds as "
+                f"{own.relative_to(bench.repository.top)}: the project is installed from elsewhere in its environment. "
+                "What would be proven is not the code of this tree.",
+                f"pip install -e {bench.repository.top} in the environment of `{' '.join(bench.plan.layout.command)}`",
+            )
 
 
 def refuse_missing_role(ran: Ran) -> None:

@@ -205,6 +205,10 @@ class Repository:
         ]
         return [path for path in self.run(*words).stdout.split("\0") if path]
 
+    def changed(self) -> list[str]:
+        """Tracked files whose work tree is not what the index holds."""
+        return [path for path in self.run("diff", "--name-only", "-z").stdout.split("\0") if path]
+
     def mentions(self, words: Sequence[str], outside: Iterable[str]) -> list[tuple[str, int, str]]:
         """(path, line number, line) of tracked text outside the given paths that holds one of the words."""
         if not words:
@@ -239,13 +243,13 @@ class Repository:
                 "checkout-index", "--force", "-z", "--stdin", f"--prefix={to}/", stdin="\0".join(paths) + "\0", env=env
             )
 
-    def work_tree_as_tree(self, places: Sequence[str]) -> str:
+    def work_tree_as_tree(self, places: Sequence[str], without: Sequence[str] = ()) -> str:
         """The tree that a commit after `add_changes` of the same places would have; the index stays as it is."""
         with tempfile.TemporaryDirectory(prefix="alembic-squash-index-") as directory:
             env = {"GIT_INDEX_FILE": str(Path(directory) / "index")}
             # From the index and not from HEAD: a merge that is not committed yet has put its new files there.
             shutil.copyfile(self.top / self.ask("rev-parse", "--git-path", "index"), env["GIT_INDEX_FILE"])
-            self.add_changes(places, env)
+            self.add_changes(places, without, env)
             return self.run("write-tree", env=env).stdout.strip()
 
     def composed_tree(self, commit: str, remove: Sequence[str], add: Sequence[Entry]) -> str:
@@ -303,15 +307,19 @@ class Repository:
             self.run("add", "--ignore-errors", "--pathspec-from-file=-", "--pathspec-file-nul", ok=(0, 1),
                      stdin="\0".join(_literal(paths)) + "\0")  # fmt: skip
 
-    def add_changes(self, places: Sequence[str], env: Mapping[str, str] | None = None) -> None:
-        """Take into the index: changes of tracked files anywhere, and new files in ``places`` only.
+    def add_changes(
+        self, places: Sequence[str], without: Sequence[str] = (), env: Mapping[str, str] | None = None
+    ) -> None:
+        """Take into the index: changes of tracked files anywhere, and new files in ``places`` only; no file of
+        ``without``.
 
         Whatever the user puts elsewhere in the tree meanwhile is no part of a squash.
         """
-        self.run("add", "--update", "--", ".", env=env)
+        not_these = [f":(exclude,top,literal){path}" for path in without]
+        self.run("add", "--update", "--", ".", *not_these, env=env)
         there = [place for place in places if (self.top / place).exists()]
         if there:
-            self.run("add", "--all", "--", *_literal(there), env=env)
+            self.run("add", "--all", "--", *_literal(there), *not_these, env=env)
 
     def commit_index(self, message: str) -> str:
         """Commit the index (as it is already, where nothing changed) with the user's own hooks and signing."""

@@ -35,6 +35,7 @@ class Guard:
         self.whole: bool = given["whole"]
         self.strict: bool = given["strict"]
         self.record: str | None = given["record"]
+        self.packages = set(given["packages"])
         self.addresses: set[str] | None = None
         self.refused = 0
         self.hooks = {"psycopg2": self.watch_psycopg2, "psycopg": self.watch_psycopg}
@@ -154,14 +155,12 @@ class Guard:
     # --- the code that ran ---------------------------------------------------------------------------------------
 
     def write_modules(self) -> None:
-        """At the end of the process: where each package came from."""
+        """At the end of the process: where the modules of the project's own packages came from."""
         found = {}
         for name, module in list(sys.modules.items()):
-            if "." not in name:
-                file = getattr(module, "__file__", None)
-                places = [file] if file else list(getattr(module, "__path__", None) or [])
-                if places and isinstance(places[0], str):
-                    found[name] = places[0]
+            file = getattr(module, "__dict__", {}).get("__file__")
+            if name.partition(".")[0] in self.packages and isinstance(file, str):
+                found[name] = file
         self.write(modules=found)
 
 

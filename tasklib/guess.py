@@ -65,8 +65,9 @@ def _asked_for(bench: Bench, chain: Chain, offers: Sequence[Offer]) -> tuple[lis
             said = f"it went to {went}, and was not let through" if went else f"it made no connection, and said: {last}"
             break
     offered = " or ".join(offer.shown() for offer in offers)
-    note = known.overridden([name for offer in offers for name, _ in offer.templates])
-    raise known.unnamed(f"With {offered} leading to a scratch database, {said}. Nothing was written anywhere. {note}")
+    note, hint = known.overridden([name for offer in offers for name, _ in offer.templates])
+    text = f"With {offered} leading to a scratch database, {said}. Nothing was written anywhere."
+    raise known.unnamed(f"{text}\n{note}" if note else text, hint)
 
 
 def _tried(bench: Bench, chain: Chain, offers: Sequence[Offer], schemes: Sequence[str]) -> Ran:

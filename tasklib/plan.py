@@ -83,6 +83,8 @@ class Plan:
     scheme: str | None = None
     # Templates as in the settings, where the user named none and the probe found them.
     found: tuple[tuple[str, str], ...] = ()
+    # Files that runs of the project's command left or changed in the work tree: no part of the squash.
+    left: tuple[str, ...] = ()
     replayed: Mapping[str, Any] | None = None
     written: str | None = None
     proof: Mapping[str, Any] | None = None
@@ -108,6 +110,7 @@ class Plan:
                 "gone": tuple(data["gone"]),
                 "kept": tuple(data["kept"]),
                 "done": tuple(data["done"]),
+                "left": tuple(data.get("left", ())),
                 "found": tuple((name, template) for name, template in data.get("found", ())),
                 "layout": Layout.from_json(data["layout"]),
                 "settings": Settings.from_json(data["settings"]),

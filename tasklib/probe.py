@@ -75,15 +75,18 @@ def _prove_connection(bench: Bench, chain: Chain, role: str, tables: Sequence[pl
             planted(marker)
             since = bench.log_size()
             result = command.current(chain, address)
-            said = CURRENT.findall(result.stdout)
+            # After Alembic's own line: the application may print what it likes before.
+            parts = re.split(r"(?m)^Current revision\(s\) for ", result.stdout)
+            said = CURRENT.findall(parts[-1])
             # More than one connection: env.py goes to other databases too, which we did not make.
-            connections = len(re.findall(r"(?m)^Current revision\(s\) for ", result.stdout))
+            connections = len(parts) - 1
             logged = bench.logged(since)
             wrong = result.code != 0 or said != ([marker] if marker else []) or connections > 1
             if wrong:
                 _refuse_missing_variable(bench, command, result)
             conduct.refuse_elsewhere(bench, command, result)
             conduct.refuse_writes(bench, chain, result, logged.of(address.database))
+            conduct.refuse_other_code(bench, chain, result)
             if wrong:
                 conduct.refuse_missing_role(result)
                 command.refuse_if_it_cannot_run(result, address)

@@ -13,12 +13,13 @@ from pathlib import Path
 from psycopg2 import sql
 
 from tasklib import catalog, conduct, console, guess, postgres, probe, rows, shell, sources
-from tasklib.bench import Bench
+from tasklib.bench import Bench, watched
 from tasklib.chains import Chain
 from tasklib.errors import Failed, Refused, SquashError
 from tasklib.migrations import explain_failure
 from tasklib.postgres import Address
 from tasklib.rows import Stable, Volatile
+from tasklib.server import Logged
 
 # The two runs start at least this many seconds apart, so that a clock rounded to the second shows.
 APART = 1.1
@@ -27,6 +28,7 @@ ROLES = ("first", "second")  # the two runs
 SHARED = re.compile(r'role "[^"]+" already exists|pg_authid_rolname_index|tuple concurrently updated')
 
 
+@watched
 def ensure_databases(bench: Bench) -> None:
     """A server, and the empty databases of the two runs; the URL's scheme found and the connection proven."""
     bench.open_place()
@@ -42,6 +44,7 @@ def ensure_databases(bench: Bench) -> None:
         guess.find(bench, chain, ROLES[0])
 
 
+@watched
 def ensure_replayed(bench: Bench) -> Chain:
     """The old chain on disk and replayed twice: at R (kept as "reference") and at head (kept as "oldhead").
 
@@ -213,7 +216,7 @@ def arrive(bench: Bench, chain: Chain, role: str, target: str, what: str) -> Non
     ends = set(history.heads) if target == "heads" else {target}
     wanted = ends.union(*(history.ancestors(end) for end in ends))
     address = bench.address(role)
-    start = versions(address, tables)
+    start, since = versions(address, tables), bench.log_size()
     ran = start.union(*(history.ancestors(one) for one in start if one in history.migrations))
     result = bench.command().upgrade(chain, address, target, len(wanted - ran))
     conduct.refuse_elsewhere_at_work(chain, result)
@@ -222,11 +225,21 @@ def arrive(bench: Bench, chain: Chain, role: str, target: str, what: str) -> Non
     closure = known.union(*(history.ancestors(one) for one in known))
     if result.code != 0 or closure != wanted or known != reached:
         bench.command().refuse_if_it_cannot_run(result, address)
-        error = explain_failure(result, chain, what)
         if result.code == 0:
-            raise Failed(
-                f"{what}: the command ended without an error, and the version table holds "
-                f"{', '.join(sorted(reached)) or 'nothing'}; {', '.join(sorted(ends))} was expected.",
-                "does env.py swallow errors, or is the version table elsewhere?",
-            )
-        raise error
+            raise _ended_well(what, reached, ends, wanted, bench.logged(since).of(address.database))
+        raise explain_failure(result, chain, what)
+
+
+def _ended_well(what: str, reached: set[str], ends: set[str], wanted: set[str], logged: Logged) -> Failed:
+    """The error for a run that ended without one, and is not where it was to go; the server's record may say why."""
+    text = (
+        f"{what}: the command ended without an error, and the version table holds "
+        f"{', '.join(sorted(reached)) or 'nothing'}; {', '.join(sorted(ends))} was expected."
+    )
+    if reached - wanted:
+        return Failed(text, "does the application upgrade at its start, or env.py more than it is told?")
+    for error in logged.errors[:1]:
+        text += (
+            f"\nPostgreSQL refused a statement meanwhile: {error.text}\n  | {' '.join(error.statement.split())[:300]}"
+        )
+    return Failed(text, "does env.py swallow errors, or is the version table elsewhere?")

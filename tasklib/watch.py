@@ -33,8 +33,8 @@ class Contact:
 
 @dataclass(frozen=True)
 class Seen:
-    """What the guard saw in a run. ``there`` is False where it did not run at all; ``modules`` maps the name of each
-    top-level module to the file that it came from.
+    """What the guard saw in a run. ``there`` is False where it did not run at all; ``modules`` maps each module of the
+    project's own packages to the file that it came from.
     """
 
     there: bool = False
@@ -50,13 +50,14 @@ class Seen:
 @dataclass(frozen=True)
 class Watch:
     """The guard on disk. ``whole``: every database of the server is ours; ``strict``: a deaf driver is to be expected;
-    ``closed``: nothing may be connected to at all.
+    ``closed``: nothing may be connected to at all; ``packages``: the project's own, of whose modules it tells.
     """
 
     directory: Path
     whole: bool = False
     strict: bool = False
     closed: bool = False
+    packages: tuple[str, ...] = ()
 
     def environment(self, address: Address | None, record: Path | None, inherited: Mapping[str, str]) -> dict[str, str]:
         """Variables that bring the guard into every Python that a process with them starts."""
@@ -66,6 +67,7 @@ class Watch:
             "databases": address.database.rpartition("_")[0] + "_" if address else "",
             "whole": self.whole,
             "strict": self.strict,
+            "packages": self.packages,
             "record": str(record) if record else None,
         }
         path = [str(self.directory), *filter(None, [inherited.get("PYTHONPATH")])]

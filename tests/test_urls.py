@@ -217,7 +217,7 @@ def test_an_env_file_that_is_loaded_over_the_environment_is_noticed_and_its_data
             assert done.code == 1, done.said
             assert f"went to {live.host}:{live.port}/{live.database}" in done.err.replace("it went", "went"), done.err
             assert "was not let through" in done.err and "Nothing was written anywhere" in done.err
-            assert f".env sets {VARIABLE} too" in done.err and "override=True" in done.err
+            assert f".env sets {VARIABLE} too" in done.err and "load it without override=True" in done.err
             assert live.password not in done.said
             project.assert_nothing_left(head)
 
