@@ -37,6 +37,8 @@ FLASK_1 = (
 POCOO = ("jinja2==3.1.6", "markupsafe==3.0.4", "itsdangerous==2.2.0", "click==8.5.1")
 FLASK_3 = ("flask-migrate==4.1.0", "flask-sqlalchemy==3.1.1", "flask==3.1.3", "werkzeug==3.1.9", *POCOO)
 COMMON = ("psycopg2-binary==2.9.13", "mako==1.4.3")
+# Projects of some tests use other drivers; asynchronous SQLAlchemy needs greenlet.
+DRIVERS = ("psycopg[binary]==3.3.9", "asyncpg==0.32.0", "greenlet==3.5.6", "pg8000==1.31.6")
 
 # Alembic version → one environment, shared by a project of that time and by ours. The last is the newest.
 ROWS: dict[str, tuple[str, ...]] = {
@@ -91,14 +93,14 @@ def install(session: nox.Session, row: str, *others: str) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """The tests, on the newest Alembic; without the slow ones."""
-    install(session, NEWEST, RUFF)  # the generated files are checked with it
+    install(session, NEWEST, RUFF, *DRIVERS)  # the generated files are checked with ruff
     session.run("pytest", "-n", WORKERS, "--dist", "worksteal", "-m", "not slow", "tests", *session.posargs)
 
 
 @nox.session
 def slow(session: nox.Session) -> None:
     """The slow tests, on the newest Alembic: several squashes each, about ten minutes."""
-    install(session, NEWEST, RUFF)
+    install(session, NEWEST, RUFF, *DRIVERS)
     session.run("pytest", "-n", WORKERS, "--dist", "worksteal", "-m", "slow", "tests", *session.posargs)
 
 

@@ -38,10 +38,9 @@ def write(bench: Bench) -> File:
         bench.base.write_text(file.text, encoding="utf-8")
         # Before it is known to be right: so a later try knows that the file is ours.
         bench.save(replace(bench.plan, written=bench.digest()))
-        with console.doing(
-            f"draft {round_}: {len(file.text.splitlines())} lines, {len(ddl)} objects as DDL by comparison"
-        ):
-            tree = bench.repository.work_tree_as_tree(bench.places)
+        drafted = f"draft {round_}: {len(file.text.splitlines())} lines, {len(ddl)} objects as DDL by comparison"
+        with console.doing(drafted), bench.watching():
+            tree = bench.repository.work_tree_as_tree(bench.places, bench.plan.left)
             chain = bench.chain("new", tree)
             bench.create("candidate")
             probe.prove_connections(bench, chain, "candidate")

@@ -7,12 +7,30 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
-from tasklib import binaries, chains, console, datafiles, git, inplace, plan, postgres, project, real, revisions, server
+from tasklib import (
+    addresses,
+    binaries,
+    chains,
+    console,
+    datafiles,
+    git,
+    inplace,
+    plan,
+    postgres,
+    project,
+    real,
+    revisions,
+    server,
+    watch,
+)
+from tasklib.addresses import Addresses
 from tasklib.binaries import Binaries
 from tasklib.chains import Chain
 from tasklib.errors import Failed, Refused, SquashError
@@ -21,12 +39,15 @@ from tasklib.history import Cut, History
 from tasklib.migrations import Command
 from tasklib.plan import Place, Plan
 from tasklib.postgres import Address
-from tasklib.server import Server
+from tasklib.server import Logged, Server
+from tasklib.watch import Watch
 
 TASKS = (
     *("plan", "checkout", "reinit", "restore", "createdb", "replay", "migrate", "verify", "cleanup", "merge"),
     *("squash", "status", "abort"),
 )
+P = ParamSpec("P")
+T = TypeVar("T")
 if TYPE_CHECKING:
     from tasklib.compare import Verdict
 
@@ -40,7 +61,6 @@ SHARED = {
     "roundtrip": "two",
     "deployed": "two",
 }
-SCHEMES = ("postgresql+psycopg2", "postgresql+psycopg", "postgresql")
 
 
 @dataclass
@@ -63,6 +83,7 @@ class Bench:
     # The tree whose candidate this process has just built to R and compared, with the verdict: proof 1 is made then.
     at_base: tuple[str, Verdict] | None = None
     _server: Server | None = field(default=None, repr=False)
+    _watched: bool | None = field(default=None, repr=False)
     _chains: dict[str, tuple[str, Chain]] = field(default_factory=dict, repr=False)
 
     def save(self, new: Plan) -> Plan:
@@ -135,31 +156,75 @@ class Bench:
             self._chains[name] = known = (tree, chains.write(self.repository, tree, self.plan.layout, name, self.work))
         return known[1]
 
-    def command(self, scheme: str | None = None) -> Command:
-        """The project's command; ``scheme`` only while it is being found out."""
+    def command(self, scheme: str | None = None, guard: Path | None = None) -> Command:
+        """The project's command; ``scheme`` only while it is being found out, ``guard`` is a directory for the guard
+        where there is no place yet.
+        """
         layout = self.plan.layout
+        chosen = scheme or self.plan.scheme or addresses.SCHEMES[0]
         return Command(
             words=project.find_program(layout.command, self.cwd, self.repository.top),
             kind=layout.kind,
             cwd=self.cwd,
-            templates=self.plan.settings.set,
-            scheme=scheme or self.plan.scheme or SCHEMES[0],
+            templates=self.plan.templates,
+            scheme=chosen,
+            watch=self._watch(chosen, guard),
         )
 
+    def is_watched(self, command: Command) -> bool:
+        """Whether the guard gets into the project's Python; asked once in a process."""
+        if self._watched is None:
+            self._watched = command.is_watched()
+        return self._watched
+
+    def log_size(self) -> int:
+        """How long the log of our throwaway server is now, in bytes; 0 where it is not ours."""
+        place = self.place()
+        return self._ours(place.server).log.stat().st_size if place.server is not None else 0
+
+    def logged(self, since: int) -> Logged:
+        """What our throwaway server has logged since; of a server that is not ours nothing is known."""
+        place = self.place()
+        return server.logged(self._ours(place.server), since) if place.server is not None else Logged()
+
+    def addresses(self) -> Addresses:
+        """What the project's files say about how its database is reached."""
+        return Addresses(self.repository, self.plan.tip, self.plan.layout)
+
     def schemes(self) -> Sequence[str]:
-        """URL schemes to try: the one that the variable holds now, else the usual ones in order."""
-        for name, template in self.plan.settings.set:
-            if "{url}" in template:
-                held = project.held_scheme(name, self.cwd, self.repository.top)
-                if held and held.endswith(("+asyncpg", "+pg8000")):
-                    raise Refused(
-                        f"{name} holds a URL of {held}; this driver ignores PGOPTIONS, so that nothing could keep the "
-                        "command read only until it is shown where it connects. It is not supported yet.",
-                        f"{name}=postgresql+psycopg2://… in this shell, where the application takes that driver too",
-                    )
-                if held:
-                    return (held,)
-        return SCHEMES
+        """URL schemes to try, in order; one will do where no template asks for a URL."""
+        names = [name for name, template in self.plan.templates if "{url}" in template]
+        return self.addresses().schemes(names) if names else addresses.SCHEMES[:1]
+
+    def _watch(self, scheme: str, directory: Path | None) -> Watch | None:
+        """The guard for the project's command, in our directory (``directory`` where there is none yet)."""
+        place = self.plan.place
+        if place is None and directory is None:
+            return None
+        at = directory or Path(place.work if place else "") / "guard"
+        if not (at / "sitecustomize.py").exists():
+            watch.write(at)
+        strict = addresses.is_deaf(scheme) or self.addresses().deaf() is not None
+        packages = tuple(project.own_packages(self.repository, self.plan.tip, self.plan.layout))
+        return Watch(at, place is not None and place.server is not None, strict, packages=packages)
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Files that the project's command leaves in the work tree over the block are named, and never committed."""
+        repository = self.repository
+        before = {*repository.unheld("."), *repository.changed()}
+        try:
+            yield
+        finally:
+            after = dict.fromkeys((*repository.unheld("."), *repository.changed()))
+            known = before | {self.plan.base_path, *self.plan.left}
+            left = [path for path in after if path not in known and not path.endswith(".pyc")]
+            if left:
+                shown = ", ".join(left[:5]) + (f" and {len(left) - 5} more" if len(left) > 5 else "")
+                console.warn(
+                    f"while the project's command ran, these came into the work tree: {shown}; they stay there"
+                )
+                self.save(replace(self.plan, left=(*self.plan.left, *left)))
 
     # --- scratch databases ---------------------------------------------------------------------------------------
 
@@ -313,6 +378,17 @@ class Bench:
             done = tuple(step for step in self.plan.done if step not in ("createdb", "replay"))
             self.save(replace(self.plan, place=None, replayed=None, done=done))
         return trouble
+
+
+def watched(work: Callable[Concatenate[Bench, P], T]) -> Callable[Concatenate[Bench, P], T]:
+    """Work under `Bench.watching`."""
+
+    @wraps(work)
+    def run(bench: Bench, /, *others: P.args, **named: P.kwargs) -> T:
+        with bench.watching():
+            return work(bench, *others, **named)
+
+    return run
 
 
 def refuse_unusable_server(url: str) -> Address:

@@ -41,8 +41,8 @@ def integrate(bench: Bench) -> None:
         return
     refuse_changes_elsewhere(bench)  # they would be committed with ours
     console.note(f"  … merging {made.original} ({tip[:12]}) into {made.branch}")
-    repository.add_changes(bench.places)
-    if repository.tree("HEAD") != repository.work_tree_as_tree(bench.places):
+    repository.add_changes(bench.places, made.left)
+    if repository.tree("HEAD") != repository.work_tree_as_tree(bench.places, made.left):
         repository.commit_index(f"{DRAFT} {made.revision}\n\nNot proven; see the merge that follows.\n")
     history = revisions.read_history(repository, tip, made.layout.locations)
     gone = sorted({*bench.gone(tip), *(m.path for m in history.cut(made.revision).gone)})
@@ -58,7 +58,7 @@ def integrate(bench: Bench) -> None:
     repository.remove([path for path in gone if path != made.base_path])
     bench.base.parent.mkdir(parents=True, exist_ok=True)
     bench.base.write_bytes(ours)
-    repository.add_changes(bench.places)
+    repository.add_changes(bench.places, made.left)
     bench.proven.clear()  # other code is in the work tree now, which may connect elsewhere
     bench.save(
         replace(made, tip=tip, kept=tuple(m.id for m in history.cut(made.revision).kept), proof=None, replayed=None)
@@ -68,7 +68,8 @@ def integrate(bench: Bench) -> None:
 def refuse_changes_elsewhere(bench: Bench) -> None:
     """`Refused` where tracked files outside of the script directory were changed meanwhile: they are no part of it."""
     ours = [*bench.places, *([bench.plan.layout.ini] if bench.plan.layout.ini else [])]
-    changed = bench.repository.changed_outside(ours)
+    # What a run of the project's command changed is left out of the commit anyway.
+    changed = [path for path in bench.repository.changed_outside(ours) if path not in bench.plan.left]
     if changed and not bench.repository.merging():
         raise Refused(
             f"Files that are no part of the squash were changed meanwhile: {', '.join(changed[:5])}.",
@@ -80,7 +81,7 @@ def commit(bench: Bench, proof: Proof) -> str:
     """Commit the proven tree on the squash branch; `Refused` where a hook made another tree of it."""
     repository, made = bench.repository, bench.plan
     before = repository.commit("HEAD") or ""
-    repository.add_changes(bench.places)
+    repository.add_changes(bench.places, made.left)
     if repository.tree("HEAD") == proof.tree and not repository.merging() and proof.tree in repository.message("HEAD"):
         return before
     message = "\n".join([

@@ -12,7 +12,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
@@ -63,10 +63,14 @@ class Entry:
 
 @dataclass(frozen=True)
 class Repository:
-    """A repository with a work tree: its top level and git's common directory (shared by all work trees)."""
+    """A repository with a work tree: its top level and git's common directory (shared by all work trees).
+
+    ``objects``: where new objects go, so that a repository that may not be written to can still be asked.
+    """
 
     top: Path
     common: Path
+    objects: Path | None = None
 
     def run(
         self,
@@ -76,7 +80,13 @@ class Repository:
         env: Mapping[str, str] | None = None,
     ) -> shell.Result:
         """Run git at the top level, its messages in English whatever the user's locale."""
-        return shell.run(["git", *words], cwd=self.top, env={**_environment(), **(env or {})}, ok=ok, stdin=stdin)
+        ours = {}
+        if self.objects is not None:
+            others = str(self.common / "objects")
+            ours = {"GIT_OBJECT_DIRECTORY": str(self.objects), "GIT_ALTERNATE_OBJECT_DIRECTORIES": others}
+        return shell.run(
+            ["git", *words], cwd=self.top, env={**_environment(), **ours, **(env or {})}, ok=ok, stdin=stdin
+        )
 
     def ask(self, *words: str) -> str:
         """The one line that git answers."""
@@ -195,6 +205,10 @@ class Repository:
         ]
         return [path for path in self.run(*words).stdout.split("\0") if path]
 
+    def changed(self) -> list[str]:
+        """Tracked files whose work tree is not what the index holds."""
+        return [path for path in self.run("diff", "--name-only", "-z").stdout.split("\0") if path]
+
     def mentions(self, words: Sequence[str], outside: Iterable[str]) -> list[tuple[str, int, str]]:
         """(path, line number, line) of tracked text outside the given paths that holds one of the words."""
         if not words:
@@ -240,13 +254,13 @@ class Repository:
                 "checkout-index", "--force", "-z", "--stdin", f"--prefix={to}/", stdin="\0".join(paths) + "\0", env=env
             )
 
-    def work_tree_as_tree(self, places: Sequence[str]) -> str:
+    def work_tree_as_tree(self, places: Sequence[str], without: Sequence[str] = ()) -> str:
         """The tree that a commit after `add_changes` of the same places would have; the index stays as it is."""
         with tempfile.TemporaryDirectory(prefix="alembic-squash-index-") as directory:
             env = {"GIT_INDEX_FILE": str(Path(directory) / "index")}
             # From the index and not from HEAD: a merge that is not committed yet has put its new files there.
             shutil.copyfile(self.top / self.ask("rev-parse", "--git-path", "index"), env["GIT_INDEX_FILE"])
-            self.add_changes(places, env)
+            self.add_changes(places, without, env)
             return self.run("write-tree", env=env).stdout.strip()
 
     def composed_tree(self, commit: str, remove: Sequence[str], add: Sequence[Entry]) -> str:
@@ -304,15 +318,19 @@ class Repository:
             self.run("add", "--ignore-errors", "--pathspec-from-file=-", "--pathspec-file-nul", ok=(0, 1),
                      stdin="\0".join(_literal(paths)) + "\0")  # fmt: skip
 
-    def add_changes(self, places: Sequence[str], env: Mapping[str, str] | None = None) -> None:
-        """Take into the index: changes of tracked files anywhere, and new files in ``places`` only.
+    def add_changes(
+        self, places: Sequence[str], without: Sequence[str] = (), env: Mapping[str, str] | None = None
+    ) -> None:
+        """Take into the index: changes of tracked files anywhere, and new files in ``places`` only; no file of
+        ``without``.
 
         Whatever the user puts elsewhere in the tree meanwhile is no part of a squash.
         """
-        self.run("add", "--update", "--", ".", env=env)
+        not_these = [f":(exclude,top,literal){path}" for path in without]
+        self.run("add", "--update", "--", ".", *not_these, env=env)
         there = [place for place in places if (self.top / place).exists()]
         if there:
-            self.run("add", "--all", "--", *_literal(there), env=env)
+            self.run("add", "--all", "--", *_literal(there), *not_these, env=env)
 
     def commit_index(self, message: str) -> str:
         """Commit the index (as it is already, where nothing changed) with the user's own hooks and signing."""
@@ -355,6 +373,13 @@ class Repository:
         self.run("update-ref", "-d", f"refs/heads/{branch}", old)
         # update-ref leaves the branch's section in the configuration, which `git branch -D` would remove.
         self.run("config", "--remove-section", f"branch.{branch}", ok=None)
+
+
+@contextmanager
+def reading_only(repository: Repository) -> Iterator[Repository]:
+    """The same repository, with nothing written into it over the block."""
+    with tempfile.TemporaryDirectory(prefix="alembic-squash-objects-") as directory:
+        yield replace(repository, objects=Path(directory))
 
 
 def find(cwd: Path) -> Repository:

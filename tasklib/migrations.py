@@ -6,15 +6,20 @@ An exit code is never believed: what a run did is read from the database afterwa
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import quote
 
-from tasklib import console, postgres, settings, shell
+from tasklib import console, inis, postgres, project, settings, shell, watch
 from tasklib.chains import Chain
 from tasklib.errors import Failed, Refused
 from tasklib.postgres import Address
+from tasklib.watch import Seen, Watch
+
+R = TypeVar("R", bound=shell.Result)
 
 # An app may insist on a URL although the subcommand (`init`) needs no database; it must not be the user's own.
 NOWHERE = Address("127.0.0.1", 1, "nobody", "", "none")
@@ -22,10 +27,18 @@ READ_ONLY = {"PGOPTIONS": "-c default_transaction_read_only=on"}
 
 
 @dataclass(frozen=True)
+class Ran(shell.Result):
+    """A finished run of the project's command, with what the guard saw in it."""
+
+    seen: Seen = field(default_factory=Seen)
+
+
+@dataclass(frozen=True)
 class Command:
     """The project's command: its words (the program resolved), where it runs, and what it gets in its environment.
 
-    ``templates`` are the variables of --uri-var and --set; ``scheme`` is the URL's, found by probing.
+    ``templates`` are the variables of --uri-var and --set, and those with a dot in their name options of the ini;
+    ``scheme`` is the URL's, found by probing. ``watch`` is the guard that its drivers are under.
     """
 
     words: tuple[str, ...]
@@ -33,22 +46,24 @@ class Command:
     cwd: Path
     templates: tuple[tuple[str, str], ...]
     scheme: str
+    watch: Watch | None = None
 
-    def environment(self, address: Address | None) -> dict[str, str]:
-        """The command's environment: ours without libpq's variables, with those that lead to ``address`` or nowhere."""
+    def environment(self, address: Address | None, record: Path | None = None) -> dict[str, str]:
+        """The command's environment: ours without libpq's variables, with those that lead to ``address`` or nowhere.
+
+        The guard, which keeps its drivers from any other place, writes to ``record``.
+        """
         environment = {**postgres.clean_environment(), "PYTHONDONTWRITEBYTECODE": "1"}
         address = address or NOWHERE
-        values = {
-            "url": address.url(self.scheme),
-            "host": address.host,
-            "port": str(address.port),
-            "user": address.user,
-            "password": address.password,
-            "database": address.database,
-        }
         environment.update(address.environment())
-        environment.update({name: settings.fill(template, values) for name, template in self.templates})
+        environment.update({name: value for name, value in self._filled(address) if not settings.is_option(name)})
+        if self.watch is not None:
+            environment.update(self.watch.environment(address, record, environment))
         return environment
+
+    def _filled(self, address: Address) -> list[tuple[str, str]]:
+        values = address.values(self.scheme)
+        return [(name, settings.fill(template, values)) for name, template in self.templates]
 
     def run(
         self,
@@ -59,34 +74,63 @@ class Command:
         read_only: bool = False,
         extra: Mapping[str, str] | None = None,
         on_error_line: Callable[[str], None] | None = None,
-    ) -> shell.Result:
+    ) -> Ran:
         """Run one subcommand with the script directory ``chain``; any exit code comes back."""
-        environment = {**self.environment(address), **(READ_ONLY if read_only else {}), **(extra or {})}
         sub, *rest = words
-        if self.kind == "flask":
-            directory = chain.directory if isinstance(chain, Chain) else chain
-            argv = [*self.words, sub, "-d", str(directory), *rest]
-        else:
-            ini = chain.ini if isinstance(chain, Chain) else chain
-            argv = [*self.words, "-c", str(ini), sub, *rest]
-        result = shell.run(argv, cwd=self.cwd, env=environment, ok=None, on_error_line=on_error_line)
-        return self.masked(result, address)
+        with self._ini(chain, address or NOWHERE) as ini, self._record() as record:
+            environment = {**self.environment(address, record), **(READ_ONLY if read_only else {}), **(extra or {})}
+            if self.kind == "flask":
+                directory = chain.directory if isinstance(chain, Chain) else chain
+                argv = [*self.words, sub, "-d", str(directory), *rest]
+            else:
+                argv = [*self.words, "-c", str(ini), sub, *rest]
+            result = shell.run(argv, cwd=self.cwd, env=environment, ok=None, on_error_line=on_error_line)
+            seen = watch.read(record) if record is not None else Seen()
+        return self.masked(Ran(result.argv, result.code, result.stdout, result.stderr, seen), address)
 
-    def current(self, chain: Chain, address: Address) -> shell.Result:
+    @contextmanager
+    def _record(self) -> Iterator[Path | None]:
+        if self.watch is None:
+            yield None
+        else:
+            with self.watch.record() as path:
+                yield path
+
+    @contextmanager
+    def _ini(self, chain: Chain | Path, address: Address) -> Iterator[Path | None]:
+        """The ini to run with; for the length of a run one of its own, where the URL gets in by an option of it."""
+        ini = chain.ini if isinstance(chain, Chain) else chain
+        options = [(name, value) for name, value in self._filled(address) if settings.is_option(name)]
+        if self.kind == "flask" or ini is None or not options:
+            yield ini
+        else:
+            with inis.with_options(ini, options, beside=isinstance(chain, Chain)) as own:
+                yield own
+
+    def is_watched(self) -> bool:
+        """Whether the guard gets into the project's own Python, shown in a run that does nothing."""
+        with self._record() as record:
+            if record is None:
+                return False
+            argv = [*project.python_of(self.words), "-c", ""]
+            shell.run(argv, cwd=self.cwd, env=self.environment(None, record), ok=None)
+            return watch.read(record).there
+
+    def current(self, chain: Chain, address: Address) -> Ran:
         """What the command says the database is at; read only, whatever env.py does."""
         return self.run(chain, ["current", "--verbose"], address, read_only=True)
 
-    def show(self, chain: Chain, address: Address, revision: str) -> shell.Result:
+    def show(self, chain: Chain, address: Address, revision: str) -> Ran:
         return self.run(chain, ["show", revision], address, read_only=True)
 
-    def upgrade(self, chain: Chain, address: Address, target: str, total: int) -> shell.Result:
+    def upgrade(self, chain: Chain, address: Address, target: str, total: int) -> Ran:
         """Upgrade to ``target``, showing progress over ``total`` migrations."""
         return self._move(chain, address, ["upgrade", target], total)
 
-    def downgrade(self, chain: Chain, address: Address, target: str) -> shell.Result:
+    def downgrade(self, chain: Chain, address: Address, target: str) -> Ran:
         return self._move(chain, address, ["downgrade", target], 1)
 
-    def _move(self, chain: Chain, address: Address, words: Sequence[str], total: int) -> shell.Result:
+    def _move(self, chain: Chain, address: Address, words: Sequence[str], total: int) -> Ran:
         seen: list[str] = []
 
         def progress(line: str) -> None:
@@ -138,7 +182,7 @@ class Command:
             + " history` work in this shell first; FLASK_APP and the like are inherited",
         )
 
-    def masked(self, result: shell.Result, address: Address | None) -> shell.Result:
+    def masked(self, result: R, address: Address | None) -> R:
         """The same result without the password: some applications print their URL when they fail."""
         if address is None or not address.password:
             return result

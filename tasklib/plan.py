@@ -81,11 +81,20 @@ class Plan:
     done: tuple[str, ...] = ()
     place: Place | None = None
     scheme: str | None = None
+    # Templates as in the settings, where the user named none and the probe found them.
+    found: tuple[tuple[str, str], ...] = ()
+    # Files that runs of the project's command left or changed in the work tree: no part of the squash.
+    left: tuple[str, ...] = ()
     replayed: Mapping[str, Any] | None = None
     # What this program wrote: a digest of R's file with its data files, and the paths of the latter.
     written: str | None = None
     data: tuple[str, ...] = ()
     proof: Mapping[str, Any] | None = None
+
+    @property
+    def templates(self) -> tuple[tuple[str, str], ...]:
+        """How the database's address gets into the application: as the user said, else as it was found."""
+        return self.settings.set or self.found
 
     def finished(self, step: str) -> Plan:
         """The same plan with one more step done."""
@@ -104,6 +113,8 @@ class Plan:
                 "kept": tuple(data["kept"]),
                 "done": tuple(data["done"]),
                 "data": tuple(data["data"]),
+                "left": tuple(data["left"]),
+                "found": tuple((name, template) for name, template in data["found"]),
                 "layout": Layout.from_json(data["layout"]),
                 "settings": Settings.from_json(data["settings"]),
                 "place": Place.from_json(data["place"]) if data["place"] else None,

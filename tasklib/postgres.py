@@ -23,6 +23,7 @@ from tasklib.errors import Failed, Refused
 
 Row = tuple[Any, ...]
 MARKER = "alembic_squash.token"
+APPLICATION = "alembic-squash"  # what our own connections are called
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,17 @@ class Address:
         return f"{scheme}://{user}@{host}{port}/{quote(self.database, safe='')}" + (
             f"?{urlencode(query)}" if query else ""
         )
+
+    def values(self, scheme: str) -> dict[str, str]:
+        """What the placeholders of a template stand for."""
+        return {
+            "url": self.url(scheme),
+            "host": self.host,
+            "port": str(self.port),
+            "user": self.user,
+            "password": self.password,
+            "database": self.database,
+        }
 
     def environment(self) -> dict[str, str]:
         """libpq's variables for this address (https://www.postgresql.org/docs/current/libpq-envars.html)."""
@@ -177,7 +189,7 @@ def connect(address: Address, *, read_only: bool = False) -> Iterator[Connection
             dbname=address.database,
             connect_timeout=10,
             options=options,
-            application_name="alembic-squash",
+            application_name=APPLICATION,
             **arguments,
         )
     except (psycopg2.OperationalError, psycopg2.ProgrammingError) as error:

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tasklib import datafiles, git, inplace, plan, project, revisions, sources, truth
+from tasklib import datafiles, git, inplace, plan, project, revisions, truth
+from tasklib.addresses import Addresses
 from tasklib.bench import program
 from tasklib.errors import Refused
 from tasklib.git import Repository
 from tasklib.history import Cut, History, Migration
 from tasklib.plan import Layout, Plan
-from tasklib.settings import Settings
+from tasklib.settings import Settings, is_option
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def prepare(cwd: Path, settings: Settings, *, reading: bool = False) -> Prepared
     target = history.resolve(settings.rev)
     cut = history.cut(target.id)
     if not reading:
-        refuse_unnamed_variable(repository, tip, settings)
+        refuse_unnamed_variable(repository, tip, layout, settings)
         if not repository.has_identity():
             raise Refused(
                 "git does not know who you are, so it could not commit.",
@@ -95,19 +96,16 @@ def _refuse_dirty(repository: Repository) -> None:
         )
 
 
-def refuse_unnamed_variable(repository: Repository, commit: str, settings: Settings) -> None:
-    """`Refused` where nobody said how the application gets its database URL."""
-    if settings.set:
-        return
-    reads = sources.likely_variables(repository, commit)
-    listed = ", ".join(f"{read.name} ({read.path}:{read.line})" for read in reads)
-    raise Refused(
-        "How does the application get its database URL? Neither --uri-var, --set nor the configuration says so. "
-        + (
-            f"The project's files read: {listed}." if listed else "No likely variable was found in the project's files."
-        ),
-        f"--uri-var {reads[0].name}" if reads else "--uri-var NAME, or --set NAME=TEMPLATE for each part",
-    )
+def refuse_unnamed_variable(repository: Repository, commit: str, layout: Layout, settings: Settings) -> None:
+    """`Refused` where nobody said how the application gets its database URL, and finding it out cannot be tried."""
+    options = [name for name, _ in settings.set if is_option(name)]
+    if options and layout.ini is None:
+        raise Refused(
+            f"--set {options[0]} is an option of an alembic.ini, and this project's command has none of its own.",
+            "--set takes environment variables too: --uri-var DATABASE_URL",
+        )
+    if not settings.set:
+        Addresses(repository, commit, layout).refuse_unnamed()
 
 
 def _has_tasks(repository: Repository, commit: str, cwd: Path) -> bool:
@@ -192,12 +190,11 @@ def _heads_at(
 # --- verify without a plan ---------------------------------------------------------------------------------------
 
 
-def from_checkout(cwd: Path, settings: Settings) -> Prepared:
+def from_checkout(repository: Repository, cwd: Path, settings: Settings) -> Prepared:
     """A plan for judging the squash that a checkout holds: its originals come from the commit that its base names.
 
     The old chain is composed: the originals from that commit, everything later from the checkout.
     """
-    repository = git.find(cwd)
     inplace.recover(repository)
     head = repository.commit("HEAD") or ""
     layout = project.find_layout(repository, head, settings, cwd)
@@ -218,7 +215,7 @@ def from_checkout(cwd: Path, settings: Settings) -> Prepared:
             f"{base.path} says that its originals are in the commit {commit}, which this clone does not have.",
             f"git fetch --unshallow, or git fetch origin {commit}",
         )
-    refuse_unnamed_variable(repository, head, settings)
+    refuse_unnamed_variable(repository, head, layout, settings)
     old = revisions.read_history(repository, commit, layout.locations)
     if base.id not in old.migrations:
         raise Refused(f"The commit {commit} has no revision {base.id}.")

@@ -13,64 +13,96 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from psycopg2 import sql
-
-from tasklib import postgres, shell, sources
+from tasklib import addresses, conduct, plant, postgres, shell, sources
 from tasklib.bench import Bench
 from tasklib.chains import Chain
+from tasklib.conduct import Misconduct
 from tasklib.errors import Failed, Refused, SquashError
-from tasklib.migrations import Command
-from tasklib.postgres import Connection
+from tasklib.migrations import Command, Ran
+from tasklib.server import Logged
 
-Table = tuple[str, str]
+NO_DRIVER = re.compile(r"No module named '(psycopg2|psycopg|asyncpg|pg8000)'|Can't load plugin: sqlalchemy.dialects")
 SQLITE = b"SQLite format 3\0"
 
 
-def find_scheme(bench: Bench, chain: Chain, role: str) -> None:
+def find_scheme(bench: Bench, chain: Chain, role: str, schemes: Sequence[str] = ()) -> None:
     """Find the URL scheme with which the command reaches the scratch database, and keep it in the plan."""
-    schemes = bench.schemes()
-    refusals: list[Refused | Failed] = []
-    for scheme in schemes:
+    refusals: list[SquashError] = []
+    for scheme in schemes or bench.schemes():
         bench.save(replace(bench.plan, scheme=scheme))
         try:
             prove_connections(bench, chain, role)
         except (Refused, Failed) as error:
             bench.save(replace(bench.plan, scheme=None))
             refusals.append(error)
+            if isinstance(error, Misconduct):
+                break
         else:
             return
-    raise refusals[0]
+    # That another driver is not installed says nothing.
+    telling = [error for error in refusals if not NO_DRIVER.search(error.text)]
+    raise next((error for error in refusals if isinstance(error, Misconduct)), (telling or refusals)[0])
 
 
 def prove_connections(bench: Bench, chain: Chain, *roles: str) -> None:
     """Prove that the command, given the address of each role, reads the version table there and nowhere else.
 
-    Raises `Failed` where the command cannot run at all, `Refused` where it connects elsewhere. The databases are left
-    as they were; files that the command made in the work tree meanwhile are taken away again. What this process has
-    proven for the same env.py is not proven again: a database keeps its name, and so its address, when it is made anew.
+    Raises `Failed` where the command cannot run at all, `Refused` where it connects elsewhere or writes. The databases
+    are left as they were; files that the command made in the work tree meanwhile are taken away again. What this
+    process has proven for the same env.py is not proven again: a database keeps its name, and so its address, when it
+    is made anew.
     """
     names = bench.place().names
     left = [role for role in roles if (names[role], chain.support) not in bench.proven]
     tables = sources.version_tables(bench.repository, bench.plan.tip)
+    if left:
+        conduct.refuse_unwatched(bench, bench.command())
+    proofs = [partial(_prove_connection, bench, chain, role, tables) for role in left]
     with new_files_removed(bench):
-        shell.together(*(partial(_prove_connection, bench, chain, role, tables) for role in left))
+        if addresses.is_deaf(bench.command().scheme):
+            for proof in proofs:  # one after the other: whose a connection is can only be told by its time
+                proof()
+        else:
+            shell.together(*proofs)
     bench.proven |= {(names[role], chain.support) for role in left}
 
 
-def _prove_connection(bench: Bench, chain: Chain, role: str, tables: Sequence[Table]) -> None:
+def _prove_connection(bench: Bench, chain: Chain, role: str, tables: Sequence[plant.Table]) -> None:
     command = bench.command()
     address = bench.address(role)
-    with postgres.connect(address) as connection, _planted(connection, tables) as plant:
+    with postgres.connect(address) as connection, plant.planted(connection, tables) as planted:
         for marker in _markers(chain, bench.plan.revision):
-            plant(marker)
+            planted(marker)
+            since = bench.log_size()
             result = command.current(chain, address)
-            said = CURRENT.findall(result.stdout)
+            # After Alembic's own line: the application may print what it likes before.
+            parts = re.split(r"(?m)^Current revision\(s\) for ", result.stdout)
+            said = CURRENT.findall(parts[-1])
             # More than one connection: env.py goes to other databases too, which we did not make.
-            connections = len(re.findall(r"(?m)^Current revision\(s\) for ", result.stdout))
-            if result.code != 0 or said != ([marker] if marker else []) or connections > 1:
+            connections = len(parts) - 1
+            logged = bench.logged(since)
+            wrong = result.code != 0 or said != ([marker] if marker else []) or connections > 1
+            if wrong:
                 _refuse_missing_variable(bench, command, result)
+            conduct.refuse_elsewhere(bench, command, result)
+            conduct.refuse_writes(bench, chain, result, logged.of(address.database))
+            conduct.refuse_other_code(bench, chain, result)
+            if wrong:
+                conduct.refuse_missing_role(result)
                 command.refuse_if_it_cannot_run(result, address)
                 raise _elsewhere(bench, command, result, marker, said)
+            if addresses.is_deaf(command.scheme):
+                _refuse_other_databases(command, result, logged, address.database)
+
+
+def _refuse_other_databases(command: Command, result: Ran, logged: Logged, database: str) -> None:
+    """`Refused` where the server's own record does not say that the command was at this database and no other one."""
+    theirs = {name for name, application in logged.connections if application != postgres.APPLICATION}
+    if theirs != {database} or not result.seen.there:
+        raise Misconduct(
+            f"The server's record says that the command connected to {', '.join(sorted(theirs)) or 'no database'}; "
+            f"{database} was expected, and no other one ({command.scheme} ignores PGOPTIONS, so this decides)."
+        )
 
 
 def prove_chain(bench: Bench, chain: Chain, role: str) -> None:
@@ -79,9 +111,14 @@ def prove_chain(bench: Bench, chain: Chain, role: str) -> None:
         return
     command = bench.command()
     revision = bench.plan.revision
+    since = bench.log_size()
     result = command.show(chain, bench.address(role), revision)
-    path = re.search(r"(?m)^Path: (.+)$", result.stdout)
-    parent = re.search(r"(?m)^(?:Parent|Merges): (.+)$", result.stdout)
+    conduct.refuse_elsewhere(bench, command, result)
+    conduct.refuse_writes(bench, chain, result, bench.logged(since).of(bench.address(role).database))
+    # From the line of R on: the application may print what it likes before.
+    _, _, shown = result.stdout.rpartition(f"Rev: {revision}")
+    path = re.search(r"(?m)^Path: (.+)$", shown)
+    parent = re.search(r"(?m)^(?:Parent|Merges): (.+)$", shown)
     down = chain.history.migrations[revision].down
     wanted = set(down) or {"<base>"}
     found = set(re.split(r",\s*", parent.group(1).strip())) if parent else set()
@@ -109,108 +146,34 @@ CURRENT = re.compile(r"(?m)^Rev: (\S+)")
 IMPORT_FAILED = re.compile(r"(?m)^(ModuleNotFoundError|ImportError|SyntaxError|IndentationError)\b")
 
 
-def _refuse_missing_variable(bench: Bench, command: Command, result: shell.Result) -> None:
+def _refuse_missing_variable(bench: Bench, command: Command, result: Ran) -> None:
     """`Refused` where the application fails because a variable that nobody named is not set."""
     last = result.stderr.strip().splitlines()[-1:]
     if result.code == 0 or not last or IMPORT_FAILED.match(last[0]):
         return
-    for read in _other_variables(bench, command):
+    for read in conduct.others(bench, command):
         if re.search(rf"\b{re.escape(read.name)}\b", last[0]):
             raise Refused(
                 f"The application fails without {read.name}, which {read.path}:{read.line} reads; only "
-                f"{_names(command)} is given to it. It says: {last[0]}\nNothing was written anywhere.",
+                f"{conduct.names(command)} is given to it. It says: {last[0]}\nNothing was written anywhere.",
                 f"--uri-var {read.name}",
             )
 
 
-def _elsewhere(
-    bench: Bench, command: Command, result: shell.Result, marker: str | None, said: Sequence[str]
-) -> SquashError:
+def _elsewhere(bench: Bench, command: Command, result: Ran, marker: str | None, said: Sequence[str]) -> SquashError:
     if result.code and IMPORT_FAILED.search(result.stderr):
         return command.cannot_run(result, result.stderr)
     printed = " and ".join(said) or "no revision"
     text = (
-        f"The application does not connect where {_names(command)} says ({command.scheme}://…): "
+        f"The application does not connect where {conduct.names(command)} says ({command.scheme}://…): "
         f"`current` was expected to print {marker or 'no revision'} there and printed {printed}"
         f"{f' (exit code {result.code})' if result.code else ''}. Nothing was written anywhere."
     )
     if result.stderr.strip() and result.code:
         text += "\n  | " + "\n  | ".join(result.stderr.strip().splitlines()[-6:])
-    others = _other_variables(bench, command)
-    if not others:
-        return Refused(text, "--uri-var NAME, the variable that the application reads its database URL from")
-    listed = ", ".join(f"{read.name} ({read.path}:{read.line})" for read in others)
-    return Refused(text, f"--uri-var {others[0].name}, perhaps; the project's files read {listed}")
-
-
-def _names(command: Command) -> str:
-    return ", ".join(name for name, _ in command.templates)
-
-
-def _other_variables(bench: Bench, command: Command) -> list[sources.Read]:
-    """Reads of likely variables that nobody named."""
-    named = {name for name, _ in command.templates}
-    return [read for read in sources.likely_variables(bench.repository, bench.plan.tip) if read.name not in named]
-
-
-@contextmanager
-def _planted(connection: Connection, tables: Sequence[Table]) -> Iterator[_Plant]:
-    """Version tables for the length of a block: those that are there keep their rows, others are made and dropped."""
-    plant = _Plant(connection, tables)
-    try:
-        plant.prepare()
-        yield plant
-    finally:
-        plant.undo()
-
-
-class _Plant:
-    def __init__(self, connection: Connection, tables: Sequence[Table]) -> None:
-        self.connection = connection
-        self.tables = tables
-        self.rows: dict[Table, list[str]] = {}
-        self.made: list[Table] = []
-        self.schemas: list[str] = []
-
-    def prepare(self) -> None:
-        there = {(s, t) for s, t in self.connection.rows("SELECT schemaname, tablename FROM pg_tables")}
-        schemas = {str(one) for (one,) in self.connection.rows("SELECT nspname FROM pg_namespace")}
-        for schema, name in self.tables:
-            if schema and schema not in schemas:
-                self.connection.run(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
-                self.schemas.append(schema)
-                schemas.add(schema)
-            if (schema or "public", name) in there:
-                found = self.connection.rows(sql.SQL("SELECT version_num FROM {}").format(_table(schema, name)))
-                self.rows[(schema, name)] = [str(row[0]) for row in found]
-            else:
-                self.connection.run(
-                    sql.SQL("CREATE TABLE {} (version_num varchar(255) NOT NULL PRIMARY KEY)").format(
-                        _table(schema, name)
-                    )
-                )
-                self.made.append((schema, name))
-
-    def __call__(self, marker: str | None) -> None:
-        for schema, name in self.tables:
-            self._fill(schema, name, [marker] if marker else [])
-
-    def undo(self) -> None:
-        for schema, name in self.made:
-            self.connection.run(sql.SQL("DROP TABLE {}").format(_table(schema, name)))
-        for schema in self.schemas:
-            self.connection.run(sql.SQL("DROP SCHEMA {}").format(sql.Identifier(schema)))
-        for (schema, name), rows in self.rows.items():
-            self._fill(schema, name, rows)
-
-    def _fill(self, schema: str, name: str, ids: Sequence[str]) -> None:
-        self.connection.run(sql.SQL("DELETE FROM {}").format(_table(schema, name)))
-        for one in ids:
-            self.connection.run(sql.SQL("INSERT INTO {} VALUES (%s)").format(_table(schema, name)), [one])
-
-
-def _table(schema: str, name: str) -> sql.Composable:
-    return sql.Identifier(schema, name) if schema else sql.Identifier("public", name)
+    if sockets := list(result.seen.refused):
+        return conduct.elsewhere(bench, command, sockets)
+    return Refused(text, conduct.other_variables(bench, command))
 
 
 @contextmanager

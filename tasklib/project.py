@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from tasklib import shell
 from tasklib.errors import Refused
-from tasklib.git import Entry, Repository
+from tasklib.git import Entry, Repository, remembered
 from tasklib.plan import Layout
 from tasklib.settings import Settings
 
@@ -173,19 +173,24 @@ def sqlalchemy_version(command: tuple[str, ...], cwd: Path) -> tuple[int, ...]:
     return tuple(int(n or 0) for n in numbers.groups()) if numbers else (1, 3, 0)
 
 
-def held_scheme(name: str, cwd: Path, top: Path) -> str | None:
-    """The scheme of the URL that a variable holds now: in the environment, else in .env or .flaskenv; None if none."""
-    texts = [os.environ.get(name, "")]
-    for directory in dict.fromkeys((cwd, top)):
-        for file in (".env", ".flaskenv"):
-            path = directory / file
-            if path.is_file():
-                for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-                    match = re.match(rf"\s*(?:export\s+)?{re.escape(name)}\s*=\s*['\"]?(.*)", line)
-                    if match:
-                        texts.append(match.group(1))
-    for text in texts:
-        scheme = text.split("://")[0] if "://" in text else ""
-        if scheme.startswith("postgres"):
-            return scheme
-    return None
+@remembered
+def own_packages(repository: Repository, commit: str, layout: Layout) -> dict[str, str]:
+    """The project's own importable packages and modules: name → the directory that it is in, from the top level.
+
+    At the top level, where the command runs, and in src/ of both. A script directory is none, nor what is called as a
+    module of the standard library, or as everybody's tests.
+    """
+    roots = dict.fromkeys(os.path.normpath(one) for one in (layout.cwd, f"{layout.cwd}/src", ".", "src"))
+    others = {"tests", "test", "docs", "examples", "setup", "conftest", *sys.stdlib_module_names}
+    paths = {entry.path for entry in repository.files(commit)}
+    found: dict[str, str] = {}
+    for path in sorted(paths):
+        for root in roots:
+            inner = path if root == "." else path.removeprefix(f"{root}/")
+            if root != "." and inner == path:
+                continue
+            name = re.fullmatch(r"([A-Za-z_]\w*)(?:/__init__)?\.py", inner)
+            script = name is not None and f"{path.removesuffix('__init__.py')}env.py" in paths
+            if name is not None and name.group(1) not in others and not script:
+                found.setdefault(name.group(1), root)
+    return found

@@ -22,7 +22,7 @@ from tasklib import (
     version_table,
 )
 from tasklib.archive import Key
-from tasklib.bench import Bench
+from tasklib.bench import Bench, watched
 from tasklib.chains import Chain
 from tasklib.compare import Verdict
 from tasklib.errors import Differs, Refused
@@ -55,7 +55,7 @@ class Proof:
 
 def ensure_proven(bench: Bench) -> Proof:
     """The proof of the tree that the work tree would be committed as; made now where there is none."""
-    tree = bench.repository.work_tree_as_tree(bench.places)
+    tree = bench.repository.work_tree_as_tree(bench.places, bench.plan.left)
     known = bench.plan.proof
     if known is not None and known["tree"] == tree and known["tip"] == bench.plan.tip:
         return from_json(known)
@@ -71,6 +71,7 @@ def from_json(data: Mapping[str, Any]) -> Proof:
     return Proof(**{**data, **{name: tuple(data[name]) for name in lists}})
 
 
+@watched
 def prove(bench: Bench, tree: str) -> Proof:
     """Prove the new chain that ``tree`` holds; `Differs` with a report where a database is not the same."""
     replay.ensure_replayed(bench)

@@ -10,12 +10,26 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from tasklib import before, catalog, console, copying, postgres, probe, rows, shell, sources, unreplayable
-from tasklib.bench import Bench
+from tasklib import (
+    before,
+    catalog,
+    conduct,
+    console,
+    copying,
+    guess,
+    postgres,
+    probe,
+    rows,
+    shell,
+    sources,
+    unreplayable,
+)
+from tasklib.bench import Bench, watched
 from tasklib.chains import Chain
 from tasklib.errors import Failed, Refused, SquashError
 from tasklib.migrations import explain_failure, failing_migration
 from tasklib.rows import Stable, Volatile
+from tasklib.server import Logged
 from tasklib.version_table import versions
 
 # The two runs start at least this many seconds apart, so that a clock rounded to the second shows.
@@ -25,6 +39,7 @@ ROLES = ("first", "second")  # the two runs
 SHARED = re.compile(r'role "[^"]+" already exists|pg_authid_rolname_index|tuple concurrently updated')
 
 
+@watched
 def ensure_databases(bench: Bench) -> None:
     """A server, and the empty databases of the two runs; the URL's scheme found and the connection proven."""
     bench.open_place()
@@ -33,9 +48,14 @@ def ensure_databases(bench: Bench) -> None:
         return
     for role in ROLES:
         bench.create(role)
-    probe.find_scheme(bench, bench.chain("old", bench.plan.tip), ROLES[0])
+    chain = bench.chain("old", bench.plan.tip)
+    if bench.plan.settings.set:
+        probe.find_scheme(bench, chain, ROLES[0])
+    else:
+        guess.find(bench, chain, ROLES[0])
 
 
+@watched
 def ensure_replayed(bench: Bench) -> Chain:
     """The old chain on disk and replayed twice: at R (kept as "reference") and at head (kept as "oldhead").
 
@@ -216,23 +236,35 @@ def arrive(bench: Bench, chain: Chain, role: str, target: str, what: str) -> Non
     ends = set(history.heads) if target == "heads" else {target}
     wanted = ends.union(*(history.ancestors(end) for end in ends))
     address = bench.address(role)
-    start = versions(address, tables)
+    start, since = versions(address, tables), bench.log_size()
     ran = start.union(*(history.ancestors(one) for one in start if one in history.migrations))
     result = bench.command().upgrade(chain, address, target, len(wanted - ran))
+    conduct.refuse_elsewhere_at_work(chain, result)
     reached = versions(address, tables)
     known = {one for one in reached if one in history.migrations}
     closure = known.union(*(history.ancestors(one) for one in known))
     if result.code != 0 or closure != wanted or known != reached:
         bench.command().refuse_if_it_cannot_run(result, address)
-        error = explain_failure(result, chain, what)
         if result.code == 0:
-            raise Failed(
-                f"{what}: the command ended without an error, and the version table holds "
-                f"{', '.join(sorted(reached)) or 'nothing'}; {', '.join(sorted(ends))} was expected.",
-                "does env.py swallow errors, or is the version table elsewhere?",
-            )
+            raise _ended_well(what, reached, ends, wanted, bench.logged(since).of(address.database))
+        error = explain_failure(result, chain, what)
         culprit = failing_migration(result, chain)
         if chain.name == "old" and culprit and isinstance(error, Failed):
             error = unreplayable.explain(error, result, culprit, history, bench.plan,
                                          lambda one: chain.file(one).read_text(encoding="utf-8"))  # fmt: skip
         raise error
+
+
+def _ended_well(what: str, reached: set[str], ends: set[str], wanted: set[str], logged: Logged) -> Failed:
+    """The error for a run that ended without one, and is not where it was to go; the server's record may say why."""
+    text = (
+        f"{what}: the command ended without an error, and the version table holds "
+        f"{', '.join(sorted(reached)) or 'nothing'}; {', '.join(sorted(ends))} was expected."
+    )
+    if reached - wanted:
+        return Failed(text, "does the application upgrade at its start, or env.py more than it is told?")
+    for error in logged.errors[:1]:
+        text += (
+            f"\nPostgreSQL refused a statement meanwhile: {error.text}\n  | {' '.join(error.statement.split())[:300]}"
+        )
+    return Failed(text, "does env.py swallow errors, or is the version table elsewhere?")

@@ -24,8 +24,8 @@ HELP = {
     "directory": "The script directory, the one with env.py (default: found).",
     "command": "How the project runs its migrations, e.g. 'flask db' or 'poetry run flask db' (default: found).",
     "uri-var": "The environment variable that your app reads its database URL from.",
-    "set": "NAME=TEMPLATE: an environment variable for the command; {url} {host} {port} {user} {password} {database} "
-    "are filled in. Repeatable.",
+    "set": "NAME=TEMPLATE: an environment variable for the command (or an option of alembic.ini, such as "
+    "sqlalchemy.url); {url} {host} {port} {user} {password} {database} are filled in. Repeatable.",
     "server": "URL of a PostgreSQL server for the scratch databases (default: a throwaway server). Its password is not "
     "kept: give the URL again with each step, or set PGPASSWORD.",
     "before": "COMMAND that runs first on the empty scratch database, where the first tables do not come from a "
@@ -127,6 +127,11 @@ def with_server(context: Context, given: Mapping[str, Any]) -> Mapping[str, Any]
     return {**given, **{key: url for key, url in urls.items() if url}}
 
 
+def is_option(name: str) -> bool:
+    """Whether a name of --set is an option of the ini (``sqlalchemy.url``): no environment variable holds a dot."""
+    return "." in name
+
+
 def fill(template: str, values: Mapping[str, str]) -> str:
     """The template with ``{url}`` and its siblings filled in; other braces stay."""
     return re.sub(r"\{(\w+)\}", lambda match: values.get(match.group(1), match.group(0)), template)
@@ -148,7 +153,7 @@ def _templates(uri_var: str | None, items: list[str]) -> tuple[tuple[str, str], 
     found = {uri_var: "{url}"} if uri_var else {}
     for item in items:
         name, equals, template = item.partition("=")
-        if not equals or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+        if not equals or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z0-9_]+)*", name):
             # Of what may be a URL no more is shown than its scheme: it may hold a password.
             raise Refused(f"--set {name.split('://')[0]} is not NAME=TEMPLATE.", "--set DATABASE_URL={url}")
         if PASSWORD.search(template):

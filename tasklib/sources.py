@@ -5,12 +5,10 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tasklib.git import Repository, remembered
 
-# A variable whose name or default says "database"; only these are offered where the user named none.
-LIKELY = re.compile(r"(DATABASE|POSTGRES|SQLALCHEMY|DSN|(^|_)DB(_|$)|(^|_)PG|_UR[IL]$)", re.IGNORECASE)
 # Calls whose value is another one in each run, by the dotted end of their name; in SQL text, by the functions' names.
 CHANCE = re.compile(
     r"(^|\.)(now|utcnow|today|time|uuid[1-8]|urandom|random|randint|randrange|choice|choices|sample|shuffle|getrandbits|"
@@ -25,51 +23,25 @@ CHANCE_SQL = re.compile(
 
 @dataclass(frozen=True)
 class Read:
-    """One read of the environment in the project's code."""
+    """A place in the project's files that names something: a variable, a call. ``default`` is what a read gives where
+    the variable is not set; it is never shown, since it may hold a password.
+    """
 
     name: str
     path: str
     line: int
+    default: str = field(default="", repr=False)
 
 
-def environment_reads(sources: Mapping[str, str]) -> list[Read]:
-    """Every literal name that the given sources (path → text) read from the environment, in order of place."""
-    named = ((path, node, _read_name(node)) for path, node in _nodes(sources))
-    return [Read(name, path, getattr(node, "lineno", 0)) for path, node, name in named if name]
-
-
-@remembered
-def likely_variables(repository: Repository, commit: str) -> list[Read]:
-    """Reads of variables that look like a database's address, in the project's own tracked Python files."""
-    names = repository.files_matching(r"environ|getenv|config\(|env\(|env\.", commit, "*.py")
-    reads = [read for read in environment_reads(repository.read_many(commit, names)) if LIKELY.search(read.name)]
-    first: dict[str, Read] = {}
-    for read in reads:
-        first.setdefault(read.name, read)
-    return sorted(first.values(), key=lambda r: (not re.search("UR[IL]|DSN", r.name), r.name))
-
-
-def _read_name(node: ast.AST) -> str | None:
-    if isinstance(node, ast.Subscript) and _dotted(node.value).endswith("environ"):
-        return _constant(node.slice)
-    if isinstance(node, ast.Call):
-        called = _dotted(node.func)
-        if called.endswith(("environ.get", "environ.pop", "getenv", "environ.setdefault")) or re.fullmatch(
-            r"(env|config)(\.(str|url|db|get))?", called
-        ):
-            name = _constant(node.args[0]) if node.args else None
-            # config("x") is also how settings are looked up by lower-case names; variables are upper case.
-            return name if name and (name.isupper() or "environ" in called or "getenv" in called) else None
-    return None
-
-
-def _dotted(node: ast.expr) -> str:
+def dotted(node: ast.expr) -> str:
+    """The name that an expression writes with dots (``os.environ.get``), or ""."""
     if isinstance(node, ast.Attribute):
-        return f"{_dotted(node.value)}.{node.attr}"
+        return f"{dotted(node.value)}.{node.attr}"
     return node.id if isinstance(node, ast.Name) else ""
 
 
-def _constant(node: ast.expr) -> str | None:
+def constant(node: ast.expr) -> str | None:
+    """The text of a literal string, or None."""
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
 
 
@@ -90,9 +62,9 @@ def version_tables(repository: Repository, commit: str) -> tuple[tuple[str, str]
             if isinstance(node, ast.Call):
                 pairs = [(keyword.arg, keyword.value) for keyword in node.keywords]
             elif isinstance(node, ast.Dict):
-                pairs = [(_constant(key), value) for key, value in zip(node.keys, node.values, strict=True) if key]
+                pairs = [(constant(key), value) for key, value in zip(node.keys, node.values, strict=True) if key]
             for name, value in pairs:
-                text = _constant(value)
+                text = constant(value)
                 if text and name == "version_table" and text not in names:
                     names.append(text)
                 if text and name == "version_table_schema" and text not in schemas:
@@ -103,10 +75,10 @@ def version_tables(repository: Repository, commit: str) -> tuple[tuple[str, str]
 def chance_calls(sources: Mapping[str, str]) -> list[Read]:
     """Calls (and SQL functions in strings) that give another value in each run: time, random numbers, uuids."""
     found: dict[tuple[str, int, str], Read] = {}
-    for path, node in _nodes(sources):
+    for path, node in nodes(sources):
         names: list[str] = []
         if isinstance(node, ast.Call):
-            names = [name for name in [_dotted(node.func)] if CHANCE.search(name)]
+            names = [name for name in [dotted(node.func)] if CHANCE.search(name)]
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             names = [match.group(0).rstrip("( ") for match in CHANCE_SQL.finditer(node.value)]
         for name in names:
@@ -122,7 +94,7 @@ def server_wide(sources: Mapping[str, str]) -> list[Read]:
     """SQL in strings that makes or changes roles or tablespaces, which belong to the server."""
     return [
         Read(match.group(0), path, getattr(node, "lineno", 0))
-        for path, node in _nodes(sources)
+        for path, node in nodes(sources)
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
         for match in SERVER_WIDE.finditer(node.value)
     ]
@@ -148,7 +120,7 @@ def declared_majors(repository: Repository, commit: str) -> dict[int, str]:
     return found
 
 
-def _nodes(sources: Mapping[str, str]) -> Iterator[tuple[str, ast.AST]]:
+def nodes(sources: Mapping[str, str]) -> Iterator[tuple[str, ast.AST]]:
     """Every node of every source that parses, with its path."""
     for path, source in sorted(sources.items()):
         try:

@@ -9,7 +9,21 @@ from pathlib import Path
 from invoke.context import Context
 from invoke.exceptions import Exit
 
-from tasklib import before, branches, console, git, inplace, plan, postgres, real, revisions, settings, shell, standin
+from tasklib import (
+    before,
+    branches,
+    console,
+    git,
+    inplace,
+    plan,
+    postgres,
+    real,
+    revisions,
+    settings,
+    shell,
+    standin,
+    variables,
+)
 from tasklib.bench import Bench, open_bench, program, refuse_unusable_server
 from tasklib.errors import Failed, SquashError
 from tasklib.options import ALL, Given, dry, step
@@ -113,6 +127,8 @@ def status(context: Context, given: Given) -> None:
     order = HISTORY if made.source == "history" else MODELS
     console.say(f"Squash of {len(made.gone)} migrations into {made.revision}, for the branch {made.original}, "
                 f"on {made.branch} (current: {repository.current_branch() or 'none'})")  # fmt: skip
+    if made.templates:
+        console.say(f"Database URL: {variables.options(made.templates)}{' (found)' if made.found else ''}")
     # replay is done by whoever needs it; cleanup is only needed where there is something to clean.
     console.say(console.table([(step, "done" if step in made.done else "") for step in order]))
     left = [step for step in order if step not in made.done and step not in ("replay", "verify", "cleanup")]

@@ -16,6 +16,7 @@ from pathlib import Path
 from tasklib import postgres
 from tasklib.postgres import Address, Connection
 from tasklib.server import PREFIX, Server
+from tasklib.shell import run
 
 BIN = Path(sys.executable).parent
 VARIABLE = "DATABASE_URL"
@@ -311,6 +312,13 @@ def query(address: Address, statement: str) -> list[tuple[object, ...]]:
     """Rows of a query, for asserting on the world."""
     with postgres.connect(address) as connection:
         return rows(connection, statement)
+
+
+def whole(server: Server, address: Address) -> str:
+    """Schema and rows as pg_dump writes them, without its random lines."""
+    environment = {**postgres.clean_environment(), **address.environment()}
+    text = run([server.binaries.bin / "pg_dump", address.database], cwd=Path("/"), env=environment).stdout
+    return re.sub(r"(?m)^\\(un)?restrict .*$", "", text)
 
 
 def rows(connection: Connection, statement: str) -> list[tuple[object, ...]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -20,9 +19,8 @@ from tasklib.binaries import Places
 from tasklib.errors import Refused
 from tasklib.postgres import Address
 from tasklib.server import Server
-from tasklib.shell import run
 from tests.conftest import SHOP, Make
-from tests.project import APP, VARIABLE, Done, Project, Step, query, server_homes
+from tests.project import APP, VARIABLE, Done, Project, Step, query, server_homes, whole
 
 NAMED = ("--uri-var", VARIABLE)
 
@@ -263,10 +261,14 @@ def test_two_files_with_one_id_are_refused(shop: Project) -> None:
 
 def test_without_a_named_variable_the_ones_that_the_files_read_are_named(shop: Project) -> None:
     shop.write("config.py", "import os\n\nDSN = os.getenv('REPORTING_DSN')\nDEBUG = os.getenv('DEBUG')\n")
+    # Read, and of no account: nothing that is given to the application can be shown to lead it anywhere.
+    url = "'postgresql+psycopg2://u@127.0.0.1:1/fixed' or os.environ[\"DATABASE_URL\"]"
+    shop.write("app.py", APP.replace('os.environ["DATABASE_URL"]', url))
     shop.commit("settings")
     says = ("Neither --uri-var, --set nor the configuration", "DATABASE_URL (app.py:", "REPORTING_DSN (config.py:3)",
+            "it went to 127.0.0.1:1/fixed, and was not let through", "Nothing was written anywhere",
             "--uri-var DATABASE_URL")  # fmt: skip
-    done = refused(shop, "squash", "--rev", "head-2", says=says)
+    done = refused(shop, "squash", "--rev", "head-2", "--server", shop.server_url, says=says)
     assert "DEBUG" not in done.err
 
 
@@ -335,13 +337,6 @@ def other_database(shop: Project) -> Iterator[Address]:
     yield address
     with postgres.connect(shop.address()) as connection:
         connection.run(f'DROP DATABASE "{name}"')
-
-
-def whole(server: Server, address: Address) -> str:
-    """Schema and rows as pg_dump writes them, without its random lines."""
-    environment = {**postgres.clean_environment(), **address.environment()}
-    text = run([server.binaries.bin / "pg_dump", address.database], cwd=Path("/"), env=environment).stdout
-    return re.sub(r"(?m)^\\(un)?restrict .*$", "", text)
 
 
 def test_an_app_that_reads_another_variable_is_refused_before_its_database_is_written_to(

@@ -14,6 +14,7 @@ from tasklib import (
     binaries,
     console,
     datafiles,
+    environment,
     postgres,
     real,
     revisions,
@@ -21,8 +22,10 @@ from tasklib import (
     sources,
     standin,
     truth,
+    variables,
     version_check,
 )
+from tasklib.addresses import Addresses
 from tasklib.errors import Failed, Refused
 from tasklib.options import ALL, Given, step
 from tasklib.prepare import Prepared, kept_mentions, prepare
@@ -62,7 +65,7 @@ def show(cwd: Path, chosen: Settings) -> Prepared:
     _section("Data files that go with the base which is squashed again", [entry.path for entry in data])
     paths = [m.path for m in cut.gone]
     texts = repository.read_many(made.tip, paths)
-    reads = sources.environment_reads(texts)
+    reads = environment.environment_reads(texts)
     _section("Squashed migrations that read the environment: the base keeps what it holds when you squash",
              [f"{r.path}:{r.line}: {r.name}" for r in reads])  # fmt: skip
     _section("Squashed migrations that call for time or chance (in a row, one run's value becomes everybody's)",
@@ -84,12 +87,17 @@ def _kept(kept: Sequence[Any]) -> str:
 
 
 def _url(prepared: Prepared) -> str:
-    named = prepared.plan.settings.set
-    if named:
-        return ", ".join(f"{name}={template}" for name, template in named)
-    reads = sources.likely_variables(prepared.repository, prepared.plan.tip)
-    listed = ", ".join(f"{r.name} ({r.path}:{r.line})" for r in reads)
-    return "NOT NAMED: --uri-var NAME is needed" + (f"; the files read {listed}" if listed else "")
+    made = prepared.plan
+    if made.settings.set:
+        return ", ".join(f"{name}={template}" for name, template in made.settings.set)
+    known = Addresses(prepared.repository, made.tip, made.layout)
+    try:
+        known.refuse_unnamed()
+    except Refused:
+        listed = ", ".join(f"{r.name} ({r.path}:{r.line})" for r in known.likely())
+        return "NOT NAMED: --uri-var NAME is needed" + (f"; the files read {listed}" if listed else "")
+    shown = " or ".join(variables.options(offer.templates) for offer in known.offers())
+    return f"not named; would be found out, connecting nowhere: {shown}"
 
 
 def _reference(prepared: Prepared) -> str:

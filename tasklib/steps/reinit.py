@@ -47,9 +47,10 @@ def run(bench: Bench, *, init: bool = False) -> int:
 
 def _init(bench: Bench) -> None:
     """The project's own `init`, into a path that does not exist, and its templates over ours; `restore` is next."""
-    command = bench.command()
     with tempfile.TemporaryDirectory(prefix="alembic-squash-init-") as directory:
+        command = bench.command(guard=Path(directory) / "guard")
         new = Path(directory) / "new"
+        result: shell.Result
         if command.kind == "flask":
             result = command.run(new, ["init"], None, read_only=True)
         else:

@@ -12,8 +12,10 @@ from invoke.context import Context
 
 from tasklib import branches, console, git, plan, prepare, proof, settings, shell
 from tasklib.bench import Bench, open_bench
+from tasklib.git import Repository
 from tasklib.options import Given, dry, step
 from tasklib.proof import Proof
+from tasklib.settings import Settings
 
 
 @step("rev", "directory", "command", "uri-var", "set", "server", "before", "reference", "data")
@@ -29,8 +31,14 @@ def verify(context: Context, given: Given) -> None:
         console.say("\n".join(run(bench).lines()))
         console.say(f"Next: {bench.plan.program} cleanup, then merge")
         return
-    prepared = prepare.from_checkout(Path.cwd(), chosen)
-    if dry(context):
+    with git.reading_only(repository) as checkout:
+        _verify_checkout(checkout, chosen, dry(context))
+
+
+def _verify_checkout(repository: Repository, chosen: Settings, dry: bool) -> None:
+    """The proof of the commit at HEAD. The checkout may be read only, shallow, and at a detached HEAD."""
+    prepared = prepare.from_checkout(repository, Path.cwd(), chosen)
+    if dry:
         console.say(f"Would prove the base {prepared.plan.revision} against its originals.")
         return
     if repository.dirty():

@@ -1,0 +1,81 @@
+"""Version tables of ours in a scratch database, for as long as the project's command is asked what it finds there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from psycopg2 import sql
+
+from tasklib.postgres import Connection
+
+Table = tuple[str, str]
+
+
+@contextmanager
+def planted(connection: Connection, tables: Sequence[Table]) -> Iterator[Plant]:
+    """Version tables for the length of a block: those that are there keep their rows, others are made and dropped.
+
+    Whoever connects to the database meanwhile is read only, by whatever driver: also those that ignore PGOPTIONS.
+    """
+    plant = Plant(connection, tables)
+    database = sql.Identifier(str(connection.value("SELECT current_database()")))
+    setting = sql.SQL("default_transaction_read_only")
+    try:
+        plant.prepare()
+        connection.run(sql.SQL("ALTER DATABASE {} SET {} = on").format(database, setting))
+        yield plant
+    finally:
+        connection.run(sql.SQL("ALTER DATABASE {} RESET {}").format(database, setting))
+        plant.undo()
+
+
+class Plant:
+    """Call it with an id (or None) and every version table holds just that."""
+
+    def __init__(self, connection: Connection, tables: Sequence[Table]) -> None:
+        self.connection = connection
+        self.tables = tables
+        self.rows: dict[Table, list[str]] = {}
+        self.made: list[Table] = []
+        self.schemas: list[str] = []
+
+    def prepare(self) -> None:
+        there = {(s, t) for s, t in self.connection.rows("SELECT schemaname, tablename FROM pg_tables")}
+        schemas = {str(one) for (one,) in self.connection.rows("SELECT nspname FROM pg_namespace")}
+        for schema, name in self.tables:
+            if schema and schema not in schemas:
+                self.connection.run(sql.SQL("CREATE SCHEMA {0}; GRANT USAGE ON SCHEMA {0} TO PUBLIC").format(
+                    sql.Identifier(schema)
+                ))  # fmt: skip
+                self.schemas.append(schema)
+                schemas.add(schema)
+            if (schema or "public", name) in there:
+                found = self.connection.rows(sql.SQL("SELECT version_num FROM {}").format(_table(schema, name)))
+                self.rows[(schema, name)] = [str(row[0]) for row in found]
+            else:
+                # Readable for all: env.py may set another role.
+                made = "CREATE TABLE {0} (version_num varchar(255) NOT NULL PRIMARY KEY); GRANT SELECT ON {0} TO PUBLIC"
+                self.connection.run(sql.SQL(made).format(_table(schema, name)))
+                self.made.append((schema, name))
+
+    def __call__(self, marker: str | None) -> None:
+        for schema, name in self.tables:
+            self._fill(schema, name, [marker] if marker else [])
+
+    def undo(self) -> None:
+        for schema, name in self.made:
+            self.connection.run(sql.SQL("DROP TABLE {}").format(_table(schema, name)))
+        for schema in self.schemas:
+            self.connection.run(sql.SQL("DROP SCHEMA {}").format(sql.Identifier(schema)))
+        for (schema, name), rows in self.rows.items():
+            self._fill(schema, name, rows)
+
+    def _fill(self, schema: str, name: str, ids: Sequence[str]) -> None:
+        self.connection.run(sql.SQL("DELETE FROM {}").format(_table(schema, name)))
+        for one in ids:
+            self.connection.run(sql.SQL("INSERT INTO {} VALUES (%s)").format(_table(schema, name)), [one])
+
+
+def _table(schema: str, name: str) -> sql.Composable:
+    return sql.Identifier(schema, name) if schema else sql.Identifier("public", name)

@@ -1,0 +1,199 @@
+"""An env.py, an application or an environment that does what it should not: noticed, named, and not believed."""
+
+from __future__ import annotations
+
+import shutil
+import stat
+from pathlib import Path
+
+import pytest
+
+from tasklib import postgres
+from tests.conftest import SHOP, Make, MakePlain
+from tests.project import APP, BIN, URL_IN_ENV, VARIABLE, Plain, Step, query
+from tests.test_urls import asked, in_use
+
+pytestmark = pytest.mark.usefixtures("put_back")
+
+CREATE_ALL = (
+    URL_IN_ENV
+    + """
+import sqlalchemy as sa
+_models = sa.MetaData()
+sa.Table("made_at_import", _models, sa.Column("id", sa.Integer()))
+try:
+    _models.create_all(sa.create_engine(os.environ["DATABASE_URL"]))
+except sa.exc.DBAPIError{hidden}
+"""
+)
+
+
+def edit_env(project: Plain, old: str, new: str) -> None:
+    file = project.top / "migrations" / "env.py"
+    text = file.read_text(encoding="utf-8")
+    assert old in text
+    file.write_text(text.replace(old, new), encoding="utf-8")
+    project.commit("edit env.py")
+
+
+def test_an_env_py_that_creates_tables_is_named_with_its_line_and_its_statement(make_plain: MakePlain) -> None:
+    project = make_plain(SHOP, env=CREATE_ALL.format(hidden=" as error:\n    raise"))
+    head = project.git("rev-parse", "HEAD")
+    done = project.squash("head-2")
+    assert done.code == 1, done.said
+    assert "migrations/env.py:" in done.err and "only asked where it stands" in done.err
+    assert "PostgreSQL refused CREATE TABLE" in done.err and "CREATE TABLE made_at_import" in done.err
+    assert "Nothing was written anywhere" in done.err and "create_all()" in done.err
+    project.assert_nothing_left(head)
+
+
+def test_what_env_py_tries_to_write_is_noticed_where_it_hides_the_error_too(make_plain: MakePlain) -> None:
+    project = make_plain(SHOP, env=CREATE_ALL.format(hidden=":\n    pass"))
+    done = asked(project, "--uri-var", VARIABLE, server=False)
+    assert done.code == 1, done.said
+    assert "PostgreSQL refused CREATE TABLE" in done.err and "CREATE TABLE made_at_import" in done.err
+    assert project.tool("abort").code == 0
+    project.assert_nothing_left()
+
+
+def test_an_application_that_upgrades_at_its_start_is_noticed(make: Make) -> None:
+    upgrade = "with app.app_context():\n    try:\n        upgrade()\n    except BaseException:\n        pass\n"
+    app = APP.replace("import Migrate", "import Migrate, upgrade") + upgrade
+    project = make(SHOP, app=app)
+    head = project.git("rev-parse", "HEAD")
+    done = project.tool("squash", "--rev", "head-2", "--uri-var", VARIABLE)
+    assert done.code == 1, done.said
+    assert "writes to the database when it is only asked" in done.err and "upgrade()" in done.err
+    project.assert_nothing_left(head)
+
+
+def test_errors_that_env_py_swallows_are_found_in_the_servers_record(make_plain: MakePlain) -> None:
+    project = make_plain([*SHOP, Step("broken", sql=["ALTER TABLE users DROP COLUMN nowhere"])])
+    swallow = "try:\n        run_migrations_online()\n    except Exception:\n        pass\n"
+    edit_env(project, "else:\n    run_migrations_online()\n", f"else:\n    {swallow}")
+    head = project.git("rev-parse", "HEAD")
+    done = project.tool("squash", "--rev", "head-1", "--uri-var", VARIABLE)
+    assert done.code == 2, done.said
+    assert "ended without an error" in done.err and "does env.py swallow errors" in done.err
+    assert 'column "nowhere" of relation "users" does not exist' in done.err
+    assert "ALTER TABLE users DROP COLUMN nowhere" in done.err
+    project.assert_nothing_left(head)
+
+
+# Prints what Alembic prints, and writes into the tree: beside the revisions, elsewhere, over a file that git has.
+NOISY = """
+import os
+print("Rev: feedfacecafe")
+print("Path: /nowhere/at/all.py")
+print("Parent: feedfacecafe")
+for _path in ("schema.txt", "migrations/last_run.txt", "docs/head.txt"):
+    with open(_path, "a") as _file:
+        _file.write("run\\n")
+"""
+
+
+def test_files_that_the_command_leaves_are_named_and_not_committed_and_prints_and_locks_do_no_harm(
+    make_plain: MakePlain,
+) -> None:
+    project = make_plain(SHOP, env=NOISY + URL_IN_ENV)
+    project.write("docs/head.txt", "as it was\n")
+    lock = 'connection.exec_driver_sql("SELECT pg_advisory_xact_lock(4711)")\n            context.run_migrations()'
+    file = project.top / "migrations" / "env.py"
+    before, online = file.read_text(encoding="utf-8").split("def run_migrations_online")
+    assert "            context.run_migrations()" in online
+    online = online.replace("context.run_migrations()", lock)
+    file.write_text(f"{before}def run_migrations_online{online}", encoding="utf-8")
+    head = project.commit("a file that env.py keeps up to date, and a lock")
+    done = project.squash("head-2")
+    assert done.code == 0, done.said
+    named = [line for line in done.err.splitlines() if "came into the work tree" in line]
+    assert len(named) == 1 and all(path in named[0] for path in ("schema.txt", "last_run.txt", "docs/head.txt"))
+    changed = project.git("diff", "--name-only", head, "HEAD").splitlines()
+    assert changed and all(path.startswith("migrations/versions/") for path in changed), changed
+    assert project.git("status", "--porcelain").splitlines() == [
+        *("M docs/head.txt", "?? migrations/last_run.txt", "?? schema.txt")
+    ]
+    address = project.new_database("noisy")
+    project.db("upgrade", "head", database="noisy")
+    assert query(address, "SELECT code FROM plans ORDER BY id") == [("free",), ("premium",)]
+
+
+def test_a_role_that_env_py_sets_and_the_server_does_not_have_is_named(make_plain: MakePlain) -> None:
+    project = make_plain(SHOP)
+    role = 'connection.exec_driver_sql("SET ROLE shop_owner")\n            context.run_migrations()'
+    edit_env(project, "            context.run_migrations()", f"            {role}")
+    done = asked(project, "--uri-var", VARIABLE)
+    assert done.code == 1 and "the role shop_owner (SET ROLE?)" in done.err and "--server" in done.err, done.said
+    # Where it is, its probe can read the version table.
+    with postgres.connect(project.address()) as connection:
+        connection.run("CREATE ROLE shop_owner")
+    try:
+        assert project.tool("createdb", "--server", project.server_url).code == 0
+    finally:
+        assert project.tool("abort", "--server", project.server_url).code == 0
+        with postgres.connect(project.address()) as connection:
+            connection.run("DROP ROLE shop_owner")
+    project.assert_nothing_left()
+
+
+def test_an_env_py_that_writes_elsewhere_with_options_of_its_own_writes_nothing(make_plain: MakePlain) -> None:
+    # Options of a connection replace PGOPTIONS, which would keep it read only.
+    writes = """
+import sqlalchemy as sa
+with sa.create_engine(os.environ["LIVE"], connect_args={"options": "-c search_path=public"}).begin() as _live:
+    _live.execute(sa.text("CREATE TABLE written (id int)"))
+"""
+    project = make_plain(SHOP, env=URL_IN_ENV + writes)
+    head = project.git("rev-parse", "HEAD")
+    with in_use(project) as live:
+        project.environment = {"LIVE": live.url("postgresql+psycopg2")}
+        done = project.squash("head-2")
+        assert done.code == 1, done.said
+        assert f"it went to {live.host}:{live.port}/{live.database} (psycopg2)" in done.err
+        # So does a migration that opens a connection of its own, at a time when nothing is read only any more.
+        edit_env(project, writes, "")
+        project.add(Step("elsewhere", f"import os\n{writes.strip()}"))
+        done = project.squash("head-2")
+        assert done.code == 1, done.said
+        assert f"The migration {project.ids[-1]}" in done.err and f"/{live.database} (psycopg2)" in done.err
+        assert "--set NAME={url}" in done.err
+    project.assert_nothing_left()
+    assert project.git("rev-parse", "HEAD~2") == head
+
+
+def test_code_that_is_installed_from_another_checkout_is_no_proof_for_this_one(
+    make_plain: MakePlain, tmp_path: Path
+) -> None:
+    project = make_plain(SHOP, env=URL_IN_ENV + "import shop.seeds\n")
+    project.write("shop/__init__.py", "")
+    project.write("shop/seeds.py", "PLANS = ['free', 'paid']\n")
+    ini = project.top / "alembic.ini"
+    ini.write_text(ini.read_text().replace("prepend_sys_path = .", ""), encoding="utf-8")
+    project.commit("a package")
+    shutil.copytree(project.top / "shop", tmp_path / "other" / "shop")
+    project.environment = {"PYTHONPATH": str(tmp_path / "other")}
+    # The same to the letter, as `pip install .` makes it in CI, is this tree's code.
+    done = asked(project, "--uri-var", VARIABLE)
+    assert done.code == 0, done.said
+    assert project.tool("abort", "--server", project.server_url).code == 0
+    (tmp_path / "other" / "shop" / "seeds.py").write_text("PLANS = ['free']\n", encoding="utf-8")
+    done = asked(project, "--uri-var", VARIABLE)
+    assert done.code == 1, done.said
+    assert f"The command runs {tmp_path}/other/shop/seeds.py" in done.err and "installed from elsewhere" in done.err
+    assert "pip install -e" in done.err
+    assert project.tool("abort", "--server", project.server_url).code == 0
+    project.assert_nothing_left()
+
+
+def test_a_command_that_runs_the_migrations_of_another_checkout_is_refused(
+    make_plain: MakePlain, tmp_path: Path
+) -> None:
+    project = make_plain(SHOP)
+    shutil.copytree(project.top, tmp_path / "other")
+    script = f'#!/bin/sh\nshift 2\nexec {BIN}/alembic -c {tmp_path}/other/alembic.ini "$@"\n'
+    project.write("bin/alembic", script).chmod(stat.S_IRWXU)
+    head = project.commit("a command that knows better")
+    done = project.squash("head-2", "--command", "bin/alembic")
+    assert done.code == 1, done.said
+    assert "does not run the old chain" in done.err and f"{tmp_path}/other/migrations/versions" in done.err
+    project.assert_nothing_left(head)
