@@ -59,6 +59,7 @@ class Trial:
     variables: Mapping[str, str]
     options: tuple[str, ...]
     new_database: str | None
+    new_before: str | None
     reference_by: str | None
     times: int
 
@@ -100,7 +101,8 @@ def main(words: Sequence[str] | None = None) -> int:
         done = run([TOOL, "squash", *options], top / trial.cwd, trial.environment(top))
         print(f"{planned.said}\n{done.said}", file=sys.stderr)
         row = [trial.clone.name, git(before, "rev-parse", "--short=10", "HEAD"), *counted(planned)]
-        row += [" ".join(shown(trial.options)), proof(done), *(["-"] * 3)]
+        by = [f"`--reference` made by `{trial.reference_by}`"] if trial.reference_by else []
+        row += [", ".join([*shown(trial.options), *by]) or "none", proof(done), *(["-"] * 3)]
         if done.code == 0:
             row[-3] = base(top)
             row[-2] = f"{done.seconds:.0f} s ({done.cpu:.0f} s of CPU), {done.memory:.0f} MB"
@@ -122,13 +124,15 @@ def read_options(words: Sequence[str] | None) -> Trial:
         "--env", action="append", default=[], metavar="NAME=TEMPLATE", help="variables for its commands"
     )
     parser.add_argument("--new-database", metavar="COMMAND", help="how it makes a new database: timed before and after")
+    parser.add_argument("--new-before", metavar="COMMAND", help="the same, where before it is another command")
     parser.add_argument("--reference-by", metavar="COMMAND", help="makes the database that --reference names")
     parser.add_argument("--times", type=int, default=3, help="the best of so many, before and after by turns")
     mine, options = _parted(sys.argv[1:] if words is None else words)
     given = parser.parse_args(mine)
     return Trial(
         given.clone.resolve(), given.commit, given.bin.absolute(), given.cwd, tuple(given.path or ["."]),
-        dict(one.split("=", 1) for one in given.env), tuple(options), given.new_database, given.reference_by,
+        dict(one.split("=", 1) for one in given.env), tuple(options), given.new_database, given.new_before,
+        given.reference_by,
         given.times,
     )  # fmt: skip
 
@@ -252,16 +256,17 @@ def new_databases(trial: Trial, at: OwnServer, before: Path, after: Path) -> str
     for _ in range(trial.times):
         for top in (before, after):
             address = at("fresh")
-            command = shlex.split(filled(trial.new_database or "", address))
-            done = run(command, top / trial.cwd, trial.environment(top, address))
+            words = (trial.new_before if top == before else None) or trial.new_database or ""
+            done = run(shlex.split(filled(words, address)), top / trial.cwd, trial.environment(top, address))
             if done.code:
                 print(done.said, file=sys.stderr)
                 when = "after" if top == after else "before"
-                return f"`{trial.new_database}` ended with exit code {done.code} {when} the squash"
+                return f"`{words}` ended with exit code {done.code} {when} the squash"
             best[top] = min(done.seconds, best.get(top, done.seconds))
             schemas[top] = at.schema(address)
     same = "pg_dump prints them alike" if schemas[before] == schemas[after] else "PG_DUMP PRINTS THEM DIFFERENTLY"
-    return f"{best[before]:.1f} → {best[after]:.1f} s; {same}"
+    other = f" (before: `{trial.new_before}`)" if trial.new_before else ""
+    return f"{best[before]:.1f} → {best[after]:.1f} s{other}; {same}"
 
 
 if __name__ == "__main__":
