@@ -108,6 +108,7 @@ class History:
                 "of Alembic.",
                 f"--rev head{name}" if name.startswith("-") else "name the revision by its id",
             )
+        self._refuse_to_step_over_a_merge(name)
         heads = ", ".join(self.heads)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -128,6 +129,42 @@ class History:
             raise Refused(f"--rev {name} is no revision of this history. The heads are {heads}.",
                           "`flask db history` lists the revisions")  # fmt: skip
         return self.migrations[found.revision]
+
+    def _refuse_to_step_over_a_merge(self, name: str) -> None:
+        """`Refused` for a ``head-20`` whose way back parts at a merge; the legal revisions about as far are named.
+
+        Alembic calls it an "ambiguous walk".
+        """
+        relative = re.fullmatch(r"(.+)-(\d+)", name)
+        if relative is None or name in self.migrations:
+            return
+        try:
+            start = self.resolve(relative.group(1)).id
+        except Refused:
+            return  # in the words of the whole name, below
+        at, wanted = start, int(relative.group(2))
+        for _ in range(wanted):
+            if len(self.migrations[at].down) != 1:
+                break
+            at = self.migrations[at].down[0]
+        else:
+            return
+        if not self.migrations[at].down:
+            return
+        before = self.ancestors(start)
+        away = {one: len(before) - len(self.ancestors(one)) for one in before | {start} if self.legal(one)}
+        sides = (
+            [one for one in away if away[one] <= wanted],
+            [one for one in away if away[one] > wanted],
+        )
+        near = [min(side, key=lambda one: (abs(away[one] - wanted), one)) for side in sides if side]
+        near.sort(key=lambda one: abs(away[one] - wanted))
+        listed = ", ".join(f"{one} ({away[one]} migrations after it)" for one in near)
+        raise Refused(
+            f"--rev {name} is no single revision of this history: the way back from {start} parts at the merge {at}. "
+            f"Legal, and about as far: {listed or 'none'}.",
+            f"--rev {near[0]}" if near else "",
+        )
 
     def offender(self, revision: str) -> tuple[Migration, str] | None:
         """A kept revision that hangs on an ancestor of ``revision``, and that ancestor; None in a clean cut."""

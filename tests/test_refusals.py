@@ -211,6 +211,21 @@ def test_an_ambiguous_head_is_refused(make: Make) -> None:
     refused(project, *squash("head-1"), says=("--rev head-1", "00ff00ff00ff", project.ids[5]))
 
 
+def test_a_relative_revision_beyond_a_merge_is_refused_and_the_legal_ones_about_as_far_named(make: Make) -> None:
+    # 1 - 2 - 3 - 4 - joined - 6 and 3 - side - joined: head-1 is the merge, from which two ways go back.
+    project = make([
+        *(Step(f"step {n}") for n in range(1, 5)),
+        Step("side", revision="5ide00000000", down="0003dddddddd"),
+        Step("joined", revision="joined000000", down=("0004eeeeeeee", "5ide00000000")),
+        Step("last"),
+    ])  # fmt: skip
+    says = ("--rev head-2", "parts at the merge joined000000", "joined000000 (1 migrations after it)",
+            f"{project.ids[2]} (4 migrations after it)", "hint: --rev joined000000")  # fmt: skip
+    refused(project, *squash("head-2"), says=says)
+    done = project.tool("plan", "--rev", "head-1", *NAMED)
+    assert done.code == 0 and "6 migrations, 0001bbbbbbbb to joined000000, become one" in done.out, done.said
+
+
 def test_a_bare_negative_number_is_refused_and_the_clear_form_named(shop: Project) -> None:
     refused(shop, "squash", "--rev=-3", *NAMED, says=("--rev -3", "different versions", "--rev head-3"))
     refused(shop, "squash", "--rev", "-3", *NAMED, says=("-3", "--rev head-3"))
