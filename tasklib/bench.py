@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasklib import binaries, chains, console, datafiles, git, inplace, plan, postgres, project, real, revisions, server
+from tasklib import binaries, chains, console, database, datafiles, git, inplace, plan, postgres, project, real, revisions
+from tasklib import server
 from tasklib.binaries import Binaries
 from tasklib.chains import Chain
 from tasklib.errors import Failed, Refused, SquashError
@@ -270,7 +271,7 @@ class Bench:
             postgres.drop_database(connection, name, place.token)
             postgres.create_database(connection, name, source, place.token)
         if template:
-            postgres.copy_database_settings(self.address(template), self.address(role))
+            database.copy(self.address(template), self.address(role))
         return self.address(role)
 
     def rename(self, role: str, new: str) -> None:

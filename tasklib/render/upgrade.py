@@ -36,7 +36,7 @@ def items_of(source: Source) -> list[Item]:
     found += [foreign_keys.item(table, constraint, entry) for table, constraint, entry in late]
     found += [rows.item(source, one, inline) for one in source.rows]
     found += [item for key in sorted(ours & source.model.tables.keys()) for item in entries.wider_version(source, *key)]
-    found += entries.database(source)
+    found += entries.of_the_database(source)
     found += sequences.positions(source)
     found += [entries.refresh(source, schema, name) for schema, name in source.populated]
     return with_early_drops(ordered(without_missing_needs(found)))
