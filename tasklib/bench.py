@@ -12,8 +12,21 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasklib import binaries, chains, console, database, datafiles, git, inplace, plan, postgres, project, real, revisions
-from tasklib import server
+from tasklib import (
+    binaries,
+    chains,
+    console,
+    database,
+    datafiles,
+    git,
+    inplace,
+    plan,
+    postgres,
+    project,
+    real,
+    revisions,
+    server,
+)
 from tasklib.binaries import Binaries
 from tasklib.chains import Chain
 from tasklib.errors import Failed, Refused, SquashError

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from tasklib.archive import Entry, Key
 from tasklib.columns import Types
+from tasklib.switched import Switch
 from tasklib.tables import Model, Table
 
 
@@ -40,6 +41,7 @@ class Source:
     ddl: frozenset[Key] = frozenset()
     facts: Mapping[Key, str] = field(default_factory=dict)
     migrator: str = ""
+    switched: Sequence[Switch] = ()
     used: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
