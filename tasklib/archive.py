@@ -14,11 +14,15 @@ from tasklib.errors import Failed
 # What identifies an object in any dump of an equal database: kind, schema, name.
 Key = tuple[str, str, str]
 OLDEST, NEWEST = (1, 12), (1, 16)
+USUAL = "heap"  # the table access method
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One object of a dump. ``kind`` is pg_dump's word (TABLE, INDEX, FK CONSTRAINT …), ``tag`` its name there."""
+    """One object of a dump. ``kind`` is pg_dump's word (TABLE, INDEX, FK CONSTRAINT …), ``tag`` its name there.
+
+    ``access_method`` is a table's, and "" where it is the usual one or the archive is too old to tell.
+    """
 
     dump_id: int
     kind: str
@@ -28,6 +32,7 @@ class Entry:
     drop: str
     owner: str
     depends_on: tuple[int, ...]
+    access_method: str = ""
 
     @property
     def key(self) -> Key:
@@ -99,8 +104,7 @@ def read_entries(data: bytes) -> tuple[Entry, ...]:
         reader.string()  # COPY statement
         schema = reader.string()
         reader.string()  # tablespace
-        if version >= (1, 14):
-            reader.string()  # table access method
+        method = (reader.string() or "") if version >= (1, 14) else ""
         if version >= (1, 16):
             reader.integer()  # relkind
         owner = reader.string()
@@ -110,6 +114,7 @@ def read_entries(data: bytes) -> tuple[Entry, ...]:
             dependencies.append(int(one))
         reader.skip(1 + offset_size)  # where its data lies
         entries.append(
-            Entry(dump_id, kind or "", schema or "", tag or "", ddl or "", drop or "", owner or "", tuple(dependencies))
-        )
+            Entry(dump_id, kind or "", schema or "", tag or "", ddl or "", drop or "", owner or "", tuple(dependencies),
+                  "" if method == USUAL else method)
+        )  # fmt: skip
     return tuple(entries)

@@ -14,6 +14,7 @@ from tasklib.errors import Differs, Failed, SquashError
 from tasklib.reference import Reference
 from tasklib.render import file as files
 from tasklib.render import head as heads
+from tasklib.render import owners
 from tasklib.render.file import File
 from tasklib.render.head import Head
 from tasklib.render.source import Source
@@ -113,7 +114,9 @@ def _head(bench: Bench) -> Head:
 
 
 def _source(bench: Bench, read: Reference, sqlalchemy: tuple[int, ...], ddl: frozenset[Key]) -> Source:
+    entries = owners.for_anybody(read.snapshot.entries, read.model, read.users)
     return Source(
-        read.snapshot.entries, read.model, read.rows, read.positions, read.populated,
+        entries, read.model, read.rows, read.positions, read.populated,
         sources.version_tables(bench.repository, bench.plan.tip), sqlalchemy, ddl, read.snapshot.facts,
+        read.users.migrator, read.switched,
     )  # fmt: skip

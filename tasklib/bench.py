@@ -19,6 +19,7 @@ from tasklib import (
     binaries,
     chains,
     console,
+    database,
     datafiles,
     git,
     inplace,
@@ -335,7 +336,7 @@ class Bench:
             postgres.drop_database(connection, name, place.token)
             postgres.create_database(connection, name, source, place.token)
         if template:
-            postgres.copy_database_settings(self.address(template), self.address(role))
+            database.copy(self.address(template), self.address(role))
         return self.address(role)
 
     def rename(self, role: str, new: str) -> None:

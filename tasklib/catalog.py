@@ -1,73 +1,23 @@
-"""What a database holds: pg_dump's entries, and from the catalogs what the dump is silent on."""
+"""What a database holds: pg_dump's entries, what the catalogs say where the dump is silent, tables and sequences."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from psycopg2 import sql
 
-from tasklib import postgres
+from tasklib import postgres, silent
 from tasklib.archive import Entry, Key
 from tasklib.binaries import Binaries
 from tasklib.postgres import Address, Connection
 
-# (kind, query for schema, name and value) of what pg_dump does not print.
-SILENT = (
-    (
-        "EXTENSION VERSION",
-        "SELECT '', extname, extversion FROM pg_extension",
-    ),
-    (
-        "INVALID INDEX",
-        "SELECT n.nspname, c.relname, pg_get_indexdef(i.indexrelid) FROM pg_index i"
-        " JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace"
-        " WHERE NOT i.indisvalid OR NOT i.indisready OR NOT i.indislive",
-    ),
-    (
-        "DATABASE SETTING",
-        "SELECT '', coalesce(r.rolname || ' ', '') || split_part(entry, '=', 1), entry FROM pg_db_role_setting s"
-        " JOIN pg_database d ON d.oid = s.setdatabase LEFT JOIN pg_roles r ON r.oid = s.setrole,"
-        " unnest(s.setconfig) entry"
-        f" WHERE d.datname = current_database() AND split_part(entry, '=', 1) <> '{postgres.MARKER}'",
-    ),
-    (
-        "DATABASE COMMENT",
-        "SELECT '', 'database', shobj_description(oid, 'pg_database') FROM pg_database"
-        " WHERE datname = current_database()"
-        " AND shobj_description(oid, 'pg_database') IS NOT NULL"
-        f" AND shobj_description(oid, 'pg_database') NOT LIKE '{postgres.MARKER}=%'",
-    ),
-    (
-        "DATABASE PRIVILEGE",
-        "SELECT '', acl.grantee::regrole::text || ' ' || acl.privilege_type, acl.is_grantable::text FROM pg_database d,"
-        " aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) acl WHERE d.datname = current_database()",
-    ),
-    (
-        # A foreign key's own triggers, which no dump prints: DISABLE TRIGGER ALL switches the key off.
-        "DISABLED FOREIGN KEY",
-        "SELECT n.nspname, c.relname || ' ' || con.conname || ' ' || t.tgfoid::regproc, t.tgenabled FROM pg_trigger t"
-        " JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace"
-        " JOIN pg_constraint con ON con.oid = t.tgconstraint WHERE t.tgisinternal AND t.tgenabled <> 'O'",
-    ),
-    (
-        "MATERIALIZED VIEW STATE",
-        "SELECT n.nspname, c.relname, c.relispopulated::text FROM pg_class c"
-        " JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'm'",
-    ),
-    (
-        "LARGE OBJECTS",
-        "SELECT '', 'large objects', count(*)::text FROM pg_largeobject_metadata HAVING count(*) > 0",
-    ),
-)  # fmt: skip
-
 # Said in every report: what neither the dump nor these queries show.
 BLIND_SPOTS = (
-    "roles and tablespaces (they belong to the server, not to the database)",
-    "owners of objects",
-    "subscriptions' remote side and large objects' contents",
-    "planner statistics and physical order of rows",
+    "rows of foreign tables (they are on other servers)",
+    "what belongs to the server and not to the database (but for roles where the history makes them)",
+    "planner statistics, the physical order of rows, and the gaps that dropped columns leave",
 )
 
 
@@ -115,6 +65,13 @@ class Snapshot:
 
 # Not objects: settings of the dump itself.
 NO_OBJECTS = ("ENCODING", "STDSTRINGS", "SEARCHPATH", "DATABASE", "DATABASE PROPERTIES")
+# Kinds of objects with an owner of their own; what hangs on one (an index, a trigger) has its object's.
+OWNED = (
+    *("AGGREGATE", "COLLATION", "CONVERSION", "DOMAIN", "EVENT TRIGGER", "FOREIGN DATA WRAPPER", "FOREIGN TABLE"),
+    *("FUNCTION", "MATERIALIZED VIEW", "OPERATOR", "OPERATOR CLASS", "OPERATOR FAMILY", "PROCEDURAL LANGUAGE"),
+    *("PROCEDURE", "PUBLICATION", "SCHEMA", "SEQUENCE", "SERVER", "SHELL TYPE", "STATISTICS", "TABLE"),
+    *("TEXT SEARCH CONFIGURATION", "TEXT SEARCH DICTIONARY", "TYPE", "VIEW"),
+)
 
 
 def snapshot(address: Address, binaries: Binaries, directory: Path) -> Snapshot:
@@ -122,20 +79,20 @@ def snapshot(address: Address, binaries: Binaries, directory: Path) -> Snapshot:
     entries = tuple(
         e
         for e in postgres.dump(address, binaries, directory)
-        # The database's comment is tagged with its name, which differs: it is one of the facts.
-        if e.kind not in NO_OBJECTS and not (e.kind == "COMMENT" and not e.schema and e.tag.startswith("DATABASE "))
+        # What is about the database itself is tagged with its name, which differs: it is one of the facts.
+        if e.kind not in NO_OBJECTS and not (not e.schema and e.tag.startswith("DATABASE "))
     )
     with postgres.connect(address, read_only=True) as connection:
-        return Snapshot(entries, facts(connection))
+        return Snapshot(entries, {**silent.facts(connection), **_owners(entries, address.user)})
 
 
-def facts(connection: Connection) -> dict[Key, str]:
-    """What the dump is silent on."""
-    found = {}
-    for kind, query in SILENT:
-        for schema, name, value in connection.rows(query):
-            found[(kind, str(schema), str(name))] = str(value)
-    return found
+def _owners(entries: Sequence[Entry], user: str) -> dict[Key, str]:
+    """Owners other than the user who made the database: facts by ("OWNER", schema, "KIND name")."""
+    return {
+        ("OWNER", entry.schema, f"{entry.kind} {entry.tag}"): entry.owner
+        for entry in entries
+        if entry.kind in OWNED and entry.owner not in ("", user)
+    }
 
 
 def _normal(entry: Entry) -> str:
@@ -143,7 +100,7 @@ def _normal(entry: Entry) -> str:
     if entry.kind in ("ACL", "DEFAULT ACL"):
         # Privileges are a set; the order is that in which they were granted.
         return "\n".join(sorted(text.splitlines()))
-    return text
+    return f"{text}\nUSING {entry.access_method}" if entry.access_method else text
 
 
 def tables(connection: Connection) -> list[Table]:

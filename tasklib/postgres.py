@@ -256,33 +256,9 @@ def drop_database(connection: Connection, name: str, token: str) -> None:
     connection.run(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()", [name]
     )
+    if connection.value("SELECT datistemplate FROM pg_database WHERE datname = %s", [name]):
+        connection.run(sql.SQL("ALTER DATABASE {} IS_TEMPLATE false").format(sql.Identifier(name)))
     connection.run(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
-
-
-def copy_database_settings(source: Address, target: Address) -> None:
-    """Give ``target`` the settings and comment that CREATE DATABASE … TEMPLATE does not copy."""
-    with connect(source) as connection:
-        entries = connection.rows(
-            "SELECT unnest(s.setconfig) FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase"
-            " WHERE d.datname = current_database() AND s.setrole = 0"
-        )
-        comment = connection.value(
-            "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = current_database()"
-        )
-    with connect(target) as connection:
-        for (entry,) in entries:
-            name, _, value = str(entry).partition("=")
-            if name != MARKER:
-                setting = sql.SQL(".").join(sql.Identifier(part) for part in name.split("."))
-                connection.run(
-                    sql.SQL("ALTER DATABASE {} SET {} = {}").format(
-                        sql.Identifier(target.database), setting, sql.SQL(setting_value(name, value))
-                    )
-                )
-        if comment is not None and not str(comment).startswith(MARKER):
-            connection.run(
-                sql.SQL("COMMENT ON DATABASE {} IS {}").format(sql.Identifier(target.database), sql.Literal(comment))
-            )
 
 
 def server_major(address: Address) -> int:

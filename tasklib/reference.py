@@ -11,8 +11,11 @@ from tasklib import catalog, compare, console, datafiles, packaging, postgres, r
 from tasklib.bench import Bench
 from tasklib.errors import Refused
 from tasklib.postgres import Connection
+from tasklib.render.owners import Users
 from tasklib.render.source import Rows
+from tasklib.switched import Switch, switches
 from tasklib.tables import Table
+from tasklib.version_table import existing
 
 # Of tables with more rows than this, or more text in them (characters), the rows go into a data file.
 LARGE_ROWS, LARGE_TEXT = 1000, 250_000
@@ -33,6 +36,8 @@ class Reference:
     positions: Mapping[tuple[str, str], tuple[int, bool]]
     populated: tuple[tuple[str, str], ...]
     left_out: frozenset[tuple[str, str]]
+    users: Users
+    switched: tuple[Switch, ...]
 
 
 def looks_secret(column: str) -> bool:
@@ -52,7 +57,17 @@ def read(bench: Bench) -> Reference:
         found = tuple(replace(one, suffix=suffixes.get((one.table.schema, one.table.name))) for one in read)
         positions = catalog.sequences(connection)
         populated = tuple((t.schema, t.name) for t in catalog.tables(connection) if t.kind == "m")
-    return Reference(snapshot, model, found, positions, populated, left_out)
+        users = Users(_migrator(bench, connection) or address.user, address.user)
+        return Reference(snapshot, model, found, positions, populated, left_out, users, switches(connection))
+
+
+def _migrator(bench: Bench, connection: Connection) -> str | None:
+    """Who ran the migrations: the owner of Alembic's own table, which is another one than we are where env.py sets a
+    role.
+    """
+    tables = existing(connection, sources.version_tables(bench.repository, bench.plan.tip))
+    owner = "SELECT tableowner FROM pg_tables WHERE schemaname = %s AND tablename = %s"
+    return str(connection.value(owner, tables[0])) if tables else None
 
 
 def with_rows(

@@ -34,15 +34,6 @@ def test_in_a_table_with_one_volatile_row_the_other_rows_are_compared_to_the_let
     assert verified.code == 3 and "Library" in verified.err, verified.said
 
 
-def test_a_foreign_key_that_was_switched_off_is_noticed(make: Make) -> None:
-    off = Step("off", sql=["ALTER TABLE orders DISABLE TRIGGER ALL"])
-    project = make([*SHOP[:2], off, SHOP[2]])
-    head = project.git("rev-parse", "HEAD")
-    done = project.squash("head-1")
-    assert done.code == 3 and "DISABLED FOREIGN KEY" in done.err, done.said
-    project.assert_nothing_left(head)
-
-
 def test_row_security_does_not_hide_rows_from_the_judge(make: Make) -> None:
     project = make([
         SHOP[2],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tasklib import postgres, pycode, sqltext
+from tasklib import database, postgres, pycode, sqltext
 from tasklib.archive import Entry
 from tasklib.pycode import Call, Node, string
 from tasklib.render import indexes
@@ -15,7 +15,7 @@ from tasklib.render.source import Source
 # Gone with the table, view or schema that they belong to.
 NO_DROP = {
     "DEFAULT", "SEQUENCE OWNED BY", "TABLE ATTACH", "CONSTRAINT", "CHECK CONSTRAINT", "INDEX", "INDEX ATTACH",
-    "TRIGGER", "RULE", "STATISTICS", "POLICY", "ROW SECURITY", "ACL", "COMMENT",
+    "TRIGGER", "RULE", "STATISTICS", "POLICY", "ROW SECURITY", "OWNER", "ACL", "COMMENT",
 }  # fmt: skip
 # Why an object is in op.execute. All other kinds: Alembic has no operation for them.
 REASONS = {
@@ -26,6 +26,7 @@ REASONS = {
     "DEFAULT": "DDL: a default that needs what comes after its table",
     "SEQUENCE": "DDL: this sequence does not come with a SERIAL column",
     "SEQUENCE OWNED BY": "DDL: Alembic has no operation for a sequence's owner",
+    "OWNER": "DDL: Alembic has no operation for owners",
     "ACL": "DDL: Alembic has no operation for privileges",
     "DEFAULT ACL": "DDL: Alembic has no operation for privileges",
 }
@@ -140,26 +141,11 @@ def _revoked(grant: str) -> str:
     return grant.replace(" WITH GRANT OPTION", "").replace(" GRANT ", " REVOKE ").replace(" TO ", " FROM ")
 
 
-def database(source: Source) -> Iterator[Item]:
-    """Settings and comment of the database, whatever its name is."""
-    for key, value in sorted(source.facts.items()):
-        if key[0] == "DATABASE SETTING" and " " not in key[2]:
-            name = ".".join(postgres.identifier(part) for part in key[2].split("."))
-            setting = postgres.setting_value(key[2], value.partition("=")[2])
-            up, down = f"SET {name} = {setting}", f"RESET {name}"
-            words = ("ALTER DATABASE %I ", "DDL: Alembic has no operation for a database's settings")
-        elif key[0] == "DATABASE COMMENT":
-            up, down = f"IS {postgres.literal(value)}", "IS NULL"
-            words = ("COMMENT ON DATABASE %I ", "DDL: Alembic has no operation for a database's comment")
-        else:
-            continue
-        texts = [
-            "DO $do$BEGIN EXECUTE format("
-            + postgres.literal(words[0] + text.replace("%", "%%")) + ", current_database()); END$do$"
-            for text in (up, down)
-        ]  # fmt: skip
-        yield Item(key, "everything else", frozenset(), frozenset(), tuple(execute_all(texts[:1], words[1])),
-                   tuple(execute_all(texts[1:], "")))  # fmt: skip
+def of_the_database(source: Source) -> Iterator[Item]:
+    """What belongs to the database, whatever its name is."""
+    for change in database.changes(source.facts, source.migrator):
+        yield Item(change.key, "everything else", frozenset(), frozenset(),
+                   tuple(execute_all([change.up], change.reason)), tuple(execute_all([change.down], "")))  # fmt: skip
 
 
 def wider_version(source: Source, schema: str, name: str) -> Iterator[Item]:

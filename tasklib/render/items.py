@@ -15,11 +15,11 @@ PUBLIC = "public"
 # Group → the comment above it. The order is that of the file.
 GROUPS = (
     "schemas", "extensions", "types", "sequences", "functions", "tables", "rows", "sequence positions", "constraints",
-    "indexes", "foreign keys", "views", "triggers and rules", "statistics", "row security", "privileges", "comments",
-    "everything else",
+    "indexes", "foreign keys", "views", "triggers and rules", "statistics", "row security", "owners", "privileges",
+    "comments", "everything else",
 )  # fmt: skip
 KIND_GROUP = {
-    "SCHEMA": "schemas", "EXTENSION": "extensions",
+    "SCHEMA": "schemas", "EXTENSION": "extensions", "ACCESS METHOD": "extensions",
     "TYPE": "types", "DOMAIN": "types", "SHELL TYPE": "types", "COLLATION": "types",
     "SEQUENCE": "sequences", "SEQUENCE OWNED BY": "tables", "TABLE": "tables", "TABLE ATTACH": "tables",
     "FOREIGN TABLE": "tables", "DEFAULT": "tables",
@@ -28,7 +28,7 @@ KIND_GROUP = {
     "FK CONSTRAINT": "foreign keys", "VIEW": "views", "MATERIALIZED VIEW": "views",
     "TRIGGER": "triggers and rules", "RULE": "triggers and rules", "EVENT TRIGGER": "triggers and rules",
     "STATISTICS": "statistics", "POLICY": "row security", "ROW SECURITY": "row security",
-    "ACL": "privileges", "DEFAULT ACL": "privileges", "COMMENT": "comments",
+    "OWNER": "owners", "ACL": "privileges", "DEFAULT ACL": "privileges", "COMMENT": "comments",
 }  # fmt: skip
 
 

@@ -18,7 +18,7 @@ def item(source: Source, one: Rows, inline_keys: Mapping[tuple[str, str], Sequen
     table = one.table
     key = (table.schema, table.name)
     inline = inline_keys.get(key, ())
-    needs: set[object] = {("table", *key)}
+    needs: set[object] = {("table", *key), ("switched", *key)}
     needs |= {
         ("rows", c.target_schema, c.target_table) for c in table.constraints if c.kind == "f" and c.name in inline
     }

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from tasklib.archive import Entry, Key
 from tasklib.columns import Types
+from tasklib.switched import Switch
 from tasklib.tables import Model, Table
 
 
@@ -27,7 +28,7 @@ class Source:
     """A reference to render.
 
     ``ddl`` names the objects that must be the server's DDL; ``sqlalchemy`` is the version of the project's own;
-    ``used`` collects what the file must import or define, see `Types`.
+    ``migrator`` is the user who ran the migrations; ``used`` collects what the file must import or define, see `Types`.
     """
 
     entries: Sequence[Entry]
@@ -39,6 +40,8 @@ class Source:
     sqlalchemy: tuple[int, ...]
     ddl: frozenset[Key] = frozenset()
     facts: Mapping[Key, str] = field(default_factory=dict)
+    migrator: str = ""
+    switched: Sequence[Switch] = ()
     used: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tasklib.archive import Entry
-from tasklib.render import constraints, entries, foreign_keys, rows, sequences, tables
+from tasklib.render import constraints, entries, foreign_keys, rows, sequences, switches, tables
 from tasklib.render.items import PUBLIC, Item, ordered, with_early_drops, without_missing_needs
 from tasklib.render.source import Source
 from tasklib.tables import Constraint, Table
@@ -35,8 +35,9 @@ def items_of(source: Source) -> list[Item]:
             found.append(entries.item(source, entry))
     found += [foreign_keys.item(table, constraint, entry) for table, constraint, entry in late]
     found += [rows.item(source, one, inline) for one in source.rows]
+    found += [switches.item(source, one, inline) for one in source.switched]
     found += [item for key in sorted(ours & source.model.tables.keys()) for item in entries.wider_version(source, *key)]
-    found += entries.database(source)
+    found += entries.of_the_database(source)
     found += sequences.positions(source)
     found += [entries.refresh(source, schema, name) for schema, name in source.populated]
     return with_early_drops(ordered(without_missing_needs(found)))

@@ -1,0 +1,75 @@
+"""Whose the objects are. The user who migrates has another name elsewhere, and what was given away keeps its owner."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from tasklib import postgres, sqltext
+from tasklib.archive import Entry
+from tasklib.catalog import OWNED
+from tasklib.tables import Model
+
+# Owned by whoever made the database, from PostgreSQL 15 on.
+OF_EVERY_DATABASE = "pg_database_owner"
+
+
+@dataclass(frozen=True)
+class Users:
+    """``migrator`` ran the migrations; ``session`` connected, and is another one where env.py sets a role."""
+
+    migrator: str
+    session: str
+
+    def words(self) -> Mapping[str, str]:
+        """Names that belong to this server alone → what to say instead."""
+        return {self.session: "SESSION_USER", self.migrator: "CURRENT_USER"}
+
+
+def for_anybody(entries: Sequence[Entry], model: Model, users: Users) -> tuple[Entry, ...]:
+    """The dump's entries as another server's user can run them, and entries more for owners and access methods."""
+    written = [_with_access_method(_with_words(entry, users)) for entry in entries]
+    given = [entry for entry in entries if entry.kind in OWNED and _is_given_away(entry, model, users)]
+    number = max((entry.dump_id for entry in entries), default=0)
+    return (*written, *(_owner(entry, number + n, users) for n, entry in enumerate(given, 1)))
+
+
+def _with_words(entry: Entry, users: Users) -> Entry:
+    """Privileges and user mappings with the names of this server's users taken out."""
+    if entry.kind not in ("ACL", "DEFAULT ACL", "USER MAPPING"):
+        return entry
+    ddl = _renamed(entry.ddl, users.words())
+    return replace(entry, ddl=ddl.replace(" FOR ROLE CURRENT_USER", ""), drop=_renamed(entry.drop, users.words()))
+
+
+def _renamed(text: str, words: Mapping[str, str]) -> str:
+    """SQL in which a role that stands after TO, FROM, FOR or ROLE is named by a word."""
+    found = []
+    last = ""
+    for token in sqltext.tokens(text):
+        name = sqltext.unquoted(token) if last in ("TO", "FROM", "FOR", "ROLE", "AUTHORIZATION") else None
+        found.append(words.get(name, token) if name else token)
+        last = token.upper() if token.strip() else last
+    return "".join(found)
+
+
+def _with_access_method(entry: Entry) -> Entry:
+    if not entry.access_method:
+        return entry
+    name = postgres.identifier(entry.access_method)
+    around = f"SET default_table_access_method = {name};\n{entry.ddl}\nRESET default_table_access_method;\n"
+    return replace(entry, ddl=around)
+
+
+def _is_given_away(entry: Entry, model: Model, users: Users) -> bool:
+    if entry.owner in ("", users.migrator) or (entry.kind == "SCHEMA" and entry.owner == OF_EVERY_DATABASE):
+        return False
+    sequence = model.sequences.get((entry.schema, entry.tag)) if entry.kind == "SEQUENCE" else None
+    return sequence is None or sequence.owner is None  # that one goes with its table
+
+
+def _owner(entry: Entry, number: int, users: Users) -> Entry:
+    owner = users.words().get(entry.owner, postgres.identifier(entry.owner))
+    what = entry.drop.strip().removeprefix("DROP ").rstrip(";")
+    ddl = f"ALTER {what} OWNER TO {owner};"
+    return Entry(number, "OWNER", entry.schema, f"{entry.kind} {entry.tag}", ddl, "", entry.owner, (entry.dump_id,))

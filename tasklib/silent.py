@@ -1,0 +1,181 @@
+"""What pg_dump does not print, from the catalogs: queries for (kind, schema, name, value), one value for each name."""
+
+from __future__ import annotations
+
+from tasklib import postgres
+from tasklib.archive import Key
+from tasklib.postgres import Connection
+
+FIRST = 16384  # the first oid that initdb does not give away (PostgreSQL: FirstNormalObjectId)
+
+OF_INDEXES_AND_KEYS = (
+    (
+        "INVALID INDEX",
+        "SELECT n.nspname, c.relname, pg_get_indexdef(i.indexrelid) FROM pg_index i"
+        " JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " WHERE NOT i.indisvalid OR NOT i.indisready OR NOT i.indislive",
+    ),
+    (
+        # A constraint's own triggers: DISABLE TRIGGER ALL switches a foreign key off.
+        "CONSTRAINT TRIGGER",
+        "SELECT n.nspname, concat_ws(' ', quote_ident(c.relname), quote_ident(con.conname), t.tgfoid::regproc),"
+        " t.tgenabled FROM pg_trigger t"
+        " JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " JOIN pg_constraint con ON con.oid = t.tgconstraint WHERE t.tgisinternal AND t.tgenabled <> 'O'",
+    ),
+    (
+        "MATERIALIZED VIEW STATE",
+        "SELECT n.nspname, c.relname, c.relispopulated::text FROM pg_class c"
+        " JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'm'",
+    ),
+    (
+        # The dump is made without them, so that it can be restored where they are not.
+        "TABLESPACE",
+        "SELECT n.nspname, c.relname, t.spcname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " JOIN pg_tablespace t ON t.oid = c.reltablespace WHERE t.spcname <> 'pg_global'",
+    ),
+)  # fmt: skip
+
+# Of the database itself, whose name is another one each time. The name of its owner stands as OWNER.
+OF_THE_DATABASE = (
+    (
+        "DATABASE SETTING",
+        "SELECT '', coalesce(r.rolname || ' ', '') || split_part(entry, '=', 1), entry FROM pg_db_role_setting s"
+        " JOIN pg_database d ON d.oid = s.setdatabase LEFT JOIN pg_roles r ON r.oid = s.setrole,"
+        " unnest(s.setconfig) entry"
+        f" WHERE d.datname = current_database() AND split_part(entry, '=', 1) <> '{postgres.MARKER}'",
+    ),
+    (
+        "DATABASE COMMENT",
+        "SELECT '', 'database', shobj_description(oid, 'pg_database') FROM pg_database"
+        " WHERE datname = current_database()"
+        " AND shobj_description(oid, 'pg_database') IS NOT NULL"
+        f" AND shobj_description(oid, 'pg_database') NOT LIKE '{postgres.MARKER}=%'",
+    ),
+    (
+        "DATABASE PRIVILEGE",
+        "SELECT '', CASE acl.grantee WHEN 0 THEN 'PUBLIC' WHEN d.datdba THEN 'OWNER'"
+        " ELSE acl.grantee::regrole::text END || ' ' || acl.privilege_type, acl.is_grantable::text FROM pg_database d,"
+        " aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) acl WHERE d.datname = current_database()",
+    ),
+    (
+        "DATABASE PROPERTY",
+        "SELECT '', name, value FROM pg_database d, LATERAL (VALUES ('connection limit', d.datconnlimit::text, '-1'),"
+        " ('is template', d.datistemplate::text, 'false'),"
+        " ('owner', pg_get_userbyid(d.datdba), current_user)) AS property (name, value, usual)"
+        " WHERE d.datname = current_database() AND value <> usual",
+    ),
+)  # fmt: skip
+
+OF_EXTENSIONS = (
+    (
+        "EXTENSION VERSION",
+        "SELECT '', extname, extversion || coalesce(' of ' || nullif(pg_get_userbyid(extowner), current_user), '')"
+        f" FROM pg_extension WHERE oid >= {FIRST}"
+        f" UNION ALL SELECT '', extname, extversion FROM pg_extension WHERE oid < {FIRST}",
+    ),
+    (
+        # The dump makes an extension with one statement, and what was changed in it afterwards is lost.
+        "EXTENSION MEMBERS",
+        "SELECT '', e.extname, md5(string_agg(o.identity || o.comment || o.body, ' ' ORDER BY o.identity))"
+        " FROM pg_extension e JOIN pg_depend d"
+        " ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e'"
+        " LEFT JOIN pg_proc p ON d.classid = 'pg_proc'::regclass AND p.oid = d.objid, LATERAL (SELECT"
+        " pg_describe_object(d.classid, d.objid, d.objsubid) AS identity,"
+        " coalesce(obj_description(d.objid, d.classid::regclass::text), '') AS comment,"
+        " CASE WHEN p.prokind <> 'a' THEN pg_get_functiondef(p.oid) ELSE '' END AS body) AS o GROUP BY e.extname",
+    ),
+    (
+        "EXTENSION COMMENT",
+        "SELECT '', extname, obj_description(oid, 'pg_extension') FROM pg_extension"
+        f" WHERE oid < {FIRST} AND obj_description(oid, 'pg_extension') IS NOT NULL",
+    ),
+)  # fmt: skip
+
+# Rows of PostgreSQL's own objects. Privileges on them the dump knows (not on languages that are no extensions).
+BUILT_IN = {
+    "pg_proc": "to_jsonb(r) - 'proacl'",
+    "pg_operator": "to_jsonb(r)",
+    "pg_cast": "to_jsonb(r)",
+    "pg_language": "to_jsonb(r) - 'lanacl'",
+    "pg_ts_config": "to_jsonb(r)",
+    "pg_ts_dict": "to_jsonb(r)",
+    "pg_collation": "to_jsonb(r)",
+    "pg_conversion": "to_jsonb(r)",
+}  # fmt: skip
+OF_WHAT_IS_BUILT_IN = (
+    *(
+        (
+            "BUILT-IN OBJECTS",
+            f"SELECT '', '{catalog}', md5(string_agg(({row})::text, ' ' ORDER BY oid)) FROM {catalog} r"
+            f" WHERE oid < {FIRST}",
+        )
+        for catalog, row in BUILT_IN.items()
+    ),
+    (
+        "BUILT-IN OBJECTS",
+        "SELECT '', 'pg_ts_config_map', md5(string_agg(r::text, ' ' ORDER BY r::text)) FROM pg_ts_config_map r"
+        f" WHERE mapcfg < {FIRST} AND mapdict < {FIRST}"
+        " UNION ALL SELECT '', 'pg_ts_config_map ' || mapcfg::regconfig || ' ' || maptokentype || ' ' || mapseqno,"
+        f" mapdict::regdictionary::text FROM pg_ts_config_map WHERE mapcfg < {FIRST} AND mapdict >= {FIRST}",
+    ),
+    (
+        "BUILT-IN OBJECTS",
+        "SELECT '', 'comments', md5(string_agg(r::text, ' ' ORDER BY classoid, objoid, objsubid)) FROM pg_description r"
+        # The comment on the schema public is a usual thing to change, and in the dump.
+        f" WHERE objoid < {FIRST} AND NOT (classoid = 'pg_namespace'::regclass AND objoid = 2200)"
+        " AND classoid NOT IN ('pg_extension'::regclass, 'pg_largeobject'::regclass)",
+    ),
+    (
+        "LANGUAGE PRIVILEGE",
+        "SELECT '', lanname || ' ' || coalesce(nullif(acl.grantee::regrole::text, '-'), 'PUBLIC'),"
+        " acl.is_grantable::text FROM pg_language l, aclexplode(coalesce(lanacl, acldefault('l', lanowner))) acl"
+        " WHERE NOT l.lanispl AND acl.grantee <> l.lanowner",
+    ),
+    *(
+        (
+            "OBJECT IN A SCHEMA OF POSTGRESQL",
+            f"SELECT o.schema, o.identity, o.type FROM {catalog} r,"
+            f" LATERAL pg_identify_object('{catalog}'::regclass, r.oid, 0) o"
+            f" WHERE r.oid >= {FIRST} AND o.schema IN ('pg_catalog', 'information_schema') AND r.{column} < {FIRST}"
+            f" AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = '{catalog}'::regclass AND d.objid = r.oid"
+            " AND d.deptype = 'e')",
+        )
+        for catalog, column in (
+            ("pg_class", "relnamespace"), ("pg_proc", "pronamespace"), ("pg_operator", "oprnamespace"),
+            ("pg_type", "typnamespace"), ("pg_ts_config", "cfgnamespace"), ("pg_collation", "collnamespace"),
+        )
+    ),
+)  # fmt: skip
+
+OF_OTHER_THINGS = (
+    (
+        # Every database comes with them, so that no dump makes them nor misses them.
+        "SCHEMA OF EVERY DATABASE",
+        "SELECT '', nspname, 'there' FROM pg_namespace WHERE nspname IN ('public', 'information_schema')",
+    ),
+    (
+        "COLLATION VERSION",
+        "SELECT n.nspname, collname, collversion FROM pg_collation c JOIN pg_namespace n ON n.oid = c.collnamespace"
+        f" WHERE c.oid >= {FIRST} AND collversion IS NOT NULL",
+    ),
+    (
+        # By what they hold, since their oids are other ones each time where nobody chose them.
+        "LARGE OBJECT",
+        "SELECT '', content || coalesce(' ' || acl, '') || coalesce(' ' || comment, ''), count(*)::text"
+        " FROM (SELECT md5(lo_get(m.oid)) || ' of ' || pg_get_userbyid(lomowner) AS content,"
+        " (SELECT string_agg(one::text, ',' ORDER BY one::text) FROM unnest(lomacl) one) AS acl,"
+        " md5(obj_description(m.oid, 'pg_largeobject')) AS comment FROM pg_largeobject_metadata m) AS o GROUP BY 2",
+    ),
+)  # fmt: skip
+
+SILENT = (*OF_EXTENSIONS, *OF_INDEXES_AND_KEYS, *OF_THE_DATABASE, *OF_WHAT_IS_BUILT_IN, *OF_OTHER_THINGS)
+
+
+def facts(connection: Connection) -> dict[Key, str]:
+    """What the dump is silent on, by (kind, schema, name)."""
+    found = {}
+    for kind, query in SILENT:
+        for schema, name, value in connection.rows(query):
+            found[(kind, str(schema or ""), str(name))] = str(value)
+    return found
