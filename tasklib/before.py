@@ -58,6 +58,7 @@ def run(bench: Bench, chain: Chain, apart: float, *roles: str) -> None:
             time.sleep(max(0.0, apart - (time.monotonic() - started)))
             started = time.monotonic()
             _run(bench, role)
+            refuse_wrong_version(bench, history, role)
     left = sorted(set(bench.repository.dirty()) - before)
     if left:
         raise Refused(
@@ -66,7 +67,6 @@ def run(bench: Bench, chain: Chain, apart: float, *roles: str) -> None:
             "make it write elsewhere, or have git ignore them (.gitignore)",
         )
     for role in roles:
-        refuse_wrong_version(bench, history, role)
         stamp.renew(bench, chain, role)
 
 
@@ -131,7 +131,8 @@ def refuse_wrong_version(bench: Bench, history: History, role: str) -> None:
     revision = bench.plan.revision
     wrong = sorted(found - history.ancestors(revision) - {revision})
     if not wrong:
-        console.note(f"    it left the database {'at ' + ', '.join(sorted(found)) if found else 'without a revision'}")
+        if role == "first":
+            console.note(f"    it left the database {f'at {min(found)}' if found else 'without a revision'}")
         return
     if wrong[0] not in history.migrations:
         raise Refused(
