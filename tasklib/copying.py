@@ -10,7 +10,7 @@ from collections.abc import Sequence, Set
 
 from psycopg2 import sql
 
-from tasklib import catalog, compare, console, postgres, real, stamp, standin, truth, version_table
+from tasklib import catalog, compare, console, postgres, real, sources, stamp, standin, truth, version_table
 from tasklib.bench import Bench
 from tasklib.chains import Chain
 from tasklib.errors import CommandFailed, Failed, Refused
@@ -19,18 +19,29 @@ from tasklib.version_table import Name
 
 # What a restore says that is no loss: the schema is there, and an older server lacks a setting of the dump's session.
 NO_LOSS = re.compile(r'schema "public" already exists|unrecognized configuration parameter "\w+_timeout"')
-# Roles that a dump names: privileges, policies, and whose default privileges and user mappings they are.
-ROLES = """
+# Roles that a dump names: in policies; and in privileges, of which default ones name the role that they are of.
+OF_POLICIES = """
 SELECT DISTINCT r.rolname FROM pg_shdepend s JOIN pg_database d ON d.oid = s.dbid JOIN pg_roles r ON r.oid = s.refobjid
-WHERE d.datname = current_database() AND s.refclassid = 'pg_authid'::regclass
-AND (s.deptype IN ('a', 'r') OR s.classid IN ('pg_default_acl'::regclass, 'pg_user_mapping'::regclass)) ORDER BY 1
+WHERE d.datname = current_database() AND s.refclassid = 'pg_authid'::regclass AND s.deptype = 'r'
 """
+ROLES = (
+    OF_POLICIES.replace("= 'r'", "IN ('r', 'a')")
+    + " UNION "
+    + OF_POLICIES.replace("s.deptype = 'r'", "s.classid = 'pg_default_acl'::regclass")
+)
 VIEWS = (
     "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'm'"
 )
 OF_THE_DATABASE = """
 SELECT 1 FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase WHERE d.datname = current_database()
 """
+
+
+def carries_privileges(bench: Bench) -> bool:
+    """Whether the real database's privileges are the history's: where no migration grants any, they are the
+    deployment's, and the roles that they name are not there in other databases.
+    """
+    return bool(sources.grants(bench.repository, bench.plan.tip, bench.places))
 
 
 def take(bench: Bench, chain: Chain, role: str) -> None:
@@ -44,18 +55,25 @@ def take(bench: Bench, chain: Chain, role: str) -> None:
     try:
         with real.opened(address) as connection:
             standin.refuse_unusable(connection, address, must)
-            _refuse_poorer_server(connection, address, bench.address())
+            granted = carries_privileges(bench)
+            _refuse_poorer_server(connection, address, bench.address(), ROLES if granted else OF_POLICIES)
             client = postgres.client_for(connection.major())
             names = _patterns(connection, must)
             filled = {(str(row[0]), str(row[1])) for row in connection.rows(f"{VIEWS} AND relispopulated")}
             if connection.value(OF_THE_DATABASE):
                 console.note("    its settings (ALTER DATABASE … SET) are not taken: they are no part of its schema")
-            snapshot = f"--snapshot={connection.value('SELECT pg_export_snapshot()')}"
+            if not granted:
+                console.note("    its privileges are not taken: no migration grants any")
+            words = [f"--snapshot={connection.value('SELECT pg_export_snapshot()')}"]
+            words += [] if granted else ["--no-privileges"]
             try:
-                real.dump(address, client, schema, "--schema-only", snapshot)
-                real.dump(address, client, contents, "--data-only", snapshot, *(f"--table={n}" for n in names))
+                real.dump(address, client, schema, "--schema-only", *words)
+                real.dump(address, client, contents, "--data-only", *words, *(f"--table={n}" for n in names))
             except CommandFailed as error:
-                raise Failed(f"pg_dump could not read {address.masked()}:\n  | {error.stderr.strip()}") from None
+                raise Failed(
+                    f"pg_dump could not read {address.masked()}:\n  | {error.stderr.strip()}",
+                    standin.privileges(address),
+                ) from None
         target = bench.create(role)
         errors = [
             *postgres.restore(schema, target, client, "--section=pre-data"),
@@ -80,14 +98,14 @@ def _patterns(connection: Connection, must: standin.Wanted) -> list[str]:
     return [postgres.identifier(name, schema) for schema, name in dict.fromkeys(keys)]
 
 
-def _refuse_poorer_server(connection: Connection, address: Address, scratch: Address) -> None:
-    """`Refused` where the scratch server lacks extensions or roles that the schema needs, or is older."""
+def _refuse_poorer_server(connection: Connection, address: Address, scratch: Address, needed: str) -> None:
+    """`Refused` where the scratch server lacks extensions or roles (query ``needed``) of the schema, or is older."""
     with postgres.connect(scratch, read_only=True) as ours:
         older = ours.major() < connection.major()
         majors = f"PostgreSQL {connection.major()} and the scratch server is {ours.major()}"
         extensions = _lacking(connection, "SELECT extname FROM pg_extension", ours,
                               "SELECT name FROM pg_available_extensions")  # fmt: skip
-        roles = _lacking(connection, ROLES, ours, "SELECT rolname FROM pg_roles")
+        roles = _lacking(connection, needed, ours, "SELECT rolname FROM pg_roles")
     if older:
         raise Refused(
             f"{address.masked()} is {majors}; the same one, or a later one, was expected.",
@@ -112,8 +130,7 @@ def _refuse_roles(address: Address, roles: Sequence[str]) -> None:
     raise Refused(
         f"The schema of {address.masked()} names the roles {', '.join(roles)} (in privileges or policies), which the "
         "scratch server does not have; and every new database would need them.",
-        "make them on a server and name it with --server; or name a copy without privileges (pg_dump --schema-only "
-        "--no-privileges, and the version table's row)",
+        "make them on a server and name it with --server; or name a copy of the database without them",
     )
 
 

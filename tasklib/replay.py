@@ -88,6 +88,7 @@ def ensure_replayed(bench: Bench) -> Chain:
     bench.save(replace(bench.plan, replayed={
         "tip": plan.tip, "base": _as_json(at_r), "head": _as_json(at_head),
         "major": postgres.server_major(bench.address()),
+        "privileges": not real or copying.carries_privileges(bench),
     }))  # fmt: skip
     bench.finished("replay")
     return chain

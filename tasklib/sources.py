@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from tasklib.git import Repository, remembered
@@ -70,6 +70,13 @@ def version_tables(repository: Repository, commit: str) -> tuple[tuple[str, str]
                 if text and name == "version_table_schema" and text not in schemas:
                     schemas.append(text)
     return tuple((schema, name) for schema in schemas for name in names)
+
+
+def grants(repository: Repository, commit: str, places: Iterable[str]) -> list[str]:
+    """Files below these directories that seem to grant or revoke privileges; better one too many than one too few."""
+    pattern = "(GRANT|REVOKE|Grant|Revoke|grant|revoke)([^A-Za-z_]|$)"
+    found = {path for place in places for path in repository.files_matching(pattern, commit, f"{place}/*")}
+    return sorted(found)
 
 
 def chance_calls(sources: Mapping[str, str]) -> list[Read]:

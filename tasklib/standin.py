@@ -36,6 +36,14 @@ def wanted(repository: Repository, plan: Plan, history: History) -> Wanted:
     return Wanted(plan.revision, history, sources.version_tables(repository, plan.tip), plan.settings.data)
 
 
+def privileges(address: Address) -> str:
+    """What the user needs in the real database, as a hint."""
+    return (
+        f"GRANT pg_read_all_data TO {postgres.identifier(address.user)} (from PostgreSQL 14 on), or USAGE on the "
+        "schemas and SELECT on their tables (and on the sequences of those that --data names); nothing more is needed"
+    )
+
+
 def refuse_unusable(connection: Connection, address: Address, must: Wanted) -> None:
     """`Refused` where the database is not at R, or cannot be read, or must not."""
     unreadable = [str(name) for (name,) in connection.rows(UNREADABLE)]
@@ -44,8 +52,7 @@ def refuse_unusable(connection: Connection, address: Address, must: Wanted) -> N
         raise Refused(
             f"The user {address.user} may not read {', '.join(unreadable[:3])}{more} in {address.masked()}; pg_dump "
             "reads a table's definition only where its rows may be read.",
-            f"GRANT pg_read_all_data TO {postgres.identifier(address.user)} (from PostgreSQL 14 on), or USAGE on the "
-            "schemas and SELECT on their tables; nothing more is needed",
+            privileges(address),
         )
     _refuse_elsewhere(connection, address, must)
     compare.refuse_unknown_tables(must.data, catalog.tables(connection))

@@ -14,7 +14,9 @@ from tasklib.errors import Refused
 from tasklib.plan import Plan
 
 BEFORE = re.compile(r"their replay after `(.+)` on an empty database\.", re.DOTALL)
-REFERENCE = re.compile(r"the database (.+) at (\S+) \(its schema, and the rows of (.+)\); the old migrations were not")
+REFERENCE = re.compile(
+    r"the database (.+) at (\S+) \(its schema(?: without privileges)?, and the rows of (.+)\); the old migrations"
+)
 
 
 def made_from(plan: Plan, major: object) -> list[str]:
@@ -34,8 +36,10 @@ def proven_against(plan: Plan) -> list[str]:
 def _special(plan: Plan) -> str | None:
     if plan.settings.reference:
         name = postgres.parse_url(plan.settings.reference, "--reference").database
+        bare = "" if (plan.replayed or {}).get("privileges", True) else " without privileges"
+        rows = rows_of(plan.settings.data)
         return (
-            f"the database {name} at {plan.revision} (its schema, and the rows of {rows_of(plan.settings.data)}); "
+            f"the database {name} at {plan.revision} (its schema{bare}, and the rows of {rows}); "
             "the old migrations were not replayed."
         )
     if plan.settings.before:

@@ -85,8 +85,11 @@ def test_a_real_database_at_r_becomes_the_base_and_is_only_read(make_plain: Make
     assert sorted(p.name[:12] for p in project.versions.glob("*.py")) == project.ids[1:]
 
     text, message = project.base_text(project.ids[1]), project.git("log", "-1", "--format=%B")
-    made = f"Made from the database shop_live at {project.ids[1]} (its schema, and the rows of plans); the old "
+    made = (
+        f"Made from the database shop_live at {project.ids[1]} (its schema without privileges, and the rows of plans)"
+    )
     assert made in text and made in message
+    assert "GRANT" not in text and "privileges are not taken: no migration grants any" in done.err
     assert "Not shown: that the old migrations to" in message and "the real database and new chain" in message
     assert all(word not in text + message for word in (read.host, str(read.port), read.password, "somebody@"))
 
@@ -209,9 +212,10 @@ def test_options_that_do_not_go_with_it_and_a_database_that_is_not_there_are_ref
 
 
 def test_what_the_scratch_server_lacks_is_named(make_plain: MakePlain) -> None:
-    project = make_plain([OLD, R])
+    granting = Step("grants", sql=("GRANT SELECT ON users TO somebody",))  # so privileges are a matter of the history
+    project = make_plain([OLD, granting, R])
     head = project.git("rev-parse", "HEAD")
-    address = real_database(project, "granted", project.ids[1])
+    address = real_database(project, "granted", project.ids[2])
     read = reader(project, address)  # a role of that server
     done = project.tool("squash", "--rev", "head", "--uri-var", VARIABLE, "--reference", address.url())
     assert done.code == 1 and f"names the roles {read.user}" in done.err and "--server" in done.err, done.said
