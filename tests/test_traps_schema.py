@@ -366,6 +366,7 @@ def test_types_keys_sequences_defaults_functions_and_views_are_the_old_ones_and_
     assert_laid_out(project)
     assert "'first', 'w', 'late', 'y', 'forgotten'" in text
     assert text.count("CREATE TYPE status AS ENUM") == 1
+    assert '"bits", postgresql.BIT(length=3), ' in re.sub(r"\n +", " ", text)
     # Functions that follow each other are made under one setting.
     switched = re.findall(r"(SET LOCAL|RESET) check_function_bodies", text)
     assert switched == ["SET LOCAL", "RESET"] * (len(switched) // 2) and switched
