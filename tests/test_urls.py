@@ -100,7 +100,8 @@ class Settings(BaseSettings):
     cache_url: str = "redis://localhost"
     reporting: str = Field(..., validation_alias="REPORTING_DSN")
 """)  # fmt: skip
-    project.write("config.py", "import os\nBROKER_URL = os.getenv('BROKER_URL', 'amqp://localhost')\n")
+    project.write("config.py", "import os\nBROKER_URL = os.getenv('BROKER_URL', 'amqp://localhost')\n"
+                               "URL = os.getenv('DEV_DB_URL', 'sqlite:///dev.db')\n")  # fmt: skip
     project.write("deploy/.env.example", "# all of it\nexport POSTGRES_HOST=db\nPOSTGRES_DB='shop'\nDEBUG=1\n")
     project.write(".env", "LEGACY_DB_URL=mysql://u:hidden@localhost/x\n")
     commit = project.commit("settings")
@@ -109,6 +110,7 @@ class Settings(BaseSettings):
     assert found == {
         "BROKER_URL": ("config.py", 2),
         "DATABASE_URL": ("app.py", 9),
+        "DEV_DB_URL": ("config.py", 3),
         "LEGACY_DB_URL": (".env", 1),
         "POSTGRES_DB": ("deploy/.env.example", 3),
         "POSTGRES_HOST": ("deploy/.env.example", 2),
@@ -118,7 +120,7 @@ class Settings(BaseSettings):
     }
     known = Addresses(repository, commit, Layout("flask", "migrations", (), None, ("flask", "db"), "."))
     assert [offer.shown() for offer in known.offers()] == [
-        *("DATABASE_URL", "REPORTING_DSN", "SHOP_DATABASE_URL"),
+        *("DATABASE_URL", "DEV_DB_URL", "REPORTING_DSN", "SHOP_DATABASE_URL"),
         "POSTGRES_DB={database}, POSTGRES_HOST={host}",
     ]
     assert "hidden" not in repr(found) + str(known.unnamed()) + repr(known.likely())
