@@ -13,7 +13,7 @@ from tasklib.addresses import Addresses
 from tasklib.plan import Layout
 from tasklib.postgres import Address
 from tests.conftest import SHOP, Make, MakePlain
-from tests.project import VARIABLE, Done, Project, whole
+from tests.project import APP, VARIABLE, Done, Project, whole
 from tests.test_verify import clone
 
 pytestmark = pytest.mark.usefixtures("put_back")
@@ -308,3 +308,24 @@ def connect():
         assert done.code == 1 and f"to {live.host}:{live.port} (pg8000)" in done.err, done.said
         assert project.tool("abort").code == 0
     project.assert_nothing_left()
+
+
+# What Flask-Migrate 2.5.2 and earlier do; from some version on, Alembic has no such argument.
+OLD_CURRENT = """
+import flask_migrate.cli
+from flask import current_app
+
+def _current(directory=None, verbose=False):
+    config = current_app.extensions["migrate"].migrate.get_config(directory)
+    flask_migrate.command.current(config, verbose=verbose, head_only=False)
+
+flask_migrate.cli._current = _current
+"""
+
+
+def test_a_flask_migrate_that_is_too_old_for_its_alembic_is_asked_all_the_same(make: Make) -> None:
+    project = make(SHOP, app=APP + OLD_CURRENT)
+    own = project.flask("current", database="postgres", check=False)
+    assert own.code != 0 and "head_only" in own.said, own.said
+    done = asked(project, "--uri-var", VARIABLE)
+    assert done.code == 0 and "Scratch databases on" in done.out, done.said
