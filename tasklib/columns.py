@@ -93,6 +93,11 @@ class Types:
         if text in DIALECT:
             self.used.add("postgresql")
             return f"postgresql.{text.upper()}()"
+        bits = re.fullmatch(r"bit( varying)?(?:\((\d+)\))?", text)
+        if bits:
+            self.used.add("postgresql")
+            length = [f"length={bits.group(2)}"] if bits.group(2) else []
+            return Call("postgresql.BIT", [*length, *(["varying=True"] if bits.group(1) else [])])
         match = re.fullmatch(r"([a-z ]+?)\((\d+)(?:,(\d+))?\)( with(?:out)? time zone)?", text)
         if match:
             base, first, second, zone = match.groups()

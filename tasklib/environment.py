@@ -56,7 +56,8 @@ def likely_variables(repository: Repository, commit: str) -> list[Read]:
 def is_offered(read: Read) -> bool:
     """Whether it may lead to a PostgreSQL database: neither its name nor its default says something else."""
     scheme, there, _ = read.default.partition("://")
-    if there:
+    # A default of SQLite is for development, and says nothing about where the migrations run.
+    if there and not scheme.startswith("sqlite"):
         return scheme.startswith("postgres")
     return OTHER_SERVICE.search(read.name) is None and DATABASE.search(read.name) is not None
 

@@ -10,10 +10,12 @@ from __future__ import annotations
 import atexit
 import errno
 import importlib.util
+import inspect
 import json
 import os
 import socket
 import sys
+import types
 from typing import Any
 
 VARIABLE = "ALEMBIC_SQUASH_GUARD"
@@ -38,7 +40,11 @@ class Guard:
         self.packages = set(given["packages"])
         self.addresses: set[str] | None = None
         self.refused = 0
-        self.hooks = {"psycopg2": self.watch_psycopg2, "psycopg": self.watch_psycopg}
+        self.hooks = {
+            "psycopg2": self.watch_psycopg2,
+            "psycopg": self.watch_psycopg,
+            "flask_migrate": self.mend_flask_migrate,
+        }
 
     def write(self, **line: Any) -> None:
         if self.record:
@@ -125,6 +131,23 @@ class Guard:
 
             spec.loader.exec_module = exec_module  # type: ignore[method-assign]
         return spec
+
+    # --- the command that is asked where it connects -------------------------------------------------------------
+
+    def mend_flask_migrate(self, module: Any) -> None:
+        """Flask-Migrate before 2.5.3 gives `current` an argument that Alembic has no more, so that it always fails."""
+        theirs = getattr(module, "command", None)
+        if theirs is None or "head_only" in inspect.signature(theirs.current).parameters:
+            return
+        # A copy for Flask-Migrate alone: Alembic's own command line reads the signatures in its module.
+        mended = types.ModuleType(theirs.__name__, theirs.__doc__)
+        mended.__dict__.update(theirs.__dict__)
+
+        def current(config: Any, *others: Any, head_only: bool = False, **named: Any) -> None:
+            theirs.current(config, *others, **named)
+
+        mended.current = current  # type: ignore[attr-defined]
+        module.command = mended
 
     # --- drivers in Python ---------------------------------------------------------------------------------------
 

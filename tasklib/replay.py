@@ -27,7 +27,7 @@ from tasklib import (
 from tasklib.bench import Bench, watched
 from tasklib.chains import Chain
 from tasklib.errors import Failed, Refused, SquashError
-from tasklib.migrations import explain_failure, failing_migration
+from tasklib.migrations import Ran, explain_failure, failing_migration
 from tasklib.rows import Stable, Volatile
 from tasklib.server import Logged
 from tasklib.version_table import versions
@@ -248,12 +248,25 @@ def arrive(bench: Bench, chain: Chain, role: str, target: str, what: str) -> Non
         bench.command().refuse_if_it_cannot_run(result, address)
         if result.code == 0:
             raise _ended_well(what, reached, ends, wanted, bench.logged(since).of(address.database))
+        result = _with_what_was_caught(result, bench.logged(since).of(address.database))
         error = explain_failure(result, chain, what)
         culprit = failing_migration(result, chain)
         if chain.name == "old" and culprit and isinstance(error, Failed):
             error = unreplayable.explain(error, result, culprit, history, bench.plan,
                                          lambda one: chain.file(one).read_text(encoding="utf-8"))  # fmt: skip
         raise error
+
+
+def _with_what_was_caught(result: Ran, logged: Logged) -> Ran:
+    """A migration that catches a database error fails at its next statement, for a reason that says nothing: the error
+    itself, from the server's record, is said first.
+    """
+    aborted = "current transaction is aborted"
+    caught = [error for error in logged.errors if aborted not in error.text]
+    if aborted not in result.stderr or not caught:
+        return result
+    statement = " ".join(caught[-1].statement.split())[:300]
+    return replace(result, stderr=f"{result.stderr}\nError that was caught before it: {caught[-1].text}; {statement}")
 
 
 def _ended_well(what: str, reached: set[str], ends: set[str], wanted: set[str], logged: Logged) -> Failed:

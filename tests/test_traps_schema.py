@@ -7,6 +7,7 @@ text of two databases that these tests make themselves is compared as well, so t
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -365,6 +366,11 @@ def test_types_keys_sequences_defaults_functions_and_views_are_the_old_ones_and_
     assert_laid_out(project)
     assert "'first', 'w', 'late', 'y', 'forgotten'" in text
     assert text.count("CREATE TYPE status AS ENUM") == 1
+    assert '"bits", postgresql.BIT(length=3), ' in re.sub(r"\n +", " ", text)
+    # Functions that follow each other are made under one setting.
+    switched = re.findall(r"(SET LOCAL|RESET) check_function_bodies", text)
+    assert switched == ["SET LOCAL", "RESET"] * (len(switched) // 2) and switched
+    assert not re.search(r'RESET check_function_bodies"\)\n    # a body', text)
     assert "nextval('public.grown_id_seq'" not in text or "AS integer" in text
     assert_dumps_agree(project, server, tmp_path, old)
     address = project.address("by_new")

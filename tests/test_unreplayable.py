@@ -12,6 +12,8 @@ from tasklib.history import History, Migration
 from tasklib.plan import Layout, Plan
 from tasklib.settings import Settings
 from tasklib.shell import Result
+from tests.conftest import MakePlain
+from tests.project import VARIABLE, Step
 
 HISTORY = History(
     Migration(name, (below,) if below else (), (), (), f"versions/{name}.py", name)
@@ -74,3 +76,19 @@ def test_one_that_stays_must_be_repaired_whatever_the_truth_is(reference: str | 
     error = explained(MISSING, "k", replace(PLAN, settings=Settings(reference=reference)))
     assert "repair versions/k.py" in error.hint and "it stays" in error.hint
     assert ("--data TABLE" in error.hint) == (reference is not None) and "--before" not in error.hint
+
+
+def test_an_error_that_a_migration_caught_is_named_from_the_servers_record(make_plain: MakePlain) -> None:
+    careful = Step("careful", """
+        try:
+            op.add_column("queries", sa.Column("is_draft", sa.Boolean()))
+        except sa.exc.ProgrammingError as error:
+            if "already exists" not in str(error):
+                print("an error was caught")
+    """)  # fmt: skip
+    project = make_plain([careful, Step("next")])
+    done = project.tool("squash", "--rev", "head", "--uri-var", VARIABLE)
+    assert done.code == 2 and "current transaction is aborted" in done.err, done.said
+    assert 'Error that was caught before it: relation "queries" does not exist; ALTER TABLE queries ADD' in done.err
+    assert 'No migration up to it makes "queries"' in done.err and f"the migration {project.ids[0]} (" in done.err
+    project.assert_nothing_left()

@@ -13,7 +13,7 @@ from tasklib.addresses import Addresses
 from tasklib.plan import Layout
 from tasklib.postgres import Address
 from tests.conftest import SHOP, Make, MakePlain
-from tests.project import VARIABLE, Done, Project, whole
+from tests.project import APP, VARIABLE, Done, Project, whole
 from tests.test_verify import clone
 
 pytestmark = pytest.mark.usefixtures("put_back")
@@ -100,7 +100,8 @@ class Settings(BaseSettings):
     cache_url: str = "redis://localhost"
     reporting: str = Field(..., validation_alias="REPORTING_DSN")
 """)  # fmt: skip
-    project.write("config.py", "import os\nBROKER_URL = os.getenv('BROKER_URL', 'amqp://localhost')\n")
+    project.write("config.py", "import os\nBROKER_URL = os.getenv('BROKER_URL', 'amqp://localhost')\n"
+                               "URL = os.getenv('DEV_DB_URL', 'sqlite:///dev.db')\n")  # fmt: skip
     project.write("deploy/.env.example", "# all of it\nexport POSTGRES_HOST=db\nPOSTGRES_DB='shop'\nDEBUG=1\n")
     project.write(".env", "LEGACY_DB_URL=mysql://u:hidden@localhost/x\n")
     commit = project.commit("settings")
@@ -109,6 +110,7 @@ class Settings(BaseSettings):
     assert found == {
         "BROKER_URL": ("config.py", 2),
         "DATABASE_URL": ("app.py", 9),
+        "DEV_DB_URL": ("config.py", 3),
         "LEGACY_DB_URL": (".env", 1),
         "POSTGRES_DB": ("deploy/.env.example", 3),
         "POSTGRES_HOST": ("deploy/.env.example", 2),
@@ -118,7 +120,7 @@ class Settings(BaseSettings):
     }
     known = Addresses(repository, commit, Layout("flask", "migrations", (), None, ("flask", "db"), "."))
     assert [offer.shown() for offer in known.offers()] == [
-        *("DATABASE_URL", "REPORTING_DSN", "SHOP_DATABASE_URL"),
+        *("DATABASE_URL", "DEV_DB_URL", "REPORTING_DSN", "SHOP_DATABASE_URL"),
         "POSTGRES_DB={database}, POSTGRES_HOST={host}",
     ]
     assert "hidden" not in repr(found) + str(known.unnamed()) + repr(known.likely())
@@ -306,3 +308,24 @@ def connect():
         assert done.code == 1 and f"to {live.host}:{live.port} (pg8000)" in done.err, done.said
         assert project.tool("abort").code == 0
     project.assert_nothing_left()
+
+
+# What Flask-Migrate 2.5.2 and earlier do; from some version on, Alembic has no such argument.
+OLD_CURRENT = """
+import flask_migrate.cli
+from flask import current_app
+
+def _current(directory=None, verbose=False):
+    config = current_app.extensions["migrate"].migrate.get_config(directory)
+    flask_migrate.command.current(config, verbose=verbose, head_only=False)
+
+flask_migrate.cli._current = _current
+"""
+
+
+def test_a_flask_migrate_that_is_too_old_for_its_alembic_is_asked_all_the_same(make: Make) -> None:
+    project = make(SHOP, app=APP + OLD_CURRENT)
+    own = project.flask("current", database="postgres", check=False)
+    assert own.code != 0 and "head_only" in own.said, own.said
+    done = asked(project, "--uri-var", VARIABLE)
+    assert done.code == 0 and "Scratch databases on" in done.out, done.said

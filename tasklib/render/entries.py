@@ -69,10 +69,6 @@ def item(source: Source, entry: Entry) -> Item:
         if entry.kind == "SCHEMA" and entry.tag == PUBLIC:
             texts = []
         up = execute_all([text.rstrip().rstrip(";") for text in texts], reason)
-        if group == "functions":
-            up = ["    # a body may name what comes later",
-                  '    op.execute("SET LOCAL check_function_bodies = false")',
-                  *up, '    op.execute("RESET check_function_bodies")']  # fmt: skip
     down: list[str] = []
     early: list[str] = []
     if entry.drop and entry.kind in ("RULE", "POLICY", "TRIGGER", "CONSTRAINT", "CHECK CONSTRAINT", "INDEX") and up:
@@ -90,7 +86,8 @@ def item(source: Source, entry: Entry) -> Item:
         down = pycode.render(Call("op.drop_table", [string(entry.tag)], kwargs), 4)
     elif entry.drop and entry.kind not in NO_DROP and not _goes_with_table(source, entry) and up:
         down = execute_all(sqltext.statements(entry.drop), "")
-    return Item(entry.key, group, frozenset(provides), frozenset(needs), tuple(up), tuple(down), tuple(early))
+    return Item(entry.key, group, frozenset(provides), frozenset(needs), tuple(up), tuple(down), tuple(early),
+                unchecked=group == "functions")  # fmt: skip
 
 
 def _goes_with_table(source: Source, entry: Entry) -> bool:

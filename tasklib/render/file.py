@@ -9,6 +9,12 @@ from tasklib.render import upgrade
 from tasklib.render.head import Head
 from tasklib.render.source import Source
 
+UNCHECKED = (
+    "    # a body may name what comes later",
+    '    op.execute("SET LOCAL check_function_bodies = false")',
+)
+CHECKED = '    op.execute("RESET check_function_bodies")'
+
 
 @dataclass(frozen=True)
 class File:
@@ -24,14 +30,20 @@ def assemble(head: Head, source: Source) -> File:
     body: list[str] = []
     group = ""
     spans: list[tuple[int, int, Key]] = []
-    for item in items:
-        if not item.up:
-            continue
+    unchecked = False
+    for item in (one for one in items if one.up):
+        if unchecked and not item.unchecked:
+            body.append(CHECKED)
+            unchecked = False
         if item.group != group:
             group = item.group
             body += ["", f"    # {group}"] if body else [f"    # {group}"]
+        if item.unchecked and not unchecked:
+            body += UNCHECKED
+            unchecked = True
         spans.append((len(body) + 1, len(body) + len(item.up), item.key))
         body += item.up
+    body += [CHECKED] if unchecked else []
     down = [line for item in reversed(items) for line in item.down]
     top = head.lines(source.row_counts(), source.used)
     text = "\n".join([*top, "def upgrade():", *(body or ["    pass"]), "", "", "def downgrade():",

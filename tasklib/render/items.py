@@ -44,6 +44,8 @@ class Item:
     down: tuple[str, ...] = ()
     # How to drop what goes with its table, for where something that it needs is dropped before that table.
     early: tuple[str, ...] = ()
+    # A function's body may name what comes later.
+    unchecked: bool = False
 
     @property
     def rank(self) -> tuple[int, str, str, str]:
