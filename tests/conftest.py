@@ -11,9 +11,10 @@ import pytest
 
 from tasklib import server as servers
 from tasklib.server import Server
-from tests.project import APP, BIN, Project, Step, build, init_template
+from tests.project import APP, BIN, Plain, Project, Step, build, init_template, plain, plain_template
 
 Make = Callable[..., Project]
+MakePlain = Callable[..., Plain]
 
 
 @pytest.fixture(scope="session")
@@ -35,6 +36,29 @@ def make(tmp_path: Path, server: Server, template: Path) -> Make:
 
     def maker(steps: Sequence[Step], app: str = APP, name: str = "project") -> Project:
         return build(tmp_path / name, server, template, steps, app)
+
+    return maker
+
+
+@pytest.fixture(scope="session")
+def plain_templates(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """What `alembic init -t NAME` writes, made once for each name."""
+    made: dict[str, Path] = {}
+
+    def of(name: str) -> Path:
+        if name not in made:
+            made[name] = plain_template(tmp_path_factory.mktemp(f"plain-{name}"), name)
+        return made[name]
+
+    return of
+
+
+@pytest.fixture
+def make_plain(tmp_path: Path, server: Server, plain_templates: Callable[[str], Path]) -> MakePlain:
+    """Makes a plain Alembic project: make_plain([Step(…), …], script=…, env=…, template=…, name=…)."""
+
+    def maker(steps: Sequence[Step], template: str = "generic", name: str = "project", **others: str) -> Plain:
+        return plain(tmp_path / name, server, plain_templates(template), steps, **others)
 
     return maker
 

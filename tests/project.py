@@ -1,4 +1,4 @@
-"""Real little projects for the tests: a git repository, Flask-Migrate as `flask db init` writes it, migrations."""
+"""Real little projects for the tests: a git repository, Flask-Migrate or plain Alembic as its `init` writes it."""
 
 from __future__ import annotations
 
@@ -32,6 +32,13 @@ app.config["SQLALCHEMY_DATABASE_URI"] = os.environ["DATABASE_URL"]
 app.config["SQLALCHEMY_TRACK_MODIFICATIONS"] = False
 db = SQLAlchemy(app)
 Migrate(app, db)
+"""
+
+# What `alembic init` leaves to people: where the URL comes from. Without any model.
+URL_IN_ENV = """
+import os
+
+config.set_main_option("sqlalchemy.url", os.environ["DATABASE_URL"].replace("%", "%%"))
 """
 
 MIGRATION = '''"""{message}
@@ -94,6 +101,7 @@ class Project:
     server: Server
     ids: list[str] = field(default_factory=list)
     environment: dict[str, str] = field(default_factory=dict)
+    script: str = "migrations"
 
     @property
     def temporary(self) -> Path:
@@ -101,7 +109,8 @@ class Project:
 
     @property
     def versions(self) -> Path:
-        return self.top / "migrations" / "versions"
+        """The directory of the revisions."""
+        return self.top / self.script / "versions"
 
     @property
     def server_url(self) -> str:
@@ -135,6 +144,10 @@ class Project:
         """`flask db …` against a database of the test server."""
         url = self.address(database).url("postgresql+psycopg2")
         return self.run([BIN / "flask", "db", *words], check=check, cwd=None, **{VARIABLE: url})
+
+    def db(self, *words: str, database: str, check: bool = True) -> Done:
+        """The project's own command (`flask db …`, `alembic …`) against a database of the test server."""
+        return self.flask(*words, database=database, check=check)
 
     def tool(self, *words: str, cwd: Path | None = None, **variables: str) -> Done:
         """`alembic-squash …`, any exit code."""
@@ -172,7 +185,7 @@ class Project:
                 depends_on=step.depends_on, upgrade=textwrap.indent(textwrap.dedent(body).strip() or "pass", "    "),
             )  # fmt: skip
             name = re.sub(r"\W+", "_", step.message.lower())[:40]
-            self.write(f"migrations/versions/{revision}_{name}.py", text)
+            (self.versions / f"{revision}_{name}.py").write_text(text, encoding="utf-8")
             self.ids.append(revision)
             made.append(revision)
             if commit:
@@ -210,6 +223,17 @@ class Project:
         assert [path.name for path in self.temporary.iterdir()] == [] if self.temporary.exists() else True
 
 
+@dataclass
+class Plain(Project):
+    """A plain Alembic project: the same methods, and `db` is `alembic …`. ``ini`` is the path of its alembic.ini."""
+
+    ini: str = "alembic.ini"
+
+    def db(self, *words: str, database: str, check: bool = True) -> Done:
+        url = self.address(database).url("postgresql+psycopg2")
+        return self.run([BIN / "alembic", "-c", self.ini, *words], check=check, cwd=None, **{VARIABLE: url})
+
+
 def _clean_environment() -> Mapping[str, str]:
     dropped = ("PG", "GIT_", "INVOKE_", "FLASK_", "ALEMBIC_", "DATABASE_URL")
     return {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
@@ -217,19 +241,58 @@ def _clean_environment() -> Mapping[str, str]:
 
 def build(top: Path, server: Server, template: Path, steps: Sequence[Step], app: str = APP) -> Project:
     """A project with the migrations of ``steps``; ``template`` holds what `flask db init` wrote once."""
-    top.mkdir(parents=True)
     project = Project(top, server)
-    project.git("init", "--quiet", "--template=", "--initial-branch=main")
-    project.git("config", "user.name", "Test")
-    project.git("config", "user.email", "test@example.com")
-    project.git("config", "commit.gpgSign", "false")
+    _repository(project)
     project.write("app.py", app)
-    project.write(".gitignore", "__pycache__/\n*.pyc\n")
     shutil.copytree(template, top / "migrations")
     project.versions.mkdir(exist_ok=True)
     project.commit("an application")
     project.add(*steps)
     return project
+
+
+def plain(
+    top: Path, server: Server, template: Path, steps: Sequence[Step], script: str = "migrations", env: str = URL_IN_ENV
+) -> Plain:
+    """A plain Alembic project with the migrations of ``steps``; ``template`` holds what `alembic init` wrote once.
+
+    ``env`` is Python that goes into its env.py, after ``config`` is known there.
+    """
+    project = Plain(top, server, script=script)
+    _repository(project)
+    shutil.copytree(template, top, dirs_exist_ok=True)
+    if script != "migrations":
+        (top / "migrations").rename(top / script)
+        for file in (top / "alembic.ini", top / "pyproject.toml"):
+            if file.exists():
+                text = re.sub(r"(?m)^(script_location = .*)\bmigrations\b", rf"\g<1>{script}", file.read_text())
+                file.write_text(text, encoding="utf-8")
+    file = project.top / script / "env.py"
+    before, line, after = file.read_text(encoding="utf-8").partition("config = context.config\n")
+    assert line
+    file.write_text(before + line + env + after, encoding="utf-8")
+    project.versions.mkdir(exist_ok=True)
+    project.commit("an application")
+    project.add(*steps)
+    return project
+
+
+def _repository(project: Project) -> None:
+    project.top.mkdir(parents=True)
+    project.git("init", "--quiet", "--template=", "--initial-branch=main")
+    project.git("config", "user.name", "Test")
+    project.git("config", "user.email", "test@example.com")
+    project.git("config", "commit.gpgSign", "false")
+    project.write(".gitignore", "__pycache__/\n*.pyc\n")
+
+
+def plain_template(directory: Path, name: str = "generic") -> Path:
+    """What the installed Alembic's own `alembic init -t NAME migrations` writes."""
+    directory.mkdir(parents=True, exist_ok=True)
+    argv = [str(BIN / "alembic"), "init", "-t", name, "migrations"]
+    done = subprocess.run(argv, cwd=directory, env=_clean_environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return directory
 
 
 def init_template(directory: Path) -> Path:
