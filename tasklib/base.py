@@ -7,7 +7,21 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from tasklib import catalog, compare, console, postgres, probe, project, pycode, replay, rows, sources, tables, values
+from tasklib import (
+    catalog,
+    compare,
+    console,
+    postgres,
+    probe,
+    programs,
+    pycode,
+    replay,
+    rows,
+    sources,
+    tables,
+    template,
+    values,
+)
 from tasklib.bench import Bench
 from tasklib.chains import Chain
 from tasklib.compare import Verdict
@@ -107,7 +121,7 @@ def write(bench: Bench) -> File:
     replay.ensure_replayed(bench)
     reference = read_reference(bench)
     refuse_credentials(bench, reference)
-    sqlalchemy = project.sqlalchemy_version(bench.command().words, bench.cwd)
+    sqlalchemy = programs.sqlalchemy_version(bench.command().words, bench.cwd)
     ddl: frozenset[Key] = frozenset()
     for round_ in range(1, ROUNDS + 1):
         file = assemble(bench, cut, reference, sqlalchemy, ddl)
@@ -279,7 +293,10 @@ def _head(bench: Bench, cut: Cut, reference: Reference, used: set[str]) -> list[
     original = bench.repository.read(plan.tip, plan.base_path)
     created = re.search(r"(?m)^Create Date: .+$", original)
     message = cut.revision.message or f"base {plan.revision}"
+    mako = f"{plan.layout.script}/script.py.mako"
+    held = {entry.path for entry in bench.repository.files(plan.tip, plan.layout.script)}
     lines = [
+        *template.header(bench.repository.read(plan.tip, mako) if mako in held else "", original),
         f'"""{_docstring(message)}',
         "",
         f"The base of this history: replaces {len(cut.gone)} migrations, {cut.gone[0].id} to {plan.revision}.",

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasklib import chains, console, git, plan, postgres, project, revisions, server
+from tasklib import chains, console, git, plan, postgres, programs, project, revisions, server
 from tasklib.binaries import Binaries
 from tasklib.chains import Chain
 from tasklib.errors import Failed, Refused, SquashError
@@ -100,7 +100,7 @@ class Bench:
         return self.plan.place
 
     def history(self, commit: str) -> History:
-        return revisions.read_history(self.repository, commit, self.plan.layout.locations)
+        return revisions.read_history(self.repository, commit, self.plan.layout)
 
     def cut(self) -> Cut:
         """The cut, from the commit that still has the originals."""
@@ -113,7 +113,7 @@ class Bench:
         """The project's command; ``scheme`` only while it is being found out."""
         layout = self.plan.layout
         return Command(
-            words=project.find_program(layout.command, self.cwd, self.repository.top),
+            words=programs.find_program(layout.command, self.cwd, self.repository.top),
             kind=layout.kind,
             cwd=self.cwd,
             templates=self.plan.settings.set,

@@ -43,7 +43,7 @@ def integrate(bench: Bench) -> None:
         repository.commit_index(
             f"Draft of the base migration {made.revision}\n\nNot proven; see the merge that follows.\n"
         )
-    history = revisions.read_history(repository, tip, made.layout.locations)
+    history = revisions.read_history(repository, tip, made.layout)
     gone = [m.path for m in history.cut(made.revision).gone]
     ours = bench.base.read_bytes()
     conflicts = repository.merge_without_commit(tip)

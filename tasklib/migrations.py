@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
 
-from tasklib import console, postgres, settings, shell
+from tasklib import console, postgres, programs, settings, shell
 from tasklib.chains import Chain
 from tasklib.errors import Failed, Refused
 from tasklib.postgres import Address
@@ -36,7 +36,10 @@ class Command:
 
     def environment(self, address: Address | None) -> dict[str, str]:
         """The command's environment: ours without libpq's variables, with those that lead to ``address`` or nowhere."""
-        environment = {**postgres.clean_environment(), "PYTHONDONTWRITEBYTECODE": "1"}
+        environment = {
+            **postgres.clean_environment(programs.environment(self.words[0])),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
         address = address or NOWHERE
         values = {
             "url": address.url(self.scheme),
@@ -52,7 +55,7 @@ class Command:
 
     def run(
         self,
-        chain: Chain | Path,
+        chain: Chain,
         words: Sequence[str],
         address: Address | None,
         *,
@@ -64,13 +67,22 @@ class Command:
         environment = {**self.environment(address), **(READ_ONLY if read_only else {}), **(extra or {})}
         sub, *rest = words
         if self.kind == "flask":
-            directory = chain.directory if isinstance(chain, Chain) else chain
-            argv = [*self.words, sub, "-d", str(directory), *rest]
+            argv = [*self.words, sub, "-d", str(chain.directory), *rest]
         else:
-            ini = chain.ini if isinstance(chain, Chain) else chain
-            argv = [*self.words, "-c", str(ini), sub, *rest]
+            files = [str(one) for one in (chain.ini, chain.toml) if one is not None]
+            argv = [*self.words, *(word for file in files for word in ("-c", file)), sub, *rest]
         result = shell.run(argv, cwd=self.cwd, env=environment, ok=None, on_error_line=on_error_line)
         return self._masked(result, address)
+
+    def init(self, directory: Path, *words: str) -> shell.Result:
+        """Run `init` into a directory that does not exist; what else it writes (an ini) lies beside that."""
+        environment = {**self.environment(None), **READ_ONLY}
+        if self.kind == "flask":
+            argv = [*self.words, "init", "-d", str(directory), *words]
+        else:
+            # Alembic writes the ini where -c says, and refuses to overwrite one.
+            argv = [*self.words, "-c", str(directory.parent / "alembic.ini"), "init", *words, str(directory)]
+        return shell.run(argv, cwd=self.cwd, env=environment, ok=None)
 
     def current(self, chain: Chain, address: Address) -> shell.Result:
         """What the command says the database is at; read only, whatever env.py does."""
@@ -130,12 +142,19 @@ class Command:
 
     def cannot_run(self, result: shell.Result, why: str) -> Failed:
         """The error for a command that did not start, with the reason in the application's own words."""
+        hint = f"make `{' '.join(self.words)} history` work in this shell first; FLASK_APP and the like are inherited"
+        if "ModuleNotFoundError" in why and programs.is_ours(self.words[0]):
+            command = (
+                f"{programs.wrapper(self.cwd) or 'PATH/TO/bin/'} {'flask db' if self.kind == 'flask' else 'alembic'}"
+            )
+            hint = (
+                f"{self.words[0]} is of the environment that this program is installed in; name the project's own, "
+                f"--command '{command.replace('/ ', '/')}', or activate it"
+            )
         return Failed(
             f"`{' '.join(self.words)}` cannot run in {self.cwd} (exit code {result.code}). It says:\n  | "
             + (why.strip() or "nothing").replace("\n", "\n  | "),
-            "make `"
-            + " ".join(self.words)
-            + " history` work in this shell first; FLASK_APP and the like are inherited",
+            hint,
         )
 
     def _masked(self, result: shell.Result, address: Address | None) -> shell.Result:

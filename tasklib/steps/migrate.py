@@ -10,7 +10,7 @@ from pathlib import Path
 
 from invoke.context import Context
 
-from tasklib import base, branches, console, draft
+from tasklib import base, branches, console, draft, hooks
 from tasklib.bench import Bench, open_bench
 from tasklib.errors import Refused
 from tasklib.options import Given, dry, step
@@ -46,7 +46,16 @@ def run(bench: Bench, *, force: bool = False) -> bool:
         if made.written is None:
             raise Refused(f"{made.base_path} is there, and this program did not write it; it is left alone.",
                           f"{made.program} migrate --force writes over it, verify proves it as it is")  # fmt: skip
-    text = draft.write(bench) if made.source == "models" else base.write(bench).text
+    text = draft.write(bench) if made.source == "models" else _written(bench)
     bench.save(replace(bench.plan, written=base.digest(text)))
     bench.finished("migrate")
     return True
+
+
+def _written(bench: Bench) -> str:
+    """The base migration from the reference, as the project's own hooks leave it (autogenerate runs them itself)."""
+    text = base.write(bench).text
+    after = hooks.formatted(bench, text)
+    if after != text:
+        bench.base.write_text(after, encoding="utf-8")
+    return after

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,9 +10,10 @@ from typing import Any
 
 from invoke.context import Context
 
-from tasklib import binaries, console, postgres, revisions, settings, sources, version_check
+from tasklib import binaries, configs, console, postgres, revisions, settings, sources, version_check
 from tasklib.errors import Failed
 from tasklib.options import ALL, Given, step
+from tasklib.plan import Layout
 from tasklib.prepare import Prepared, kept_mentions, prepare
 from tasklib.settings import Settings
 
@@ -37,7 +39,7 @@ def show(cwd: Path, chosen: Settings) -> Prepared:
         ("heads", ", ".join(cut.heads)),
         ("branch labels", ", ".join(cut.labels) or "none"),
         ("source", made.source + (f", at commit {made.start[:12]}" if made.source == "models" else "")),
-        ("command", " ".join(made.layout.command) + f", in {made.layout.cwd}/"),
+        ("command", _command(made.layout)),
         ("database URL", _url(prepared)),
         ("PostgreSQL", server),
     ]))  # fmt: skip
@@ -60,6 +62,14 @@ def show(cwd: Path, chosen: Settings) -> Prepared:
     for line in version_check.condition(made.revision, [m.id for m in cut.kept], tables):
         say(line)
     return prepared
+
+
+def _command(layout: Layout) -> str:
+    """The command as one would type it, and where."""
+    named = layout.toml or layout.ini
+    path = os.path.relpath(named, layout.cwd) if named else configs.INI
+    file = [] if path in (configs.INI, configs.TOML) else ["-c", path]
+    return " ".join((*layout.command, *file)) + f", in {layout.cwd}/"
 
 
 def _kept(kept: Sequence[Any]) -> str:
@@ -114,14 +124,13 @@ def _other_branches(prepared: Prepared) -> list[str]:
     repository, made = prepared.repository, prepared.plan
     gone = {m.id for m in prepared.cut.gone} - {made.revision}
     known = {m.id for m in prepared.cut.gone} | {m.id for m in prepared.cut.kept}
-    held = {e.path for place in made.layout.locations for e in repository.files(made.tip, place)}
+    held = {entry.path for entry in revisions.files(repository, made.tip, made.layout)}
     found = []
     for branch in repository.unmerged_branches(made.tip):
-        for place in made.layout.locations:
-            for entry in repository.files(f"refs/heads/{branch}", place):
-                if entry.path in held or not revisions.is_candidate(entry.path):
-                    continue
-                migration = revisions.parse(repository.read(f"refs/heads/{branch}", entry.path), entry.path)
-                if migration and migration.id not in known and gone & {*migration.parents}:
-                    found.append(f"{branch}: {entry.path} hangs on {', '.join(sorted(gone & {*migration.parents}))}")
+        for entry in revisions.files(repository, f"refs/heads/{branch}", made.layout):
+            if entry.path in held:
+                continue
+            migration = revisions.parse(repository.read(f"refs/heads/{branch}", entry.path), entry.path)
+            if migration and migration.id not in known and gone & {*migration.parents}:
+                found.append(f"{branch}: {entry.path} hangs on {', '.join(sorted(gone & {*migration.parents}))}")
     return found
