@@ -15,7 +15,7 @@ from pathlib import Path
 
 from psycopg2 import sql
 
-from tasklib import postgres, shell, sources
+from tasklib import postgres, same_code, shell, sources
 from tasklib.bench import Bench
 from tasklib.chains import Chain
 from tasklib.errors import Failed, Refused, SquashError
@@ -55,6 +55,7 @@ def prove_connections(bench: Bench, chain: Chain, *roles: str) -> None:
     with _new_files_removed(bench):
         shell.together(*(partial(_prove_connection, bench, chain, role, tables) for role in left))
     bench.proven |= {(names[role], chain.support) for role in left}
+    same_code.refuse_other_code(bench, chain, roles[0])
 
 
 def _prove_connection(bench: Bench, chain: Chain, role: str, tables: Sequence[Table]) -> None:

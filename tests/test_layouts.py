@@ -371,6 +371,35 @@ def test_an_application_is_found_by_flask_app_and_by_a_flaskenv_next_to_it(make:
     assert reaches(made).startswith("0 ")
 
 
+# --- the code that runs ------------------------------------------------------------------------------------------
+
+
+def test_a_package_that_is_installed_from_another_checkout_gives_no_false_proof(make_plain: MakePlain) -> None:
+    made = make_plain([], env=URL_IN_ENV.replace("import os\n", "import os\n\nimport shop.models\n"))
+    made.write("src/shop/__init__.py", "")
+    made.write("src/shop/models.py", "SIZE = 80\n")
+    made.write("setup.py", "")
+    made.versions.mkdir(exist_ok=True)
+    made.add(*SHOP[:3])
+    shutil.copytree(made.top, made.top.parent / "other")
+    other = made.top.parent / "other/src"
+    virtual_environment(made.top.parent / "venv", other)
+    command = ("--command", str(made.top.parent / "venv/bin/alembic"))
+    # The same code, though it lies elsewhere.
+    assert reaches(made, *command).startswith("0 ")
+    (other / "shop/models.py").write_text("SIZE = 120\n", encoding="utf-8")
+    said = reaches(made, *command)
+    assert said.startswith("1 "), said
+    assert f"runs {other}/shop/models.py, and shop/models.py is another file in this work tree" in said
+    assert "pip install -e ." in said
+    # Another checkout's code that the command does not load is no obstacle.
+    (other / "shop/models.py").write_text("SIZE = 80\n", encoding="utf-8")
+    (other / "shop/views.py").write_text("", encoding="utf-8")
+    made.write("src/shop/views.py", "PAGES = 3\n")
+    made.commit("views")
+    assert reaches(made, *command).startswith("0 ")
+
+
 # --- what is read, without running anything ----------------------------------------------------------------------
 
 
