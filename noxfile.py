@@ -36,7 +36,8 @@ FLASK_1 = (
 # What Flask 2 and 3 share.
 POCOO = ("jinja2==3.1.6", "markupsafe==3.0.4", "itsdangerous==2.2.0", "click==8.5.1")
 FLASK_3 = ("flask-migrate==4.1.0", "flask-sqlalchemy==3.1.1", "flask==3.1.3", "werkzeug==3.1.9", *POCOO)
-COMMON = ("psycopg2-binary==2.9.13", "mako==1.4.3")
+# Flask reads .flaskenv with python-dotenv.
+COMMON = ("psycopg2-binary==2.9.13", "mako==1.4.3", "python-dotenv==1.2.4")
 # Projects of some tests use other drivers; asynchronous SQLAlchemy needs greenlet.
 DRIVERS = ("psycopg[binary]==3.3.9", "asyncpg==0.32.0", "greenlet==3.5.6", "pg8000==1.31.6")
 

@@ -5,7 +5,15 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from tasklib import compare, console, probe, project, reference, replay, sources
+from tasklib import (
+    compare,
+    console,
+    probe,
+    programs,
+    reference,
+    replay,
+    sources,
+)
 from tasklib.archive import Key
 from tasklib.bench import Bench
 from tasklib.chains import Chain
@@ -31,7 +39,7 @@ def write(bench: Bench) -> File:
     reference.refuse_credentials(bench, read)
     head = _head(bench)
     reference.write_data(bench, read)
-    sqlalchemy = project.sqlalchemy_version(bench.command().words, bench.cwd)
+    sqlalchemy = programs.sqlalchemy_version(bench.command().words, bench.cwd)
     ddl: frozenset[Key] = frozenset()
     for round_ in range(1, ROUNDS + 1):
         file = files.assemble(head, _source(bench, read, sqlalchemy, ddl))

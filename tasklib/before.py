@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tasklib import console, inplace, postgres, probe, project, shell, sources, stamp, version_table
+from tasklib import console, inplace, postgres, probe, programs, shell, sources, stamp, version_table
 from tasklib.bench import Bench
 from tasklib.chains import Chain
 from tasklib.errors import Failed, Refused
@@ -32,7 +32,7 @@ def shown(plan: Plan) -> str:
 def find_program(words: Sequence[str], cwd: Path, top: Path) -> tuple[str, ...]:
     """The command with its program resolved as the project's own is; `Refused` where there is none."""
     try:
-        return project.find_program(tuple(words), cwd, top)
+        return programs.find_program(tuple(words), cwd, top)
     except Refused:
         raise Refused(
             f"--before names the program {words[0]!r}, which is neither there, nor in a virtual environment of this "

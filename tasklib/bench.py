@@ -25,6 +25,7 @@ from tasklib import (
     inplace,
     plan,
     postgres,
+    programs,
     project,
     real,
     revisions,
@@ -144,7 +145,7 @@ class Bench:
         return self.plan.place
 
     def history(self, commit: str) -> History:
-        return revisions.read_history(self.repository, commit, self.plan.layout.locations)
+        return revisions.read_history(self.repository, commit, self.plan.layout)
 
     def cut(self) -> Cut:
         """The cut, from the commit that still has the originals."""
@@ -164,7 +165,7 @@ class Bench:
         layout = self.plan.layout
         chosen = scheme or self.plan.scheme or addresses.SCHEMES[0]
         return Command(
-            words=project.find_program(layout.command, self.cwd, self.repository.top),
+            words=programs.find_program(layout.command, self.cwd, self.repository.top),
             kind=layout.kind,
             cwd=self.cwd,
             templates=self.plan.templates,

@@ -44,7 +44,7 @@ def integrate(bench: Bench) -> None:
     repository.add_changes(bench.places, made.left)
     if repository.tree("HEAD") != repository.work_tree_as_tree(bench.places, made.left):
         repository.commit_index(f"{DRAFT} {made.revision}\n\nNot proven; see the merge that follows.\n")
-    history = revisions.read_history(repository, tip, made.layout.locations)
+    history = revisions.read_history(repository, tip, made.layout)
     gone = sorted({*bench.gone(tip), *(m.path for m in history.cut(made.revision).gone)})
     ours = bench.base.read_bytes()
     conflicts = repository.merge_without_commit(tip)

@@ -6,14 +6,13 @@ finds the user's own files, ignored ones included, and only the migrations are o
 
 from __future__ import annotations
 
-import configparser
 import hashlib
 import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from tasklib import datafiles, revisions
+from tasklib import configs, datafiles, revisions
 from tasklib.errors import Failed
 from tasklib.git import Repository
 from tasklib.history import History
@@ -56,9 +55,12 @@ format = %(levelname)-5.5s [%(name)s] %(message)s
 """
 
 
+IN_TREE = "work tree"
+
+
 @dataclass(frozen=True)
 class Chain:
-    """A script directory of ours: ``directory`` for ``-d``, ``ini`` for ``-c``, and the history that it holds.
+    """A script directory of ours: ``directory`` for ``-d``, ``ini`` and ``toml`` for ``-c``, and the history in it.
 
     ``support`` stands for all of it but the revisions (env.py, helpers, templates): chains that share it connect alike.
     """
@@ -67,8 +69,14 @@ class Chain:
     root: Path
     directory: Path
     ini: Path | None
+    toml: Path | None
     history: History
     support: str
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it is a copy in our directory, and not the work tree's own."""
+        return self.name != IN_TREE
 
     def file(self, revision: str) -> Path:
         """Where the chain has the file of a revision."""
@@ -84,7 +92,7 @@ def write(repository: Repository, tree: str, layout: Layout, name: str, work: Pa
     paths = [entry.path for one in roots for entry in repository.files(tree, one)]
     _mirror(repository.top, root, [*roots, layout.ini] if layout.ini else roots)
     repository.export(tree, paths, root)
-    history = revisions.read_history(repository, tree, layout.locations)
+    history = revisions.read_history(repository, tree, layout)
     ours = {migration.path for migration in history.migrations.values()}
     _copy_helpers(repository, root, roots, layout, ours)
     ini = _write_ini(repository, tree, layout, root)
@@ -92,7 +100,16 @@ def write(repository: Repository, tree: str, layout: Layout, name: str, work: Pa
         f"{e.path} {e.blob}" for one in roots for e in repository.files(tree, one)
         if not {e.path, datafiles.owner(e.path)} & ours
     )  # fmt: skip
-    return Chain(name, root, root / layout.script, ini, history, hashlib.sha256(support.encode()).hexdigest())
+    # What our ini says wins over pyproject.toml, which stays the project's own for all else.
+    toml = repository.top / layout.toml if layout.toml else None
+    return Chain(name, root, root / layout.script, ini, toml, history, hashlib.sha256(support.encode()).hexdigest())
+
+
+def in_tree(repository: Repository, layout: Layout, history: History) -> Chain:
+    """The chain that is in the work tree, for a command that writes there."""
+    top = repository.top
+    toml, ini = (top / path if path else None for path in (layout.toml, layout.ini))
+    return Chain(IN_TREE, top, top / layout.script, ini, toml, history, "")
 
 
 def _outermost(paths: tuple[str, ...]) -> list[str]:
@@ -122,45 +139,30 @@ def _copy_helpers(repository: Repository, root: Path, roots: list[str], layout: 
     for one in roots:
         for path in repository.unheld(one):
             at = PurePosixPath(path)
-            revision = any(at.is_relative_to(place) for place in layout.locations) and revisions.is_candidate(path)
             source = repository.top / path
-            if at.suffix == ".pyc" or revision or datafiles.owner(path) in ours or not source.is_file():
+            theirs = layout.holds_revision(path) or datafiles.owner(path) in ours
+            if at.suffix == ".pyc" or theirs or not source.is_file():
                 continue
             (root / path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, root / path)
 
 
 def _write_ini(repository: Repository, tree: str, layout: Layout, root: Path) -> Path | None:
-    """Give the chain's ini our logging and, where it lies outside of the script directory, our script directory."""
-    if layout.ini is None:
-        inner = root / layout.script / "alembic.ini"
-        if inner.exists():
-            inner.write_text(_with_our_logging(inner.read_text(encoding="utf-8")), encoding="utf-8")
+    """Give the chain's ini our logging, our script directory and our version locations."""
+    ini = root / (layout.ini or f"{layout.script}/{configs.INI}")
+    text = configs.text_of(repository, tree, ini.relative_to(root).as_posix())
+    if layout.ini is None and not text:
         return None
-    text = repository.read(tree, layout.ini)
-    parser = configparser.RawConfigParser()
-    parser.read_string(text)
-    text = _with_option(text, "script_location", str(root / layout.script))
-    if parser.has_option("alembic", "version_locations"):
-        places = " ".join(str(root / place) for place in layout.locations)
-        text = _with_option(text, "version_locations", places)
-        text = _with_option(text, "version_path_separator", "space")
-        text = _with_option(text, "path_separator", "space")
-    ini = root / layout.ini
+    text = configs.with_locations(
+        text, layout.section, root / layout.script, [root / place for place in layout.locations]
+    )
     if ini.is_symlink():
         ini.unlink()
     ini.parent.mkdir(parents=True, exist_ok=True)
     if not ini.parent.resolve().is_relative_to(root.resolve()):
         raise Failed(f"{layout.ini} would be written outside of {root}.")
     ini.write_text(_with_our_logging(text), encoding="utf-8")
-    return ini
-
-
-def _with_option(text: str, name: str, value: str) -> str:
-    """The ini text with one option of ``[alembic]`` set; the rest stays to the letter."""
-    escaped = value.replace("%", "%%")
-    without = re.sub(rf"(?m)^{name}[ \t]*=.*\n(?:[ \t]+\S.*\n)*", "", text)
-    return re.sub(r"(?m)^\[alembic\][ \t]*$", lambda _: f"[alembic]\n{name} = {escaped}", without, count=1)
+    return ini if layout.ini else None
 
 
 def _with_our_logging(text: str) -> str:

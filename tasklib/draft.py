@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from psycopg2 import sql
 
-from tasklib import console, postgres, probe, replay, revisions, sources, truth
+from tasklib import chains, console, postgres, probe, replay, revisions, sources, template, truth
 from tasklib.bench import Bench
 from tasklib.errors import Failed
 from tasklib.plan import Plan
@@ -21,7 +22,9 @@ def write(bench: Bench) -> str:
     made = bench.plan
     cut = bench.cut()
     chain = bench.chain("old", made.start)
-    with console.doing(f"`{' '.join(made.layout.command)} migrate --rev-id {made.revision}` at {made.start[:12]}"):
+    command = bench.command()
+    word = "migrate" if command.kind == "flask" else "revision --autogenerate"
+    with console.doing(f"`{' '.join(made.layout.command)} {word} --rev-id {made.revision}` at {made.start[:12]}"):
         address = bench.create("draft")
         probe.prove_connections(bench, chain, "draft")
         with postgres.connect(address) as connection:
@@ -32,20 +35,18 @@ def write(bench: Bench) -> str:
         places = [bench.repository.top / place for place in made.layout.locations]
         earlier = bench.base.read_bytes() if bench.base.exists() else None
         bench.base.unlink(missing_ok=True)  # a revision of that id must not be there when another one is made
-        before = {path for place in places if place.is_dir() for path in place.glob("*.py")}
+        before = _files(bench)
         places[0].mkdir(parents=True, exist_ok=True)
-        command = bench.command()
         message = cut.revision.message or f"base {made.revision}"
-        if command.kind == "flask":
-            words, target = ["migrate", "--rev-id", made.revision, "-m", message], bench.script
-        else:
-            words = ["revision", "--autogenerate", "--rev-id", made.revision, "-m", message]
-            target = bench.repository.top / (made.layout.ini or "alembic.ini")
-        result = command.run(target, words, address, read_only=True)
-        fresh = {path for place in places for path in place.glob("*.py")} - before
+        words = [*word.split(), "--rev-id", made.revision, "-m", message]
+        if len(places) > 1:
+            words += ["--version-path", str(next(place for place in places if bench.base.is_relative_to(place)))]
+        here = chains.in_tree(bench.repository, made.layout, chain.history)
+        result = command.run(here, words, address, read_only=True)
+        fresh = _files(bench) - before
         if result.code or len(fresh) != 1:
             for path in fresh:
-                path.unlink()
+                _remove(bench, path)
             if earlier is not None:
                 bench.base.write_bytes(earlier)
             command.refuse_if_it_cannot_run(result, address)
@@ -53,8 +54,8 @@ def write(bench: Bench) -> str:
             raise Failed(f"`migrate` wrote {len(fresh)} files at {made.start[:12]}, not one. It said:\n  | {said}",
                          "--source history does not need the models of that commit")  # fmt: skip
         path = fresh.pop()
-        text = _finished(path.read_text(encoding="utf-8"), made, cut.labels)
-        path.unlink()
+        text = _finished(path.read_text(encoding="utf-8"), made, cut.labels, message)
+        _remove(bench, path)
         bench.base.parent.mkdir(parents=True, exist_ok=True)
         bench.base.write_text(text, encoding="utf-8")
         bench.drop("draft")
@@ -66,11 +67,27 @@ def write(bench: Bench) -> str:
     return text
 
 
-def _finished(text: str, plan: Plan, labels: tuple[str, ...]) -> str:
+def _files(bench: Bench) -> set[Path]:
+    """The revision files of the work tree."""
+    layout, top = bench.plan.layout, bench.repository.top
+    listed = {path for place in layout.locations for path in (top / place).rglob("*.py")}
+    return {path for path in listed if layout.holds_revision(path.relative_to(top).as_posix())}
+
+
+def _remove(bench: Bench, path: Path) -> None:
+    """Remove a file that the command made, and directories that were made for it (by file_template)."""
+    path.unlink()
+    places = {bench.repository.top / place for place in bench.plan.layout.locations}
+    while path.parent not in places and not any(path.parent.iterdir()):
+        path = path.parent
+        path.rmdir()
+
+
+def _finished(text: str, plan: Plan, labels: tuple[str, ...], message: str) -> str:
     """The generated file with the line that names the originals' commit, and the branch labels of what it replaces."""
     lines = [f"Originals: git commit {plan.tip}", *truth.proven_against(plan)]
     said = "\n".join(lines).replace("\\", "\\\\").replace('"""', "'''")
-    named = re.sub(r'^("""[^\n]*\n)', lambda m: f"{m.group(1)}\n{said}\n", text, count=1)
+    named = template.with_line(text, said, message)
     if not labels:
         return named
     value = repr(labels[0]) if len(labels) == 1 else repr(labels)

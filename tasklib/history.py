@@ -11,6 +11,8 @@ from alembic.script.revision import Revision, RevisionError, RevisionMap
 
 from tasklib.errors import Refused
 
+LIST = "`flask db history` (`alembic history`)"
+
 
 @dataclass(frozen=True)
 class Migration:
@@ -55,9 +57,14 @@ class History:
             if missing:
                 raise Refused(
                     f"{migration.path} names the revision {missing[0]!r}, which no file of the script directory has.",
-                    "repair the history first: `flask db history` must work",
+                    f"repair the history first: {LIST} must work",
                 )
-        # depends_on may name a branch label instead of an id.
+        # depends_on may name a branch label instead of an id. The base carries the labels of all that goes, so such a
+        # dependency stays true when what it means goes: (who, what).
+        self._by_label = {
+            (m.id, labels[d]) for m in self.migrations.values() for d in m.depends_on
+            if d in labels and labels[d] not in m.parents
+        }  # fmt: skip
         self.migrations = {
             m.id: Migration(m.id, m.down, tuple(labels.get(d, d) for d in m.depends_on), m.labels, m.path, m.message)
             for m in self.migrations.values()
@@ -123,11 +130,11 @@ class History:
                 raise Refused(
                     f"--rev {name} is no single revision of this history{f': {error}' if str(error) else ''}."
                     f" The heads are {heads}.",
-                    "`flask db history` lists the revisions; --rev takes an id, a part of one, or head-20",
+                    self._instead(name),
                 ) from None
         if found is None or found.revision not in self.migrations:
             raise Refused(f"--rev {name} is no revision of this history. The heads are {heads}.",
-                          "`flask db history` lists the revisions")  # fmt: skip
+                          f"{LIST} lists the revisions")  # fmt: skip
         return self.migrations[found.revision]
 
     def _refuse_to_step_over_a_merge(self, name: str) -> None:
@@ -166,12 +173,20 @@ class History:
             f"--rev {near[0]}" if near else "",
         )
 
+    def _instead(self, name: str) -> str:
+        """What to type for a name that stands for no revision or for several."""
+        steps = re.search(r"-(\d+)$", name)
+        if len(self.heads) > 1 and re.match(r"heads?\b", name):
+            back = steps.group(0) if steps else ""
+            return f"--rev {self.heads[0]}{back} counts from one of the heads; so does LABEL@head{back}"
+        return f"{LIST} lists the revisions; --rev takes an id, a part of one, or head-20"
+
     def offender(self, revision: str) -> tuple[Migration, str] | None:
         """A kept revision that hangs on an ancestor of ``revision``, and that ancestor; None in a clean cut."""
         gone = self.ancestors(revision)
         for migration in self.ordered(i for i in self.migrations if i not in gone and i != revision):
             for parent in migration.parents:
-                if parent in gone:
+                if parent in gone and (migration.id, parent) not in self._by_label:
                     return migration, parent
         return None
 

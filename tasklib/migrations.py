@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
 
-from tasklib import console, inis, postgres, project, settings, shell, watch
+from tasklib import console, inis, postgres, programs, settings, shell, watch
 from tasklib.chains import Chain
 from tasklib.errors import Failed, Refused
 from tasklib.postgres import Address
@@ -53,7 +53,10 @@ class Command:
 
         The guard, which keeps its drivers from any other place, writes to ``record``.
         """
-        environment = {**postgres.clean_environment(), "PYTHONDONTWRITEBYTECODE": "1"}
+        environment = {
+            **postgres.clean_environment(programs.environment(self.words[0])),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
         address = address or NOWHERE
         environment.update(address.environment())
         environment.update({name: value for name, value in self._filled(address) if not settings.is_option(name)})
@@ -67,7 +70,7 @@ class Command:
 
     def run(
         self,
-        chain: Chain | Path,
+        chain: Chain,
         words: Sequence[str],
         address: Address | None,
         *,
@@ -80,10 +83,10 @@ class Command:
         with self._ini(chain, address or NOWHERE) as ini, self._record() as record:
             environment = {**self.environment(address, record), **(READ_ONLY if read_only else {}), **(extra or {})}
             if self.kind == "flask":
-                directory = chain.directory if isinstance(chain, Chain) else chain
-                argv = [*self.words, sub, "-d", str(directory), *rest]
+                argv = [*self.words, sub, "-d", str(chain.directory), *rest]
             else:
-                argv = [*self.words, "-c", str(ini), sub, *rest]
+                files = [str(one) for one in (ini, chain.toml) if one is not None]
+                argv = [*self.words, *(word for file in files for word in ("-c", file)), sub, *rest]
             result = shell.run(argv, cwd=self.cwd, env=environment, ok=None, on_error_line=on_error_line)
             seen = watch.read(record) if record is not None else Seen()
         return self.masked(Ran(result.argv, result.code, result.stdout, result.stderr, seen), address)
@@ -97,14 +100,14 @@ class Command:
                 yield path
 
     @contextmanager
-    def _ini(self, chain: Chain | Path, address: Address) -> Iterator[Path | None]:
+    def _ini(self, chain: Chain, address: Address) -> Iterator[Path | None]:
         """The ini to run with; for the length of a run one of its own, where the URL gets in by an option of it."""
-        ini = chain.ini if isinstance(chain, Chain) else chain
+        ini = chain.ini
         options = [(name, value) for name, value in self._filled(address) if settings.is_option(name)]
         if self.kind == "flask" or ini is None or not options:
             yield ini
         else:
-            with inis.with_options(ini, options, beside=isinstance(chain, Chain)) as own:
+            with inis.with_options(ini, options, beside=chain.is_ours) as own:
                 yield own
 
     def is_watched(self) -> bool:
@@ -112,9 +115,19 @@ class Command:
         with self._record() as record:
             if record is None:
                 return False
-            argv = [*project.python_of(self.words), "-c", ""]
+            argv = [*programs.python_of(self.words), "-c", ""]
             shell.run(argv, cwd=self.cwd, env=self.environment(None, record), ok=None)
             return watch.read(record).there
+
+    def init(self, directory: Path, *words: str) -> shell.Result:
+        """Run `init` into a directory that does not exist; what else it writes (an ini) lies beside that."""
+        environment = {**self.environment(None), **READ_ONLY}
+        if self.kind == "flask":
+            argv = [*self.words, "init", "-d", str(directory), *words]
+        else:
+            # Alembic writes the ini where -c says, and refuses to overwrite one.
+            argv = [*self.words, "-c", str(directory.parent / "alembic.ini"), "init", *words, str(directory)]
+        return shell.run(argv, cwd=self.cwd, env=environment, ok=None)
 
     def current(self, chain: Chain, address: Address) -> Ran:
         """What the command says the database is at; read only, whatever env.py does."""
@@ -174,12 +187,19 @@ class Command:
 
     def cannot_run(self, result: shell.Result, why: str) -> Failed:
         """The error for a command that did not start, with the reason in the application's own words."""
+        hint = f"make `{' '.join(self.words)} history` work in this shell first; FLASK_APP and the like are inherited"
+        if "ModuleNotFoundError" in why and programs.is_ours(self.words[0]):
+            command = (
+                f"{programs.wrapper(self.cwd) or 'PATH/TO/bin/'} {'flask db' if self.kind == 'flask' else 'alembic'}"
+            )
+            hint = (
+                f"{self.words[0]} is of the environment that this program is installed in; name the project's own, "
+                f"--command '{command.replace('/ ', '/')}', or activate it"
+            )
         return Failed(
             f"`{' '.join(self.words)}` cannot run in {self.cwd} (exit code {result.code}). It says:\n  | "
             + (why.strip() or "nothing").replace("\n", "\n  | "),
-            "make `"
-            + " ".join(self.words)
-            + " history` work in this shell first; FLASK_APP and the like are inherited",
+            hint,
         )
 
     def masked(self, result: R, address: Address | None) -> R:

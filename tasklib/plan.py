@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -25,7 +26,9 @@ FORMAT = 1
 class Layout:
     """Where the project keeps its migrations and how it runs them; paths are relative to the top level, with ``/``.
 
-    ``kind`` is "flask" (Flask-Migrate's `flask db`) or "alembic"; ``ini`` is the latter's file.
+    ``kind`` is "flask" (Flask-Migrate's `flask db`), "alembic", or "code" (a program that builds the configuration
+    itself). Of "alembic": ``ini`` and its ``section`` (the file may be missing where ``toml``, a pyproject.toml, says
+    all). ``recursive``: revisions lie in subdirectories of ``locations`` too. ``hooks``: there are post_write_hooks.
     """
 
     kind: str
@@ -34,6 +37,19 @@ class Layout:
     ini: str | None
     command: tuple[str, ...]
     cwd: str
+    section: str = "alembic"
+    toml: str | None = None
+    recursive: bool = False
+    hooks: bool = False
+
+    def holds_revision(self, path: str) -> bool:
+        """Whether Alembic would look for a revision in a file of this path (not in editors' backups and __init__)."""
+        directory, _, name = path.rpartition("/")
+        place = any(
+            (directory or ".") == one or (self.recursive and (one == "." or directory.startswith(f"{one}/")))
+            for one in self.locations
+        )
+        return place and re.fullmatch(r"(?!\.#|__init__)[^/]*\.py", name) is not None
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> Layout:

@@ -118,9 +118,10 @@ def without_password(text: str, option: str) -> str:
     return replace(address, password="", options=kept).url()
 
 
-def clean_environment() -> dict[str, str]:
-    """Our environment without libpq's variables: an inherited PGHOST must not lead anything elsewhere."""
-    return {name: value for name, value in os.environ.items() if not re.fullmatch(r"PG[A-Z]+", name)}
+def clean_environment(inherited: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Our environment (or the given one) without libpq's variables: an inherited PGHOST must not lead elsewhere."""
+    given = os.environ if inherited is None else inherited
+    return {name: value for name, value in given.items() if not re.fullmatch(r"PG[A-Z]+", name)}
 
 
 @contextmanager

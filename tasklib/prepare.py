@@ -50,7 +50,7 @@ def prepare(cwd: Path, settings: Settings, *, reading: bool = False) -> Prepared
     if (elsewhere := repository.in_other_work_tree(original)) is not None:
         raise Refused(f"The branch {original} is checked out in another work tree, {elsewhere}.", f"cd {elsewhere}")
     layout = project.find_layout(repository, tip, settings, cwd)
-    history = revisions.read_history(repository, tip, layout.locations)
+    history = revisions.read_history(repository, tip, layout)
     if not history.migrations:
         raise Refused(f"There is no revision in {', '.join(layout.locations)} at {original}.", "--directory DIR")
     if settings.rev is None:
@@ -171,18 +171,15 @@ def _heads_at(
     repository: Repository, layout: Layout, commit: str, cache: dict[str, Migration | None]
 ) -> tuple[str, ...]:
     found = []
-    for location in layout.locations:
-        for entry in repository.files(commit, location):
-            if not revisions.is_candidate(entry.path):
-                continue
-            if entry.blob not in cache:
-                try:
-                    cache[entry.blob] = revisions.parse(repository.read(commit, entry.path), entry.path)
-                except Refused:
-                    cache[entry.blob] = None
-            migration = cache[entry.blob]
-            if migration is not None:
-                found.append(migration)
+    for entry in revisions.files(repository, commit, layout):
+        if entry.blob not in cache:
+            try:
+                cache[entry.blob] = revisions.parse(repository.read(commit, entry.path), entry.path)
+            except Refused:
+                cache[entry.blob] = None
+        migration = cache[entry.blob]
+        if migration is not None:
+            found.append(migration)
     parents = {parent for migration in found for parent in migration.down}
     return tuple(sorted({migration.id for migration in found} - parents))
 
@@ -198,7 +195,7 @@ def from_checkout(repository: Repository, cwd: Path, settings: Settings) -> Prep
     inplace.recover(repository)
     head = repository.commit("HEAD") or ""
     layout = project.find_layout(repository, head, settings, cwd)
-    history = revisions.read_history(repository, head, layout.locations)
+    history = revisions.read_history(repository, head, layout)
     bases = [m for m in history.migrations.values() if not m.parents]
     if settings.rev is not None:
         bases = [history.resolve(settings.rev)]
@@ -216,15 +213,15 @@ def from_checkout(repository: Repository, cwd: Path, settings: Settings) -> Prep
             f"git fetch --unshallow, or git fetch origin {commit}",
         )
     refuse_unnamed_variable(repository, head, layout, settings)
-    old = revisions.read_history(repository, commit, layout.locations)
+    old = revisions.read_history(repository, commit, layout)
     if base.id not in old.migrations:
         raise Refused(f"The commit {commit} has no revision {base.id}.")
     gone = old.cut(base.id).gone
-    files = {entry.path: entry for location in layout.locations for entry in repository.files(commit, location)}
+    files = {entry.path: entry for entry in revisions.files(repository, commit, layout)}
     originals = [files[m.path] for m in gone] + datafiles.of_bases(repository, commit, gone)
     written = [base.path, *(entry.path for entry in datafiles.of_bases(repository, head, [base]))]
     tree = repository.composed_tree(head, remove=written, add=originals)
-    cut = revisions.read_history(repository, tree, layout.locations).cut(base.id)
+    cut = revisions.read_history(repository, tree, layout).cut(base.id)
     made = Plan(
         revision=base.id, original="", tip=tree, branch="", start=head, source="history", base_path=base.path,
         gone=tuple(m.id for m in cut.gone), kept=tuple(m.id for m in cut.kept), layout=layout,

@@ -2,76 +2,201 @@
 
 from __future__ import annotations
 
-import configparser
+import ast
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from tasklib import shell
+from tasklib import configs
+from tasklib.configs import Config
 from tasklib.errors import Refused
-from tasklib.git import Entry, Repository, remembered
+from tasklib.git import Repository, remembered
 from tasklib.plan import Layout
 from tasklib.settings import Settings
+
+# Where Flask finds an application, or is told where it is.
+FLASK_MARKS = (".flaskenv", "wsgi.py", "app.py", "app/__init__.py")
+
+
+@dataclass(frozen=True)
+class Words:
+    """The command that the user named: its words without -c, which we give ourselves; what -c and -n said."""
+
+    kind: str
+    words: tuple[str, ...]
+    files: tuple[str, ...] = ()
+    section: str | None = None
+
+    @staticmethod
+    def parse(words: Sequence[str]) -> Words | None:
+        """None where no command was named. ``kind`` is "alembic", "flask", or "" for a program of the project's own."""
+        if not words:
+            return None
+        at = next((i for i, word in enumerate(words) if Path(word).name == "alembic"), None)
+        if at is None:
+            flask = {"flask", "db", "manage.py"} & {Path(word).name for word in words}
+            return Words("flask" if flask else "", tuple(words))
+        kept, files, section = list(words[: at + 1]), [], None
+        rest = iter(words[at + 1 :])
+        for word in rest:
+            name, equals, value = word.partition("=") if word.startswith("--") else (word[:2], word[2:], word[2:])
+            if name in ("-c", "--config"):
+                files.append(value if equals else next(rest, ""))
+                continue
+            kept.append(word)
+            if name in ("-n", "--name", "-x"):
+                value = value if equals else next(rest, "")
+                kept += [] if equals else [value]
+                section = section if name == "-x" else value
+        return Words("alembic", tuple(kept), tuple(files), section)
+
+
+@dataclass(frozen=True)
+class Tree:
+    """The committed files, by what they are to Alembic; directories from the top level. ``here``: the user's own."""
+
+    repository: Repository
+    commit: str
+    top: Path
+    here: str
+    paths: frozenset[str] = field(repr=False)
+
+    @property
+    def scripts(self) -> list[str]:
+        """Directories that look like a script directory: with env.py, and a script.py.mako or versions."""
+        found = []
+        for path in self.paths:
+            at = str(PurePosixPath(path).parent)
+            if PurePosixPath(path).name == "env.py" and (
+                _join(at, "script.py.mako") in self.paths or self.below(_join(at, "versions"))
+            ):
+                found.append(at)
+        return sorted(found)
+
+    def below(self, directory: str) -> bool:
+        """Whether a committed file lies below the directory."""
+        return directory == "." or any(path.startswith(f"{directory}/") for path in self.paths)
+
+    def cwds(self, config: str) -> list[str]:
+        """Where the command that reads a configuration may have to run: here, where it lies, and the ones above it."""
+        return list(dict.fromkeys((self.here, config, *map(str, PurePosixPath(config).parents))))
+
+    def resolve(self, config: Config, cwds: Sequence[str]) -> tuple[str, str | None] | None:
+        """The script directory of a configuration, and the working directory that it needs."""
+        homes = {str(PurePosixPath(path).parent) for path in self.paths if PurePosixPath(path).name == "env.py"}
+        return configs.resolve(config.script_location, self.top, homes, cwds)
 
 
 def find_layout(repository: Repository, commit: str, settings: Settings, cwd: Path) -> Layout:
     """The script directory, its version locations and the command; `Refused` where there is none or several."""
-    entries = repository.files(commit)
-    here = PurePosixPath(cwd.resolve().relative_to(repository.top.resolve()).as_posix())
-    script = _script_directory(entries, settings, here, repository, cwd)
-    inner = f"{script}/alembic.ini" if script != "." else "alembic.ini"
-    paths = {entry.path for entry in entries}
-    words = settings.command
-    if words:
-        kind = "alembic" if Path(words[-1]).name == "alembic" else "flask"
-        ini = None if kind == "flask" else _ini_for(repository, commit, paths, script)
-    else:
-        ini = _ini_for(repository, commit, paths, script)
-        kind = "alembic" if ini is not None else "flask"
-    section = _ini_section(repository, commit, ini or (inner if inner in paths else None))
-    return Layout(
-        kind=kind,
-        script=script,
-        locations=_locations(section, script, ini),
-        ini=ini,
-        command=words or (("alembic",) if kind == "alembic" else ("flask", "db")),
-        cwd=str(here),
-    )
-
-
-def _script_directory(
-    entries: list[Entry], settings: Settings, here: PurePosixPath, repository: Repository, cwd: Path
-) -> str:
-    paths = {entry.path for entry in entries}
-    found = sorted(
-        str(PurePosixPath(path).parent)
-        for path in paths
-        if PurePosixPath(path).name == "env.py"
-        and (
-            str(PurePosixPath(path).parent / "script.py.mako") in paths
-            or any(other.startswith(f"{PurePosixPath(path).parent}/versions/") for other in paths)
+    top = repository.top.resolve()
+    here = PurePosixPath(cwd.resolve().relative_to(top).as_posix())
+    tree = Tree(repository, commit, top, str(here), frozenset(e.path for e in repository.files(commit)))
+    named = Words.parse(settings.command)
+    scripts = tree.scripts
+    around = dict.fromkeys([*map(str, [here, *here.parents]), *(str(p) for s in scripts for p in _upwards(s))])
+    known = configs.read_all(repository, commit, around)
+    if named and named.kind == "alembic":
+        known = _named_configs(tree, named, known)
+    elif named:
+        known = []
+    resolved = [(one, tree.resolve(one, tree.cwds(one.directory))) for one in known]
+    script = _script_directory(tree, settings, scripts, {found[0] for _, found in resolved if found})
+    fitting = [(one, found[1]) for one, found in resolved if found and found[0] == script]
+    if not fitting and named and named.kind == "alembic":
+        said = ", ".join(f"{c.path} (script_location = {c.script_location})" for c, _ in resolved) or "none was found"
+        raise Refused(f"No configuration of Alembic has {script} as its script_location: {said}.",
+                      "--command 'alembic -c FILE', or --directory DIR")  # fmt: skip
+    if fitting:
+        return _alembic(tree, settings, named, script, *fitting[0])
+    if not named and not _is_flask(tree, script):
+        raise Refused(
+            f"{script} is no script directory of Flask-Migrate, and no alembic.ini or pyproject.toml names it: its "
+            "configuration seems to be built in code.",
+            "--command 'python -m yourapp.db', the command that takes Alembic's words (current, show, upgrade, "
+            "downgrade); or --command 'alembic -c FILE'",
         )
-    )
+    return _flask(tree, settings, named, script)
+
+
+def _alembic(
+    tree: Tree, settings: Settings, named: Words | None, script: str, config: Config, needed: str | None
+) -> Layout:
+    cwd = needed or (tree.here if named and named.files else _likely_cwd(tree, script, config))
+    words = named.words if named else ("alembic",)
+    if not (named and named.section) and config.section not in ("", "alembic"):
+        words = (*words, "-n", config.section)
+    ini = config.path
+    if config.toml:
+        # What is not in pyproject.toml (the URL, the logging) is in an alembic.ini beside it, if at all.
+        files = [file for file in named.files if Path(file).name != configs.TOML] if named else []
+        ini = _from_top(tree, files[0], tree.here) if files else _join(config.directory, configs.INI)
+    return Layout(
+        kind="alembic", script=script, locations=_locations(tree, config, script, cwd), ini=ini,
+        command=_from(cwd, words, tree.here), cwd=cwd, section=config.section or "alembic",
+        toml=config.path if config.toml else None, recursive=config.recursive, hooks=config.hooks,
+    )  # fmt: skip
+
+
+def _flask(tree: Tree, settings: Settings, named: Words | None, script: str) -> Layout:
+    cwd = tree.here if named or "FLASK_APP" in os.environ else _flask_cwd(tree, script)
+    inner = _join(script, configs.INI)
+    config = configs.parse_ini(configs.text_of(tree.repository, tree.commit, inner), inner, "alembic", tree.top)
+    return Layout(
+        kind=(named.kind or "code") if named else "flask", script=script,
+        locations=_locations(tree, config, script, cwd), ini=None,
+        command=_from(cwd, named.words if named else ("flask", "db"), tree.here), cwd=cwd,
+        recursive=config.recursive, hooks=config.hooks,
+    )  # fmt: skip
+
+
+def _named_configs(tree: Tree, named: Words, known: Iterable[Config]) -> list[Config]:
+    """The configurations that the words of a command mean: those of -c (else ALEMBIC_CONFIG) and -n."""
+    files = named.files or tuple(filter(None, [os.environ.get("ALEMBIC_CONFIG", "")]))
+    if not files:
+        default = _join(tree.here, configs.INI)
+        wanted = [one for one in known if named.section is None or one.toml or one.section == named.section]
+        return sorted(wanted, key=lambda one: one.path != default)
+    found = []
+    for file in files:
+        path = _from_top(tree, file, tree.here)
+        text = configs.text_of(tree.repository, tree.commit, path)
+        if not text:
+            raise Refused(f"--command names the configuration {file}, and there is no {path} in this repository.")
+        if Path(path).name == configs.TOML:
+            found += [one for one in [configs.parse_toml(text, path, tree.top)] if one]
+        else:
+            found.append(configs.parse_ini(text, path, named.section or "alembic", tree.top))
+    return [one for one in found if one.script_location]
+
+
+def _script_directory(tree: Tree, settings: Settings, scripts: list[str], configured: set[str]) -> str:
+    found = sorted({*scripts, *configured})
     if settings.directory:
-        wanted = Path(cwd, settings.directory).resolve()
-        try:
-            named = wanted.relative_to(repository.top.resolve()).as_posix()
-        except ValueError:
-            raise Refused(f"--directory {settings.directory} is outside of the repository {repository.top}.") from None
-        if f"{named}/env.py" not in paths:
+        wanted = Path(tree.top, tree.here, settings.directory).resolve()
+        if not wanted.is_relative_to(tree.top):
+            raise Refused(f"--directory {settings.directory} is outside of the repository {tree.top}.")
+        named = wanted.relative_to(tree.top).as_posix()
+        if _join(named, "env.py") not in tree.paths:
             raise Refused(
                 f"--directory {settings.directory} holds no committed env.py, so it is no script directory; "
                 f"{'found: ' + ', '.join(found) if found else 'none was found in this repository'}.",
                 f"--directory {found[0]}" if found else "flask db init",
             )
         return named
+    if len(configured) == 1 and settings.command:
+        return min(configured)
     # A template of a script directory, for plugins say, holds no revision.
-    filled = [one for one in found if any(re.match(rf"{re.escape(one)}/versions/[^/]+\.py$", path) for path in paths)]
+    filled = [
+        one for one in found
+        if one in configured or any(re.match(rf"{re.escape(_join(one, 'versions'))}/.+\.py$", p) for p in tree.paths)
+    ]  # fmt: skip
     found = filled or found
-    below = [one for one in found if here == PurePosixPath(".") or PurePosixPath(one).is_relative_to(here)]
-    choice = below or found
+    here = PurePosixPath(tree.here)
+    choice = [one for one in found if here == PurePosixPath(".") or PurePosixPath(one).is_relative_to(here)] or found
     if not choice:
         raise Refused(
             "No script directory is committed here: no env.py beside a script.py.mako or a versions directory.",
@@ -82,95 +207,80 @@ def _script_directory(
     return choice[0]
 
 
-def _ini_for(repository: Repository, commit: str, paths: set[str], script: str) -> str | None:
-    """The alembic.ini outside of the script directory whose script_location is this directory, or None."""
-    for path in sorted(p for p in paths if PurePosixPath(p).name == "alembic.ini"):
-        location = _ini_section(repository, commit, path).get("script_location", "")
-        base = str(PurePosixPath(path).parent)
-        location = location.replace("%(here)s", base).replace("%%", "%")
-        if location and os.path.normpath(location) in (script, os.path.normpath(f"{base}/{script}")):
-            return path
-        if location and os.path.normpath(f"{base}/{location}") == script:
-            return path
-    return None
+def _locations(tree: Tree, config: Config, script: str, cwd: str) -> tuple[str, ...]:
+    if not config.version_locations:
+        return (_join(script, "versions"),)
+    directories = {str(parent) for path in tree.paths for parent in PurePosixPath(path).parents}
+    found = []
+    for location in config.version_locations:
+        known = configs.resolve(location, tree.top, directories, [cwd])
+        inner = known[0] if known else os.path.relpath(Path(tree.top, cwd, location), tree.top)
+        if inner.startswith("..") or (known is None and ":" in location):
+            raise Refused(
+                f"{config.path} names the version location {location}, which is not in this repository: its revisions "
+                "cannot be told from those that go.",
+            )
+        found.append(inner)
+    return tuple(dict.fromkeys(found))
 
 
-def _ini_section(repository: Repository, commit: str, path: str | None) -> dict[str, str]:
-    if path is None:
-        return {}
-    parser = configparser.RawConfigParser()
+def _likely_cwd(tree: Tree, script: str, config: Config) -> str:
+    """Where the command runs whose configuration would do anywhere: where it finds what env.py imports."""
+    default = Path(config.path).name in (configs.INI, configs.TOML)
+    candidates = [config.directory, tree.here] if default else [tree.here, config.directory]
     try:
-        parser.read_string(repository.read(commit, path))
-        return dict(parser.items("alembic")) if parser.has_section("alembic") else {}
-    except configparser.Error:
-        return {}
+        body = ast.walk(ast.parse(tree.repository.read(tree.commit, _join(script, "env.py"))))
+    except SyntaxError:
+        return candidates[0]
+    names: set[str] = set()
+    for node in body:
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module.split(".")[0])
+    names.discard("alembic")  # a usual name of script directories as well
+    for one in candidates:
+        if any(_join(one, f"{name}.py") in tree.paths or tree.below(_join(one, name)) for name in names):
+            return one
+    return candidates[0]
 
 
-def _locations(section: dict[str, str], script: str, ini: str | None) -> tuple[str, ...]:
-    default = f"{script}/versions" if script != "." else "versions"
-    value = section.get("version_locations", "")
-    if not value.strip():
-        return (default,)
-    base = str(PurePosixPath(ini).parent) if ini else script
-    words = (
-        re.split(r"[\s,;:]+", value.strip()) if "%(here)s" not in value else re.split(r"[\s,;]+|:(?=%)", value.strip())
-    )
-    return tuple(os.path.normpath(word.replace("%(here)s", base)) for word in words if word)
+def _flask_cwd(tree: Tree, script: str) -> str:
+    """Where `flask` finds the application: here, beside or above the script directory, or where a .flaskenv is."""
+    candidates = [tree.here, *(str(p) for p in _upwards(script) if PurePosixPath(str(p)).is_relative_to(tree.here))]
+    for one in candidates:
+        if any((tree.top / one / mark).exists() for mark in FLASK_MARKS):
+            return one
+    told = [path for path in tree.paths if path.endswith("/.flaskenv")]
+    return str(PurePosixPath(told[0]).parent) if len(told) == 1 else tree.here
 
 
-def find_program(words: tuple[str, ...], cwd: Path, top: Path) -> tuple[str, ...]:
-    """The command with its program resolved: a virtual environment that is active or in the tree comes before PATH."""
-    name = words[0]
-    if "/" in name:
-        path = Path(os.path.normpath(cwd / name))  # not resolve(): a venv's python is a link
-        if not path.exists():
-            raise Refused(f"--command names {name}, and {path} does not exist.")
-        return (str(path), *words[1:])
-    for directory in _program_directories(cwd, top):
-        if (directory / name).is_file() and os.access(directory / name, os.X_OK):
-            return (str(directory / name), *words[1:])
-    raise Refused(
-        f"The program {name!r} is neither in a virtual environment of this project nor on PATH.",
-        "activate the project's environment, or --command 'PATH/TO/bin/flask db'",
+def _is_flask(tree: Tree, script: str) -> bool:
+    inner, env = _join(script, configs.INI), _join(script, "env.py")
+    return (
+        inner in tree.paths or re.search(r"\bflask\b|current_app", tree.repository.read(tree.commit, env)) is not None
     )
 
 
-def _program_directories(cwd: Path, top: Path) -> Iterator[Path]:
-    if active := os.environ.get("VIRTUAL_ENV"):
-        yield Path(active) / "bin"
-    for base in dict.fromkeys((cwd, top)):
-        yield base / ".venv" / "bin"
-        yield base / "venv" / "bin"
-    yield Path(sys.executable).parent
-    for one in os.environ.get("PATH", "").split(os.pathsep):
-        if one:
-            yield Path(one)
+def _upwards(directory: str) -> Sequence[PurePosixPath]:
+    """The directories above one, the nearest first."""
+    return PurePosixPath(directory).parents
 
 
-def python_of(command: tuple[str, ...]) -> tuple[str, ...]:
-    """How to run the project's own Python, from its (resolved) command: beside the program, or in its wrapper."""
-    for position, word in enumerate(command):
-        name = Path(word).name
-        if name.startswith("python"):
-            return command[: position + 1]
-        if name in ("flask", "alembic"):
-            beside = Path(word).parent / "python"
-            if position == 0 and beside.exists():
-                return (str(beside),)
-            return (*command[:position], "python")
-    return (sys.executable,)
+def _join(directory: str, name: str) -> str:
+    return os.path.normpath(f"{directory}/{name}")
 
 
-def sqlalchemy_version(command: tuple[str, ...], cwd: Path) -> tuple[int, ...]:
-    """The project's own SQLAlchemy, such as (1, 3, 24): it decides which operations the base migration may use."""
-    result = shell.run(
-        [*python_of(command), "-c", "import sqlalchemy; print(sqlalchemy.__version__)"], cwd=cwd, ok=None
-    )
-    numbers = re.match(
-        r"(\d+)\.(\d+)\.?(\d+)?", result.stdout.strip().splitlines()[-1] if result.stdout.strip() else ""
-    )
-    # Unknown: what the oldest one can say, every newer one can say too.
-    return tuple(int(n or 0) for n in numbers.groups()) if numbers else (1, 3, 0)
+def _from_top(tree: Tree, file: str, cwd: str) -> str:
+    """A path that the user gave, from the top level."""
+    return os.path.relpath(Path(tree.top, cwd, file), tree.top)
+
+
+def _from(cwd: str, words: tuple[str, ...], here: str) -> tuple[str, ...]:
+    """The words with a program that was named from ``here`` (`.venv/bin/alembic`) named from ``cwd``."""
+    if "/" in words[0] and not Path(words[0]).is_absolute() and cwd != here:
+        return (os.path.relpath(Path(here, words[0]), cwd), *words[1:])
+    return words
 
 
 @remembered

@@ -6,15 +6,22 @@ import ast
 import re
 
 from tasklib.errors import Refused
-from tasklib.git import Repository, remembered
+from tasklib.git import Entry, Repository, remembered
 from tasklib.history import History, Migration
+from tasklib.plan import Layout
+
+
+def files(repository: Repository, commit: str, layout: Layout) -> list[Entry]:
+    """Every file of a commit (or tree) in which Alembic would look for a revision."""
+    entries = {e.path: e for place in layout.locations for e in repository.files(commit, place)}
+    return [entry for path, entry in sorted(entries.items()) if layout.holds_revision(path)]
 
 
 @remembered
-def read_history(repository: Repository, commit: str, locations: tuple[str, ...]) -> History:
-    """The history at a commit: every revision file in the version locations (directories from the top level)."""
+def read_history(repository: Repository, commit: str, layout: Layout) -> History:
+    """The history at a commit (or tree): every revision file in the version locations."""
     found: dict[str, Migration] = {}
-    paths = [e.path for place in locations for e in repository.files(commit, place) if is_candidate(e.path)]
+    paths = [entry.path for entry in files(repository, commit, layout)]
     for path, text in repository.read_many(commit, paths).items():
         migration = parse(text, path)
         if migration is None:
@@ -23,11 +30,6 @@ def read_history(repository: Repository, commit: str, locations: tuple[str, ...]
             raise Refused(f"Two files have the revision {migration.id}: {found[migration.id].path} and {path}.")
         found[migration.id] = migration
     return History(found.values())
-
-
-def is_candidate(path: str) -> bool:
-    """Whether Alembic would look for a revision in a file of this name (it skips editors' backups and __init__)."""
-    return re.fullmatch(r"(?!\.#|__init__)[^/]*\.py", path.rsplit("/", 1)[-1]) is not None
 
 
 def parse(source: str, path: str) -> Migration | None:

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -285,6 +286,21 @@ def _repository(project: Project) -> None:
     project.git("config", "user.email", "test@example.com")
     project.git("config", "commit.gpgSign", "false")
     project.write(".gitignore", "__pycache__/\n*.pyc\n")
+
+
+def virtual_environment(directory: Path, *others: Path) -> Path:
+    """A virtual environment with `alembic` and `flask`, whose Python sees the tests' packages, and what is in
+    ``others`` as after `pip install -e`, which writes such a .pth; returns its bin.
+    """
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(directory)], check=True)
+    paths = [sysconfig.get_path("purelib"), *map(str, others)]
+    packages = next(directory.glob("lib/*/site-packages"))
+    (packages / "others.pth").write_text("\n".join(paths) + "\n", encoding="utf-8")
+    for name, module in (("alembic", "alembic.config"), ("flask", "flask.cli")):
+        script = directory / "bin" / name
+        script.write_text(f"#!{directory}/bin/python\nfrom {module} import main\n\nmain()\n", encoding="utf-8")
+        script.chmod(0o755)
+    return directory / "bin"
 
 
 def plain_template(directory: Path, name: str = "generic") -> Path:

@@ -41,7 +41,7 @@ def _same_again(repository: Repository, chosen: Settings) -> Plan | None:
     made = plan.load(repository, program())
     if repository.current_branch() != made.branch or chosen.source != made.source:
         return None
-    history = revisions.read_history(repository, made.tip, made.layout.locations)
+    history = revisions.read_history(repository, made.tip, made.layout)
     if chosen.rev is None or history.resolve(chosen.rev).id != made.revision:
         return None
     # URLs are kept without their passwords, and are asked for again with each step.

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from invoke.context import Context
 
-from tasklib import base, branches, console, draft
+from tasklib import base, branches, console, draft, hooks
 from tasklib.bench import Bench, open_bench
 from tasklib.errors import Refused
 from tasklib.options import Given, dry, step
@@ -49,7 +49,15 @@ def run(bench: Bench, *, force: bool = False) -> bool:
     if made.source == "models":
         draft.write(bench)
     else:
-        base.write(bench)
+        _write(bench)
     bench.save(replace(bench.plan, written=bench.digest()))
     bench.finished("migrate")
     return True
+
+
+def _write(bench: Bench) -> None:
+    """The base migration from the reference, as the project's own hooks leave it (autogenerate runs them itself)."""
+    text = base.write(bench).text
+    after = hooks.formatted(bench, text)
+    if after != text:
+        bench.base.write_text(after, encoding="utf-8")

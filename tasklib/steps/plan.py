@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from invoke.context import Context
 from tasklib import (
     before,
     binaries,
+    configs,
     console,
     datafiles,
     environment,
@@ -28,6 +30,7 @@ from tasklib import (
 from tasklib.addresses import Addresses
 from tasklib.errors import Failed, Refused
 from tasklib.options import ALL, Given, step
+from tasklib.plan import Layout
 from tasklib.prepare import Prepared, kept_mentions, prepare
 from tasklib.settings import Settings
 
@@ -55,7 +58,7 @@ def show(cwd: Path, chosen: Settings) -> Prepared:
         ("source", made.source + (f", at commit {made.start[:12]}" if made.source == "models" else "")),
         *([("runs first", before.shown(made))] if chosen.before else []),
         *([("instead of a replay", _reference(prepared))] if chosen.reference else []),
-        ("command", " ".join(made.layout.command) + f", in {made.layout.cwd}/"),
+        ("command", _command(made.layout)),
         ("database URL", _url(prepared)),
         ("PostgreSQL", server),
     ]))  # fmt: skip
@@ -80,6 +83,14 @@ def show(cwd: Path, chosen: Settings) -> Prepared:
     for line in version_check.condition(made.revision, [m.id for m in cut.kept], tables):
         say(line)
     return prepared
+
+
+def _command(layout: Layout) -> str:
+    """The command as one would type it, and where."""
+    named = layout.toml or layout.ini
+    path = os.path.relpath(named, layout.cwd) if named else configs.INI
+    file = [] if path in (configs.INI, configs.TOML) else ["-c", path]
+    return " ".join((*layout.command, *file)) + f", in {layout.cwd}/"
 
 
 def _kept(kept: Sequence[Any]) -> str:
@@ -152,14 +163,13 @@ def _other_branches(prepared: Prepared) -> list[str]:
     repository, made = prepared.repository, prepared.plan
     gone = {m.id for m in prepared.cut.gone} - {made.revision}
     known = {m.id for m in prepared.cut.gone} | {m.id for m in prepared.cut.kept}
-    held = {e.path for place in made.layout.locations for e in repository.files(made.tip, place)}
+    held = {entry.path for entry in revisions.files(repository, made.tip, made.layout)}
     found = []
     for branch in repository.unmerged_branches(made.tip):
-        for place in made.layout.locations:
-            for entry in repository.files(f"refs/heads/{branch}", place):
-                if entry.path in held or not revisions.is_candidate(entry.path):
-                    continue
-                migration = revisions.parse(repository.read(f"refs/heads/{branch}", entry.path), entry.path)
-                if migration and migration.id not in known and gone & {*migration.parents}:
-                    found.append(f"{branch}: {entry.path} hangs on {', '.join(sorted(gone & {*migration.parents}))}")
+        for entry in revisions.files(repository, f"refs/heads/{branch}", made.layout):
+            if entry.path in held:
+                continue
+            migration = revisions.parse(repository.read(f"refs/heads/{branch}", entry.path), entry.path)
+            if migration and migration.id not in known and gone & {*migration.parents}:
+                found.append(f"{branch}: {entry.path} hangs on {', '.join(sorted(gone & {*migration.parents}))}")
     return found

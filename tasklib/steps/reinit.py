@@ -5,17 +5,23 @@ Never deletes an ignored or untracked file, nor one that is not committed; chang
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 from pathlib import Path
 
 from invoke.context import Context
 
-from tasklib import branches, console, shell
+from tasklib import branches, console
 from tasklib.bench import Bench, open_bench
 from tasklib.errors import CommandFailed
-from tasklib.migrations import READ_ONLY
 from tasklib.options import Given, dry, step
+
+TEMPLATES = (
+    ("flask", r"\bbind_names\b", ("--multidb",)),
+    ("alembic", r"\bdb_names\b", ("-t", "multidb")),
+    ("alembic", r"async_engine_from_config|create_async_engine", ("-t", "async")),
+)
 
 
 @step(init="Also run the project's own `init`, into a new path, and copy its templates in.")
@@ -45,18 +51,21 @@ def run(bench: Bench, *, init: bool = False) -> int:
     return len(removed)
 
 
+def _template(kind: str, env: str) -> tuple[str, ...]:
+    """How `init` was told which template to take, as env.py shows it.
+
+    Never one of Alembic's pyproject templates: they write to the project's own pyproject.toml.
+    """
+    return next((words for of, mark, words in TEMPLATES if of == kind and re.search(mark, env)), ())
+
+
 def _init(bench: Bench) -> None:
     """The project's own `init`, into a path that does not exist, and its templates over ours; `restore` is next."""
     with tempfile.TemporaryDirectory(prefix="alembic-squash-init-") as directory:
         command = bench.command(guard=Path(directory) / "guard")
         new = Path(directory) / "new"
-        result: shell.Result
-        if command.kind == "flask":
-            result = command.run(new, ["init"], None, read_only=True)
-        else:
-            # Alembic writes the ini where -c says, and refuses to overwrite one.
-            result = shell.run([*command.words, "-c", str(Path(directory) / "alembic.ini"), "init", str(new)],
-                               cwd=command.cwd, env={**command.environment(None), **READ_ONLY}, ok=None)  # fmt: skip
+        env = f"{bench.plan.layout.script}/env.py"
+        result = command.init(new, *_template(command.kind, bench.repository.read("HEAD", env)))
         command.refuse_if_it_cannot_run(result)
         if result.code or not new.is_dir():
             raise CommandFailed(result.argv, result.code, result.stdout, result.stderr)

@@ -1,0 +1,126 @@
+"""The project's own program and its environment, which need not be the one that this program is installed in."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from tasklib import shell
+from tasklib.errors import Refused
+
+# What pipx and `uv tool` leave in an environment of theirs, which holds this program and nothing of any project.
+TOOL_MARKS = ("pipx_metadata.json", "uv-receipt.toml")
+
+LOCKS = {"poetry.lock": "poetry run", "uv.lock": "uv run", "pdm.lock": "pdm run", "Pipfile.lock": "pipenv run"}
+
+
+def find_program(words: tuple[str, ...], cwd: Path, top: Path) -> tuple[str, ...]:
+    """The command with its program resolved. The first that has it: a virtual environment that is active, unless it is
+    our own; one in the tree (.venv, venv); the one that we are installed in; PATH.
+    """
+    name = words[0]
+    if "/" in name:
+        path = Path(os.path.normpath(cwd / name))  # not resolve(): a venv's python is a link
+        if not path.exists():
+            raise Refused(f"--command names {name}, and {path} does not exist.")
+        interpreter = _interpreter(path)
+        return (*(find_program(interpreter, cwd, top) if interpreter else ()), str(path), *words[1:])
+    for directory in _program_directories(cwd, top):
+        if (directory / name).is_file() and os.access(directory / name, os.X_OK):
+            return (str(directory / name), *words[1:])
+    raise Refused(
+        f"The program {name!r} is neither in a virtual environment of this project nor on PATH.",
+        "activate the project's environment, or --command 'PATH/TO/bin/flask db'",
+    )
+
+
+def _program_directories(cwd: Path, top: Path) -> Iterator[Path]:
+    own = Path(sys.prefix)
+    apart = any((own / mark).exists() for mark in TOOL_MARKS)
+    for variable in ("VIRTUAL_ENV", "CONDA_PREFIX"):
+        active = os.environ.get(variable)
+        base = variable == "CONDA_PREFIX" and os.environ.get("CONDA_DEFAULT_ENV") == "base"
+        if active and not base and not _same(Path(active), own):
+            yield Path(active) / "bin"
+    inner = [one for one in (cwd, *cwd.parents) if one.is_relative_to(top)]
+    for base_directory in dict.fromkeys((*inner, top)):
+        yield base_directory / ".venv" / "bin"
+        yield base_directory / "venv" / "bin"
+    if not apart:
+        yield Path(sys.executable).parent
+    for entry in _search_path():
+        if not (apart and _same(Path(entry), own / "bin")):
+            yield Path(entry)
+
+
+def environment(program: str) -> dict[str, str]:
+    """Our environment, as it would be where the program's own virtual environment is active, and not ours."""
+    found = dict(os.environ)
+    own, home = Path(sys.prefix), Path(program).parent.parent
+    if not _same(own, home):
+        if _same(Path(found.get("VIRTUAL_ENV", "")), own):
+            # `poetry run` would take it for the project's.
+            del found["VIRTUAL_ENV"]
+        found["PATH"] = os.pathsep.join(entry for entry in _search_path() if not _same(Path(entry), own / "bin"))
+    if (home / "pyvenv.cfg").exists():
+        found["VIRTUAL_ENV"] = str(home)
+        found["PATH"] = os.pathsep.join([str(home / "bin"), *filter(None, [found.get("PATH", "")])])
+    return found
+
+
+def python_of(command: tuple[str, ...]) -> tuple[str, ...]:
+    """How to run the project's own Python, from its (resolved) command: beside the program, or in its wrapper."""
+    for position, word in enumerate(command):
+        name = Path(word).name
+        if name.startswith("python"):
+            return command[: position + 1]
+        if name in ("flask", "alembic") and position:
+            return (*command[:position], "python")
+    beside = Path(command[0]).parent / "python"
+    return (str(beside if beside.exists() else sys.executable),)
+
+
+def sqlalchemy_version(command: tuple[str, ...], cwd: Path) -> tuple[int, ...]:
+    """The project's own SQLAlchemy, such as (1, 3, 24): it decides which operations the base migration may use."""
+    argv = [*python_of(command), "-c", "import sqlalchemy; print(sqlalchemy.__version__)"]
+    result = shell.run(argv, cwd=cwd, env=environment(command[0]), ok=None)
+    lines = result.stdout.strip().splitlines()
+    numbers = re.match(r"(\d+)\.(\d+)\.?(\d+)?", lines[-1] if lines else "")
+    # Unknown: what the oldest one can say, every newer one can say too.
+    return tuple(int(n or 0) for n in numbers.groups()) if numbers else (1, 3, 0)
+
+
+def is_ours(program: str) -> bool:
+    """Whether a (resolved) program is of the environment that we are installed in."""
+    return _same(Path(program).parent.parent, Path(sys.prefix))
+
+
+def wrapper(cwd: Path) -> str:
+    """What this project's commands are run with, as its lock file says (`poetry run`, `uv run` …); "" if nothing."""
+    for directory in (cwd, *cwd.parents):
+        for mark, words in LOCKS.items():
+            if (directory / mark).exists():
+                return words
+        if (directory / ".git").exists():
+            break
+    return ""
+
+
+def _interpreter(program: Path) -> tuple[str, ...]:
+    """The `python` that a script (manage.py) asks the PATH for, where the project's environment may not be; else ()."""
+    with program.open("rb") as file:
+        words = file.readline().decode(errors="replace").removeprefix("#!").split()
+    wanted = [word for word in words[1:] if word != "-S"]
+    env = bool(words) and Path(words[0]).name == "env"
+    return tuple(wanted) if env and wanted and wanted[0].startswith("python") else ()
+
+
+def _search_path() -> list[str]:
+    return [entry for entry in os.environ.get("PATH", "").split(os.pathsep) if entry]
+
+
+def _same(one: Path, other: Path) -> bool:
+    return os.path.realpath(one) == os.path.realpath(other)
