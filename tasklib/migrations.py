@@ -24,6 +24,13 @@ R = TypeVar("R", bound=shell.Result)
 # An app may insist on a URL although the subcommand (`init`) needs no database; it must not be the user's own.
 NOWHERE = Address("127.0.0.1", 1, "nobody", "", "none")
 READ_ONLY = {"PGOPTIONS": "-c default_transaction_read_only=on"}
+# What wrappers (poetry, uv, pdm, pipenv) and Python say where the program is not in the environment that they found.
+NO_PROGRAM = re.compile(
+    r"(?i)command not found|failed to spawn|not found in your PATH|could not be found within PATH|can't open file|"
+    r"No module named '?(alembic|flask)'?$",
+    re.MULTILINE,
+)
+NOT_STARTED = re.compile(f"{NO_PROGRAM.pattern}|No such command|Could not (import|locate)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -54,7 +61,7 @@ class Command:
         The guard, which keeps its drivers from any other place, writes to ``record``.
         """
         environment = {
-            **postgres.clean_environment(programs.environment(self.words[0])),
+            **postgres.clean_environment(programs.environment(self.words)),
             "PYTHONDONTWRITEBYTECODE": "1",
         }
         address = address or NOWHERE
@@ -167,10 +174,10 @@ class Command:
             return
         # Where env.py is in no frame of a traceback, the application failed before Alembic began.
         crashed = self.kind == "flask" and "Traceback" in said and '/env.py"' not in said
-        if said.strip() and not crashed and not re.search("No such command|Could not (import|locate)", said):
+        if said.strip() and not crashed and not NOT_STARTED.search(said):
             return
         why = said
-        if self.kind == "flask" and "Traceback" not in said:
+        if self.kind == "flask" and "Traceback" not in said and not NO_PROGRAM.search(said):
             # Flask says "No such command 'db'" or nothing at all where the app's import failed; any command that
             # needs the app says why.
             asked = self.masked(

@@ -56,16 +56,19 @@ def _program_directories(cwd: Path, top: Path) -> Iterator[Path]:
             yield Path(entry)
 
 
-def environment(program: str) -> dict[str, str]:
-    """Our environment, as it would be where the program's own virtual environment is active, and not ours."""
+def environment(command: tuple[str, ...]) -> dict[str, str]:
+    """Our environment, as it would be where the program's own virtual environment is active, and not ours.
+
+    A wrapper (`poetry run`) is left to find the project's environment: it may be installed in one of its own.
+    """
     found = dict(os.environ)
-    own, home = Path(sys.prefix), Path(program).parent.parent
+    own, home = Path(sys.prefix), Path(command[0]).parent.parent
     if not _same(own, home):
         if _same(Path(found.get("VIRTUAL_ENV", "")), own):
             # `poetry run` would take it for the project's.
             del found["VIRTUAL_ENV"]
         found["PATH"] = os.pathsep.join(entry for entry in _search_path() if not _same(Path(entry), own / "bin"))
-    if (home / "pyvenv.cfg").exists():
+    if (home / "pyvenv.cfg").exists() and not _wrapped(command):
         found["VIRTUAL_ENV"] = str(home)
         found["PATH"] = os.pathsep.join([str(home / "bin"), *filter(None, [found.get("PATH", "")])])
     return found
@@ -73,20 +76,27 @@ def environment(program: str) -> dict[str, str]:
 
 def python_of(command: tuple[str, ...]) -> tuple[str, ...]:
     """How to run the project's own Python, from its (resolved) command: beside the program, or in its wrapper."""
-    for position, word in enumerate(command):
-        name = Path(word).name
-        if name.startswith("python"):
-            return command[: position + 1]
-        if name in ("flask", "alembic") and position:
-            return (*command[:position], "python")
+    if position := _wrapped(command):
+        is_python = Path(command[position]).name.startswith("python")
+        return (*command[:position], command[position] if is_python else "python")
+    if Path(command[0]).name.startswith("python"):
+        return command[:1]
     beside = Path(command[0]).parent / "python"
     return (str(beside if beside.exists() else sys.executable),)
+
+
+def _wrapped(command: tuple[str, ...]) -> int:
+    """Where in a command another program runs the project's; 0 where none does."""
+    names = [Path(word).name for word in command]
+    if names[0].startswith("python"):
+        return 0  # python -m flask
+    return next((i for i, name in enumerate(names) if name.startswith("python") or name in ("flask", "alembic")), 0)
 
 
 def sqlalchemy_version(command: tuple[str, ...], cwd: Path) -> tuple[int, ...]:
     """The project's own SQLAlchemy, such as (1, 3, 24): it decides which operations the base migration may use."""
     argv = [*python_of(command), "-c", "import sqlalchemy; print(sqlalchemy.__version__)"]
-    result = shell.run(argv, cwd=cwd, env=environment(command[0]), ok=None)
+    result = shell.run(argv, cwd=cwd, env=environment(command), ok=None)
     lines = result.stdout.strip().splitlines()
     numbers = re.match(r"(\d+)\.(\d+)\.?(\d+)?", lines[-1] if lines else "")
     # Unknown: what the oldest one can say, every newer one can say too.

@@ -303,10 +303,10 @@ def virtual_environment(directory: Path, *others: Path) -> Path:
     return directory / "bin"
 
 
-def plain_template(directory: Path, name: str = "generic") -> Path:
-    """What the installed Alembic's own `alembic init -t NAME migrations` writes."""
+def plain_template(directory: Path, name: str = "generic", alembic: Path = BIN / "alembic") -> Path:
+    """What Alembic's own `alembic init -t NAME migrations` writes."""
     directory.mkdir(parents=True, exist_ok=True)
-    argv = [str(BIN / "alembic"), "init", "-t", name, "migrations"]
+    argv = [str(alembic), "init", "-t", name, "migrations"]
     done = subprocess.run(argv, cwd=directory, env=_clean_environment(), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return directory
@@ -339,6 +339,18 @@ def whole(server: Server, address: Address) -> str:
 
 def rows(connection: Connection, statement: str) -> list[tuple[object, ...]]:
     return connection.rows(statement)
+
+
+def reaches(made: Project, *words: str, cwd: str = ".", **variables: str) -> str:
+    """Runs checkout and createdb, which asks the command where it connects; returns its exit code and words."""
+    place = made.top / cwd
+    given = ("--rev", made.ids[-1], "--uri-var", VARIABLE, "--server", made.server_url)
+    begun = made.tool("checkout", *given, *words, cwd=place, **variables)
+    assert begun.code == 0, begun.said
+    done = made.tool("createdb", "--server", made.server_url, cwd=place, **variables)
+    assert made.tool("abort", "--server", made.server_url, cwd=place).code == 0
+    made.assert_nothing_left()
+    return f"{done.code} {done.said}"
 
 
 def server_homes(project: Project) -> list[Path]:

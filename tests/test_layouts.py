@@ -14,7 +14,7 @@ from tasklib.errors import Refused
 from tasklib.plan import Layout
 from tasklib.settings import Settings
 from tests.conftest import SHOP, Make, MakePlain
-from tests.project import BIN, URL_IN_ENV, VARIABLE, Project, Step, query, virtual_environment
+from tests.project import BIN, URL_IN_ENV, VARIABLE, Project, Step, query, reaches, virtual_environment
 
 pytestmark = pytest.mark.usefixtures("put_back")
 
@@ -37,18 +37,6 @@ def change(file: Path, *pairs: tuple[str, str]) -> None:
 def move(made: Project, source: str, target: str) -> None:
     (made.top / target).parent.mkdir(parents=True, exist_ok=True)
     made.git("mv", source, target)
-
-
-def reaches(made: Project, *words: str, cwd: str = ".", **variables: str) -> str:
-    """Runs checkout and createdb, which asks the command where it connects; returns its exit code and words."""
-    place = made.top / cwd
-    given = ("--rev", made.ids[-1], "--uri-var", VARIABLE, "--server", made.server_url)
-    begun = made.tool("checkout", *given, *words, cwd=place, **variables)
-    assert begun.code == 0, begun.said
-    done = made.tool("createdb", "--server", made.server_url, cwd=place, **variables)
-    assert made.tool("abort", "--server", made.server_url, cwd=place).code == 0
-    made.assert_nothing_left()
-    return f"{done.code} {done.said}"
 
 
 # --- plain Alembic -----------------------------------------------------------------------------------------------
