@@ -59,7 +59,7 @@ class Addresses:
     def held(self, name: str) -> str:
         """The value that a variable (or an option of the ini) has now: in the environment, else in .env; or ""."""
         if settings.is_option(name):
-            return inis.option(self._ini() or "", "alembic", name) or ""
+            return inis.option(self._ini() or "", self.layout.section, name) or ""
         own = next((read.default for read in self._local() if read.name == name), "")
         return os.environ.get(name) or own
 

@@ -5,15 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from tasklib import (
-    compare,
-    console,
-    probe,
-    programs,
-    reference,
-    replay,
-    sources,
-)
+from tasklib import compare, configs, console, probe, programs, reference, replay, sources, template
 from tasklib.archive import Key
 from tasklib.bench import Bench
 from tasklib.chains import Chain
@@ -114,10 +106,13 @@ def fallbacks(difference: Difference) -> set[Key]:
 
 def _head(bench: Bench) -> Head:
     plan, cut = bench.plan, bench.cut()
+    original = bench.repository.read(plan.tip, plan.base_path)
+    mako = configs.text_of(bench.repository, plan.tip, f"{plan.layout.script}/script.py.mako")
     return Head(
+        header=template.header(mako, original),
         revision=plan.revision, message=cut.revision.message, gone=len(cut.gone), first=cut.gone[0].id,
         commit=plan.tip, made=made_from(plan, (plan.replayed or {})["major"]),
-        created=heads.created(bench.repository.read(plan.tip, plan.base_path)), labels=cut.labels,
+        created=heads.created(original), labels=cut.labels,
     )  # fmt: skip
 
 

@@ -171,6 +171,7 @@ class Bench:
             templates=self.plan.templates,
             scheme=chosen,
             watch=self._watch(chosen, guard),
+            section=layout.section,
         )
 
     def is_watched(self, command: Command) -> bool:

@@ -82,7 +82,8 @@ def is_config(path: str) -> bool:
 
 
 def text_of(repository: Repository, tree: str, path: str) -> str:
-    """The text of a configuration in a commit or tree, or in the work tree where git does not hold it."""
+    """The text of a file in a commit or tree, in the work tree where git does not hold it, or ""."""
+    path = os.path.normpath(path)
     if any(entry.path == path for entry in repository.files(tree, str(PurePosixPath(path).parent))):
         return repository.read(tree, path)
     file = repository.top / path

@@ -15,12 +15,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 from tasklib import shell
 from tasklib.errors import CommandFailed, Refused
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 # Set by git for its hooks and aliases; they would make git answer for another repository, index or directory.
 LOCATION_VARIABLES = (
@@ -35,19 +36,19 @@ LOCATION_VARIABLES = (
 )
 
 
-def remembered(question: Callable[..., T]) -> Callable[..., T]:
+def remembered(question: Callable[Concatenate[Repository, str, P], T]) -> Callable[Concatenate[Repository, str, P], T]:
     """Ask once in a process: ``question(repository, name, …)``, where ``name`` is a whole object id, whose contents
     never change. Any other name (HEAD, a branch) is asked about each time.
     """
     answers: dict[tuple[Hashable, ...], T] = {}
 
     @wraps(question)
-    def ask(repository: Repository, name: str, *others: Any) -> T:
+    def ask(repository: Repository, name: str, /, *others: P.args, **named: P.kwargs) -> T:
         if not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", name):
-            return question(repository, name, *others)
-        key = (repository.common, name, *others)
+            return question(repository, name, *others, **named)
+        key = (repository.common, name, *others, *sorted(named.items()))
         if key not in answers:
-            answers[key] = question(repository, name, *others)
+            answers[key] = question(repository, name, *others, **named)
         return answers[key]
 
     return ask

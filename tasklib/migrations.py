@@ -45,7 +45,8 @@ class Command:
     """The project's command: its words (the program resolved), where it runs, and what it gets in its environment.
 
     ``templates`` are the variables of --uri-var and --set, and those with a dot in their name options of the ini;
-    ``scheme`` is the URL's, found by probing. ``watch`` is the guard that its drivers are under.
+    ``scheme`` is the URL's, found by probing. ``watch`` is the guard that its drivers are under. ``section`` is the
+    ini's that `alembic -n` names.
     """
 
     words: tuple[str, ...]
@@ -54,6 +55,7 @@ class Command:
     templates: tuple[tuple[str, str], ...]
     scheme: str
     watch: Watch | None = None
+    section: str = "alembic"
 
     def environment(self, address: Address | None, record: Path | None = None) -> dict[str, str]:
         """The command's environment: ours without libpq's variables, with those that lead to ``address`` or nowhere.
@@ -114,7 +116,7 @@ class Command:
         if self.kind == "flask" or ini is None or not options:
             yield ini
         else:
-            with inis.with_options(ini, options, beside=chain.is_ours) as own:
+            with inis.with_options(ini, options, section=self.section, beside=chain.is_ours) as own:
                 yield own
 
     def is_watched(self) -> bool:

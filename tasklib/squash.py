@@ -69,7 +69,7 @@ def refuse_early(cwd: Path, chosen: settings.Settings) -> None:
     if chosen.before:
         before.find_program(chosen.before, cwd, repository.top)
     if chosen.reference is not None:
-        history = revisions.read_history(repository, made.tip, made.layout.locations)
+        history = revisions.read_history(repository, made.tip, made.layout)
         must = standin.wanted(repository, made, history)
         address = postgres.parse_url(chosen.reference, "--reference")
         with real.opened(address) as connection:

@@ -16,7 +16,9 @@ from tasklib import server as servers
 from tasklib.errors import Refused
 from tasklib.git import find
 from tasklib.postgres import Address
+from tasklib.project import find_layout
 from tasklib.server import Server
+from tasklib.settings import Settings
 from tasklib.standin import Wanted
 from tests.conftest import MakePlain
 from tests.project import VARIABLE, Plain, Step, query
@@ -161,7 +163,7 @@ def test_a_database_that_is_not_exactly_at_r_is_refused_with_what_was_found(make
     project = make_plain([Step("first", "pass"), Step("second", "pass"), R, *KEPT])
     ids = project.ids
     repository = find(project.top)
-    history = revisions.read_history(repository, "HEAD", ["migrations/versions"])
+    history = revisions.read_history(repository, "HEAD", find_layout(repository, "HEAD", Settings(), project.top))
 
     def refusal(name: str, found: Sequence[str], data: str = "none", more: str = "") -> str:
         address = real_database(project, name, *found, more=more)

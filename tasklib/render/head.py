@@ -93,7 +93,8 @@ def in_quotes(value):
 @dataclass(frozen=True)
 class Head:
     """What the top of the file says. ``gone`` is how many migrations it replaces, ``first`` the oldest one's id;
-    ``commit`` still has them; ``made`` says what it was made from; ``created`` is the old file's own line.
+    ``commit`` still has them; ``made`` says what it was made from; ``created`` is the old file's own line;
+    ``header`` are comment lines before all that.
     """
 
     revision: str
@@ -103,11 +104,13 @@ class Head:
     commit: str
     made: Sequence[str]
     created: str
+    header: Sequence[str]
     labels: tuple[str, ...]
 
     def lines(self, rows: Mapping[str, int], used: Collection[str]) -> list[str]:
         """``rows`` holds how many rows the file puts into each table; ``used`` is as `Source` has it."""
         lines = [
+            *self.header,
             f'"""{_docstring(self.message or f"base {self.revision}")}',
             "",
             f"The base of this history: replaces {self.gone} migrations, {self.first} to {self.revision}.",

@@ -115,7 +115,7 @@ def _reference(prepared: Prepared) -> str:
     """The real database that stands for the replay, and whether it can."""
     made = prepared.plan
     address = postgres.parse_url(made.settings.reference or "", "--reference")
-    history = revisions.read_history(prepared.repository, made.tip, made.layout.locations)
+    history = revisions.read_history(prepared.repository, made.tip, made.layout)
     try:
         with real.opened(address) as connection:
             standin.refuse_unusable(connection, address, standin.wanted(prepared.repository, made, history))
