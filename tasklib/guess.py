@@ -59,10 +59,12 @@ def _asked_for(bench: Bench, chain: Chain, offers: Sequence[Offer]) -> tuple[lis
         hits = [number for number in range(len(offers)) if _name(bench, number) in asked]
         if hits:
             return [offers[number] for number in hits], schemes[hits[0]]
+        if ran.code and probe.IMPORT_FAILED.search(ran.stderr) and not probe.NO_DRIVER.search(ran.stderr):
+            raise bench.command().cannot_run(ran, ran.stderr)
         went = " and ".join(contact.shown() for contact in ran.seen.refused)
         last = (ran.stderr.strip() or ran.stdout.strip() or "nothing").splitlines()[-1]
+        said = f"it went to {went}, and was not let through" if went else f"it made no connection, and said: {last}"
         if went or not probe.NO_DRIVER.search(ran.stderr):
-            said = f"it went to {went}, and was not let through" if went else f"it made no connection, and said: {last}"
             break
     offered = " or ".join(offer.shown() for offer in offers)
     note, hint = known.overridden([name for offer in offers for name, _ in offer.templates])

@@ -17,6 +17,8 @@ from tasklib.git import Repository, remembered
 from tasklib.plan import Layout
 from tasklib.settings import Settings
 
+# A location that the project's own program fills in: {alembic_dir}, ${DIR}, %(dir)s, <dir>, @dir@.
+TEMPLATE = re.compile(r"[{}<>@$]|%\(")
 # Where Flask finds an application, or is told where it is.
 FLASK_MARKS = (".flaskenv", "wsgi.py", "app.py", "app/__init__.py")
 
@@ -87,6 +89,10 @@ class Tree:
     def resolve(self, config: Config, cwds: Sequence[str]) -> tuple[str, str | None] | None:
         """The script directory of a configuration, and the working directory that it needs."""
         homes = {str(PurePosixPath(path).parent) for path in self.paths if PurePosixPath(path).name == "env.py"}
+        if TEMPLATE.search(config.script_location):
+            # Whoever fills it in means the script directory that it lies in, or beside; we fill in that one as well.
+            fitting = [home for home in homes if config.directory in (home, str(PurePosixPath(home).parent))]
+            return (fitting[0], None) if len(fitting) == 1 else None
         return configs.resolve(config.script_location, self.top, homes, cwds)
 
 
@@ -163,6 +169,11 @@ def _named_configs(tree: Tree, named: Words, known: Iterable[Config]) -> list[Co
     found = []
     for file in files:
         path = _from_top(tree, file, tree.here)
+        if path.startswith("../"):
+            raise Refused(
+                f"--command names the configuration {file}, which is outside of the repository {tree.top}.",
+                "copy it into the repository; git may ignore it there",
+            )
         text = configs.text_of(tree.repository, tree.commit, path)
         if not text:
             raise Refused(f"--command names the configuration {file}, and there is no {path} in this repository.")

@@ -107,6 +107,18 @@ def server_wide(sources: Mapping[str, str]) -> list[Read]:
     ]
 
 
+OTHER_DATABASE = re.compile(r"(sqlite|mysql|mariadb|oracle|mssql)(\+\w+)?(:/*)?", re.IGNORECASE)
+
+
+def other_databases(sources: Mapping[str, str]) -> list[Read]:
+    """Strings with which code tells another database from PostgreSQL: dialect.name == "sqlite", startswith("mysql")."""
+    return [
+        Read(node.value, path, node.lineno)
+        for path, node in nodes(sources)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and OTHER_DATABASE.fullmatch(node.value)
+    ]
+
+
 # postgres:15, postgis/postgis:15-3.4, postgresql-15, POSTGRES_VERSION: "15" …
 IMAGE = re.compile(
     r"\bpost(?:gres(?:ql)?|gis)(?:[-_ ]?version)?[\"']?\s*[:=@-]\s*[\"']?v?(\d{2})(?![\d.]*\d{3})\b", re.IGNORECASE

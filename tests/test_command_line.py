@@ -211,6 +211,9 @@ def test_plan_reads_only_and_shows_mentions_other_branches_and_reads_of_the_envi
     old = shop.file_of(shop.ids[2])
     text = old.read_text().replace("def upgrade():\n", 'def upgrade():\n    import os\n    os.environ.get("REGION")\n')
     old.write_text(text, encoding="utf-8")
+    kept = shop.file_of(shop.ids[5])
+    other = 'def upgrade():\n    if op.get_bind().dialect.name == "sqlite":\n        return\n'
+    kept.write_text(kept.read_text().replace("def upgrade():\n", other), encoding="utf-8")
     shop.commit("mentions")
     shop.git("checkout", "--quiet", "-b", "feature", "main")
     ids = list(shop.ids)
@@ -226,6 +229,7 @@ def test_plan_reads_only_and_shows_mentions_other_branches_and_reads_of_the_envi
     assert "docs/deploy.md:2" not in done.out  # R stays
     assert f"feature: migrations/versions/0007feature00_side.py hangs on {shop.ids[1]}" in done.out
     assert re.search(rf"{old.name}:\d+: REGION", done.out)
-    assert "NOT NAMED" in done.out and f"{VARIABLE} (app.py:" in done.out
+    assert re.search(rf"\(the base is for PostgreSQL only\):\n.*{kept.name}:\d+: sqlite\n", done.out)
+    assert f"not named; would be found out, connecting nowhere: --uri-var {VARIABLE}\n" in done.out
     assert "version_num IN" in done.out
     assert f"{shop.ids[0]} to {shop.ids[3]}" in done.out and f"{shop.ids[4]} to {shop.ids[5]}" in done.out

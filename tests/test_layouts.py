@@ -194,6 +194,23 @@ def test_an_ini_that_git_ignores_and_a_script_location_in_a_package_are_found(ma
     assert reaches(made).startswith("0 ")
 
 
+def test_an_ini_that_the_projects_own_program_fills_in_needs_no_option(make_plain: MakePlain) -> None:
+    made = make_plain(SHOP[:2], env="")
+    ini = "shop/_internal/alembic.ini"
+    move(made, "migrations", "shop/_internal/alembic")
+    move(made, "alembic.ini", ini)
+    change(made.top / ini, (r"^script_location = .*", "script_location = {alembic_dir}"))
+    change(made.top / ini, (r"^sqlalchemy.url = .*", "sqlalchemy.url = {db_url}"))
+    made.commit("a template")
+    found = layout_of(made)
+    assert (found.kind, found.script, found.ini) == ("alembic", "shop/_internal/alembic", ini)
+    assert made.tool("checkout", "--rev", made.ids[-1], "--server", made.server_url).code == 0
+    done = made.tool("createdb", "--server", made.server_url)
+    assert done.code == 0 and "--set sqlalchemy.url={url}" in done.err, done.said
+    with pytest.raises(Refused, match=r"elsewhere\.ini, which is outside of the repository"):
+        layout_of(made, command="alembic -c ../elsewhere.ini")
+
+
 def test_which_of_several_script_directories_is_meant_is_said_by_c_n_directory_or_where_one_stands(
     make_plain: MakePlain, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -231,6 +231,15 @@ def test_an_option_of_the_ini_is_refused_where_the_command_has_none(make: Make) 
     project.assert_nothing_left()
 
 
+def test_a_project_whose_import_fails_is_told_so_and_not_asked_for_its_variable(make_plain: MakePlain) -> None:
+    project = make_plain(SHOP, env="import a_module_that_is_not_there\n" + READ)
+    done = asked(project)
+    assert done.code == 2 and "cannot run in" in done.err and "a_module_that_is_not_there" in done.err, done.said
+    assert "How does the application get" not in done.err
+    assert project.tool("abort", "--server", project.server_url).code == 0
+    project.assert_nothing_left()
+
+
 # --- drivers -----------------------------------------------------------------------------------------------------
 
 

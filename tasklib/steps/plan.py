@@ -77,6 +77,9 @@ def show(cwd: Path, chosen: Settings) -> Prepared:
              _other_branches(prepared))  # fmt: skip
     _section("Squashed migrations that make roles or tablespaces (they belong to the server: the base makes none)",
              [f"{r.path}:{r.line}: {r.name}" for r in sources.server_wide(texts)])  # fmt: skip
+    _section("Migrations for other databases too (the base is for PostgreSQL only)",
+             [f"{r.path}:{r.line}: {r.name}" for r in sources.other_databases(
+                 {**texts, **repository.read_many(made.tip, [m.path for m in cut.kept])})])  # fmt: skip
     _warn_of_newer_server(prepared, server)
     tables = sources.version_tables(repository, made.tip)
     say()
