@@ -54,6 +54,8 @@ class Source:
         self.types = Types(self.enum_names, self.used, self.sqlalchemy)
         self.with_rows = {(one.table.schema, one.table.name) for one in self.rows}
         self.by_key = {entry.key: entry for entry in self.entries}
+        if any("FORCE ROW LEVEL SECURITY" in entry.ddl for entry in self.entries):
+            self.used.add("row security")
 
     def row_counts(self) -> dict[str, int]:
         """Every table that the file makes, as SQL names it, and how many rows the file puts there."""
