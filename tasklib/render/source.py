@@ -27,6 +27,7 @@ class Source:
     """A reference to render.
 
     ``ddl`` names the objects that must be the server's DDL; ``sqlalchemy`` is the version of the project's own;
+    ``user`` is who made the reference;
     ``used`` collects what the file must import or define, see `Types`.
     """
 
@@ -37,12 +38,13 @@ class Source:
     populated: Sequence[tuple[str, str]]
     version_tables: Sequence[tuple[str, str]]
     sqlalchemy: tuple[int, ...]
+    user: str
     ddl: frozenset[Key] = frozenset()
     facts: Mapping[Key, str] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        names = set(keyword.kwlist) | {"op", "sa", "postgresql", "context", "os", "json"}
+        names = set(keyword.kwlist) | {"op", "sa", "postgresql", "context", "os", "json", "load_rows"}
         self.enum_names: dict[tuple[str, str], str] = {}
         for schema, name in sorted(self.model.enums):
             wanted = re.sub(r"\W", "_", name.lower()).strip("_") or "enum"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tasklib.archive import Entry
 from tasklib.render import constraints, entries, foreign_keys, rows, sequences, tables
+from tasklib.render.execute import execute_all
 from tasklib.render.items import PUBLIC, Item, ordered, with_early_drops, without_missing_needs
 from tasklib.render.source import Source
 from tasklib.tables import Constraint, Table
@@ -22,6 +25,7 @@ def items_of(source: Source) -> list[Item]:
         item, absorbed = tables.item(source, table, listed, inline[key])
         found.append(item)
         taken |= absorbed
+    found += [rows.item(source, one, inline) for one in source.rows]
     for entry in listed:
         if entry.dump_id in taken:
             continue
@@ -34,12 +38,31 @@ def items_of(source: Source) -> list[Item]:
         else:
             found.append(entries.item(source, entry))
     found += [foreign_keys.item(table, constraint, entry) for table, constraint, entry in late]
-    found += [rows.item(source, one, inline) for one in source.rows]
     found += [item for key in sorted(ours & source.model.tables.keys()) for item in entries.wider_version(source, *key)]
     found += entries.database(source)
     found += sequences.positions(source)
     found += [entries.refresh(source, schema, name) for schema, name in source.populated]
-    return with_early_drops(ordered(without_missing_needs(found)))
+    return with_early_drops(_with_unchecked_bodies(ordered(without_missing_needs(found))))
+
+
+def _with_unchecked_bodies(items: Sequence[Item]) -> list[Item]:
+    """The items, with a setting around those that are functions: a body may name what comes later."""
+    at = [number for number, item in enumerate(items) if item.key[0] in ("FUNCTION", "PROCEDURE")]
+    if not at:
+        return list(items)
+    first, last = at[0], at[-1]
+
+    def setting(text: str, reason: str, group: str) -> Item:
+        key = ("SETTING", "", text)
+        return Item(key, group, frozenset(), frozenset(), tuple(execute_all([text], reason)))
+
+    off = setting(
+        "SET LOCAL check_function_bodies = false",
+        "DDL: a function's body may name what comes later",
+        items[first].group,
+    )
+    back = setting("RESET check_function_bodies", "", items[last].group)
+    return [*items[:first], off, *items[first : last + 1], back, *items[last + 1 :]]
 
 
 def _is_native(source: Source, table: Table) -> bool:
