@@ -22,6 +22,8 @@ from tasklib.schema import Difference, report
 from tasklib.truth import made_from
 
 ROUNDS = 8
+# Kinds of objects that the dump's own DDL stands for where our words do not make the same.
+FALLBACKS = ("TABLE", "COMMENT", "CONSTRAINT", "FK CONSTRAINT", "INDEX", "SEQUENCE", "VIEW", "MATERIALIZED VIEW")
 
 
 def write(bench: Bench) -> File:
@@ -69,7 +71,7 @@ def _try(
         replay.arrive(bench, chain, "candidate", bench.plan.revision, "The base migration failed")
     except Failed as error:
         culprit = _culprit(error, chain, file, bench.plan.revision)
-        if culprit is None or culprit in ddl or culprit[0] not in ("TABLE", "INDEX", "FK CONSTRAINT"):
+        if culprit is None or culprit in ddl or culprit[0] not in FALLBACKS:
             raise
         return {culprit}, None
     # To the letter, volatile columns too: the file was written from this very reference.
@@ -101,7 +103,7 @@ def fallbacks(difference: Difference) -> set[Key]:
         return {("TABLE", schema, name.split(" ")[0])}
     if kind == "SEQUENCE OWNED BY":
         return {("SEQUENCE", schema, name)}
-    return {difference.key} if kind in ("COMMENT", "CONSTRAINT", "FK CONSTRAINT", "INDEX", "SEQUENCE") else set()
+    return {difference.key} if kind in FALLBACKS else set()
 
 
 def _head(bench: Bench) -> Head:

@@ -56,8 +56,8 @@ STRINGS = ("text", "character varying")
 class Types:
     """How column types are written in one file: ``enums`` maps (schema, name) to the variable that holds the type.
 
-    ``used`` collects what the file must import or define: "postgresql", "DatabaseType"; ``sqlalchemy`` is the version
-    of the project's own.
+    ``used`` collects what the file must import or define: "postgresql", "DatabaseType", variables of enums;
+    ``sqlalchemy`` is the version of the project's own.
     """
 
     enums: Mapping[tuple[str, str], str]
@@ -81,13 +81,21 @@ class Types:
         tricky = tricky or (None in values and self.sqlalchemy < (2, 0))
         if base in (*INTEGERS, *STRINGS, "boolean") and not tricky:
             return GENERIC[base]
+        if base == "character" and not tricky:
+            return "sa.String()"
+        # The generic type would take more for a number than PostgreSQL does, and less: NaN, infinity.
+        plain = all(value is None or re.fullmatch(r"-?\d+(\.\d+)?", str(value)) for value in values)
+        if ((base == "numeric" and plain) or (column.type_kind == "e" and not column.array)) and not tricky:
+            return self._scalar(column.type, column)
         self.used.add("DatabaseType")
         # Money prints by the locale, so its values are numbers.
         return Call("DatabaseType", [string("numeric" if column.type == "money" else column.type)])
 
     def _scalar(self, text: str, column: Column) -> Node:
         if column.type_kind == "e" and (column.type_schema, column.type_name) in self.enums:
-            return self.enums[(column.type_schema, column.type_name)]
+            variable = self.enums[(column.type_schema, column.type_name)]
+            self.used.add(variable)
+            return variable
         if text in GENERIC:
             return GENERIC[text]
         if text in DIALECT:
@@ -125,6 +133,8 @@ def server_default(default: str, column: Column) -> Node:
     """A column's default as people write it: a plain string where the column's type says the rest."""
     if re.fullmatch(r"'-\d+'::integer", default):
         return expression(default.split("'")[1])
+    if re.fullmatch(r"nextval\('(?:[^']|'')*'::regclass\)", default):
+        return expression(default.replace("'::regclass)", "')"))
     plain = re.fullmatch(r"'((?:[^']|'')*)'::([\w\". ]+(?:\[\])?)", default)
     text = column.type.startswith(("character varying", "text")) and not column.array
     if plain and (

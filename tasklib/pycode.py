@@ -73,6 +73,10 @@ def render(node: Node, indent: int, prefix: str = "", suffix: str = "") -> list[
         parts = [(f"{one[0]}: ", one[1]) if isinstance(one, tuple) else ("", one) for one in node.nodes]
     if not parts:
         return [f"{pad}{prefix}{opening}{closing}{suffix}"]
+    # The formatters put a call's arguments on one line where that is enough, and never those of a list.
+    inside = f"{pad}    {_flat(node)[len(opening) : -len(closing)]}"
+    if isinstance(node, Call) and "\n" not in inside and len(inside) <= WIDTH:
+        return [f"{pad}{prefix}{opening}", inside, f"{pad}{closing}{suffix}"]
     # A single string that is too long even alone keeps no trailing comma, as the formatters have it.
     alone = isinstance(node, Call) and len(parts) == 1 and isinstance(parts[0][1], str)
     for name, value in parts:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from tasklib import postgres
 from tasklib.postgres import Connection
 
 
@@ -87,19 +89,43 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Definition:
+    """What an index or view is, as the dump prints it and as people would rather read it; ``of``: an index's table."""
+
+    dumped: str = ""
+    pretty: str = ""
+    of: str = ""
+
+    def prettier(self, ddl: str) -> str:
+        """The dump's text with the one in place of the other."""
+        return ddl.replace(self.dumped, self.pretty, 1) if self.dumped else ddl
+
+
+@dataclass(frozen=True)
 class Model:
-    """Tables and sequences by (schema, name), enum labels by (schema, name)."""
+    """All by (schema, name): tables, sequences, labels of enums, views (also materialized ones), indexes.
+
+    ``keywords`` are the words that SQL takes as a name only between quotes.
+    """
 
     tables: Mapping[tuple[str, str], Table]
     sequences: Mapping[tuple[str, str], Sequence]
     enums: Mapping[tuple[str, str], tuple[str, ...]]
+    views: Mapping[tuple[str, str], Definition]
+    indexes: Mapping[tuple[str, str], Definition]
+    keywords: frozenset[str]
+
+    def quoted(self, name: str) -> str:
+        """A name as SQL has it: between quotes where it must be."""
+        plain = re.fullmatch(r"[a-z_][a-z0-9_]*", name) and name not in self.keywords
+        return name if plain else postgres.identifier(name)
 
 
 COLUMNS = """
 SELECT a.attrelid, a.attname, format_type(a.atttypid, a.atttypmod),
        tn.nspname, coalesce(e.typname, t.typname), coalesce(e.typtype, t.typtype), e.oid IS NOT NULL,
        a.atttypmod, NOT a.attnotnull,
-       pg_get_expr(d.adbin, d.adrelid), a.attidentity, a.attgenerated <> '',
+       pg_get_expr(d.adbin, d.adrelid, true), a.attidentity, a.attgenerated <> '',
        CASE WHEN a.attcollation <> t.typcollation THEN (SELECT quote_ident(n.nspname) || '.' || quote_ident(co.collname)
             FROM pg_collation co JOIN pg_namespace n ON n.oid = co.collnamespace WHERE co.oid = a.attcollation) END,
        col_description(a.attrelid, a.attnum)
@@ -115,7 +141,7 @@ SELECT c.conrelid, c.conname, c.contype, pg_get_constraintdef(c.oid),
        ARRAY(SELECT a.attname FROM unnest(c.conkey) WITH ORDINALITY k(n, o)
              JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.n ORDER BY k.o)::text[],
        c.condeferrable, c.condeferred, c.convalidated, c.connoinherit,
-       CASE WHEN c.contype = 'c' THEN pg_get_expr(c.conbin, c.conrelid) END,
+       CASE WHEN c.contype = 'c' THEN pg_get_expr(c.conbin, c.conrelid, true) END,
        coalesce(fn.nspname, ''), coalesce(f.relname, ''),
        ARRAY(SELECT a.attname FROM unnest(c.confkey) WITH ORDINALITY k(n, o)
              JOIN pg_attribute a ON a.attrelid = c.confrelid AND a.attnum = k.n ORDER BY k.o)::text[],
@@ -153,6 +179,21 @@ FROM pg_enum e JOIN pg_type t ON t.oid = e.enumtypid JOIN pg_namespace n ON n.oi
 """
 
 
+# Semicolons end only a view's text.
+VIEWS = """
+SELECT n.nspname, c.relname, rtrim(pg_get_viewdef(c.oid), ';'), rtrim(pg_get_viewdef(c.oid, true), ';')
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('v', 'm') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+"""
+
+INDEXES = """
+SELECT n.nspname, c.relname, pg_get_indexdef(c.oid), pg_get_indexdef(c.oid, 0, true), t.relname
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_index i ON i.indexrelid = c.oid JOIN pg_class t ON t.oid = i.indrelid
+WHERE c.relkind IN ('i', 'I') AND n.nspname !~ '^pg_'
+"""
+
+
 def read_model(connection: Connection) -> Model:
     """Everything that the operations of a migration could say about a database's tables and sequences."""
     # As pg_dump does it: with an empty path every name in an expression comes out qualified.
@@ -178,4 +219,11 @@ def read_model(connection: Connection) -> Model:
         owner = (row[9], row[10], row[11]) if row[11] is not None else None
         sequences[(row[0], row[1])] = Sequence(*(*row[:9], owner, row[12]))
     enums = {(schema, name): tuple(labels) for schema, name, labels in connection.rows(ENUMS)}
-    return Model(tables, sequences, enums)
+    views, indexes = (
+        {(schema, name): Definition(*texts) for schema, name, *texts in connection.rows(query)}
+        for query in (VIEWS, INDEXES)
+    )
+    keywords = frozenset(
+        str(word) for (word,) in connection.rows("SELECT word FROM pg_get_keywords() WHERE catcode <> 'U'")
+    )
+    return Model(tables, sequences, enums, views, indexes, keywords)

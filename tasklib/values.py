@@ -58,7 +58,7 @@ def is_native(column: Column) -> bool:
 
 
 def literal(value: object, *, as_text: bool) -> str:
-    """One value as Python source; ``as_text``: whatever it is, as PostgreSQL's text."""
+    """One value as Python source; ``as_text``: integers and booleans, too, as PostgreSQL's text."""
     if isinstance(value, bool) and as_text:
         return string(str(value).lower())
     if value is None or (isinstance(value, (bool, int)) and not as_text):

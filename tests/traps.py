@@ -55,7 +55,8 @@ def assert_laid_out(project: Project) -> None:
     program = str(ruff) if ruff.exists() else shutil.which("ruff")
     assert program is not None, "ruff is missing, and the generated file must be laid out as it has it"
     for words in (
-        ["check", "--isolated", "--select", "E,F,W,I", "--ignore", "E501"],
+        ["check", "--isolated"],
+        ["check", "--isolated", "--select", "E,F,W,I,N,B,C4,SIM,PTH,RET", "--ignore", "E501"],
         ["format", "--isolated", "--check", "--diff"],
     ):
         done = subprocess.run([program, *words, str(base)], capture_output=True, text=True, check=False)

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from tasklib import database, postgres, pycode, sqltext
 from tasklib.archive import Entry
 from tasklib.pycode import Call, Node, string
-from tasklib.render import indexes
+from tasklib.render import indexes, sequences
 from tasklib.render.execute import execute_all
 from tasklib.render.items import KIND_GROUP, PUBLIC, Item
 from tasklib.render.source import Source
+from tasklib.tables import Definition
 
 # Gone with the table, view or schema that they belong to.
 NO_DROP = {
@@ -29,6 +30,10 @@ REASONS = {
     "OWNER": "DDL: Alembic has no operation for owners",
     "ACL": "DDL: Alembic has no operation for privileges",
     "DEFAULT ACL": "DDL: Alembic has no operation for privileges",
+    "ROW SECURITY": "DDL: Alembic has no operation for row security",
+    "TABLE ATTACH": "DDL: Alembic has no operation for partitions",
+    "INDEX ATTACH": "DDL: Alembic has no operation for partitions",
+    "CHECK CONSTRAINT": "DDL: operations cannot say this check exactly",
 }
 
 
@@ -68,6 +73,12 @@ def item(source: Source, entry: Entry) -> Item:
             texts = [text.replace("CREATE EXTENSION IF NOT EXISTS", "CREATE EXTENSION") for text in texts]
         if entry.kind == "SCHEMA" and entry.tag == PUBLIC:
             texts = []
+        if entry.kind == "SEQUENCE" and sequence and (short := sequences.create(sequence, entry.ddl.strip())):
+            texts = [short]
+        if entry.kind.endswith("VIEW") and entry.key not in source.ddl:
+            texts = [source.model.views.get((entry.schema, entry.tag), Definition()).prettier(one) for one in texts]
+        if entry.kind == "RULE" and "VIEW" in entry.ddl.split(" AS", 1)[0]:
+            reason = "DDL: the view once more, now that what it needs is there"
         up = execute_all([text.rstrip().rstrip(";") for text in texts], reason)
     down: list[str] = []
     early: list[str] = []
@@ -86,8 +97,13 @@ def item(source: Source, entry: Entry) -> Item:
         down = pycode.render(Call("op.drop_table", [string(entry.tag)], kwargs), 4)
     elif entry.drop and entry.kind not in NO_DROP and not _goes_with_table(source, entry) and up:
         down = execute_all(sqltext.statements(entry.drop), "")
-    return Item(entry.key, group, frozenset(provides), frozenset(needs), tuple(up), tuple(down), tuple(early),
-                unchecked=group == "functions")  # fmt: skip
+    index = source.model.indexes.get((entry.schema, entry.tag), Definition()) if entry.kind == "INDEX" else Definition()
+    return Item(
+        *(entry.key, group, frozenset(provides), frozenset(needs), tuple(up), tuple(down)),
+        index.of,
+        tuple(early),
+        unchecked=group == "functions",
+    )
 
 
 def _goes_with_table(source: Source, entry: Entry) -> bool:
@@ -104,16 +120,16 @@ def _enum(source: Source, entry: Entry) -> list[str]:
     # pg_dump knows which names are words of SQL and quotes them.
     shown = entry.ddl.strip().removeprefix("CREATE TYPE ").split(" AS ENUM")[0].removeprefix(f"{PUBLIC}.")
     create = f"CREATE TYPE {shown} AS ENUM ({listed})"
+    lines = execute_all([create], "DDL: made once, whichever tables use it")
+    variable = source.enum_names[(schema, name)]
+    if variable not in source.used:
+        return lines
+    source.used.add("postgresql")
     kwargs: dict[str, Node] = {"name": string(name)}
     if schema != PUBLIC:
         kwargs["schema"] = string(schema)
-    kwargs["create_type"] = "False"
-    variable = Call("postgresql.ENUM", [string(label) for label in labels], kwargs)
-    lines = execute_all([create], "DDL: made once, whichever tables use it")
-    if not any((c.type_schema, c.type_name) == (schema, name) for t in source.model.tables.values() for c in t.columns):
-        return lines
-    source.used.add("postgresql")
-    return lines + pycode.render(variable, 4, f"{source.enum_names[(schema, name)]} = ")
+    # Its labels are needed by nobody: the type is there.
+    return lines + pycode.render(Call("postgresql.ENUM", [], {**kwargs, "create_type": "False"}), 4, f"{variable} = ")
 
 
 def refresh(source: Source, schema: str, name: str) -> Item:
@@ -122,7 +138,7 @@ def refresh(source: Source, schema: str, name: str) -> Item:
         e.dump_id for e in source.entries if entry.dump_id in e.depends_on and e.kind in ("INDEX", "MATERIALIZED VIEW")
     }
     needs: set[object] = {entry.dump_id, *later, *(("rows", *key) for key in source.with_rows)}
-    text = f"REFRESH MATERIALIZED VIEW {postgres.identifier(name, schema)}"
+    text = f"REFRESH MATERIALIZED VIEW {source.model.quoted(schema)}.{source.model.quoted(name)}"
     return Item(("REFRESH", schema, name), "views", frozenset({("fresh", schema, name)}), frozenset(needs),
                 tuple(execute_all([text], "DDL: the old migrations had filled it")))  # fmt: skip
 

@@ -28,21 +28,28 @@ def assemble(head: Head, source: Source) -> File:
     """The base migration; the same input gives the same bytes."""
     items = upgrade.items_of(source)
     body: list[str] = []
-    group = ""
+    group = reason = ""
     spans: list[tuple[int, int, Key]] = []
     unchecked = False
     for item in (one for one in items if one.up):
         if unchecked and not item.unchecked:
             body.append(CHECKED)
             unchecked = False
+            reason = ""
         if item.group != group:
             group = item.group
             body += ["", f"    # {group}"] if body else [f"    # {group}"]
+            reason = ""
         if item.unchecked and not unchecked:
             body += UNCHECKED
             unchecked = True
-        spans.append((len(body) + 1, len(body) + len(item.up), item.key))
-        body += item.up
+            reason = ""
+        # One reason stands for all that follow one another.
+        first = item.up[0] if item.up[0].startswith("    # ") else ""
+        lines = item.up[1:] if first and first == reason else item.up
+        reason = first
+        spans.append((len(body) + 1, len(body) + len(lines), item.key))
+        body += lines
     body += [CHECKED] if unchecked else []
     down = [line for item in reversed(items) for line in item.down]
     top = head.lines(source.row_counts(), source.used)

@@ -10,11 +10,13 @@ from tasklib.pycode import Call, Items, Node, string
 from tasklib.render.execute import execute_all
 from tasklib.render.items import PUBLIC
 from tasklib.render.source import Source
+from tasklib.tables import Definition
 
 
 def create_index(source: Source, entry: Entry) -> list[str] | None:
     """op.create_index(…) for an index whose definition it can say, else None."""
-    first, *rest = sqltext.statements(entry.ddl)
+    dumped, *rest = sqltext.statements(entry.ddl)
+    first = source.model.indexes.get((entry.schema, entry.tag), Definition()).prettier(dumped)
     head = re.match(
         r"CREATE (UNIQUE )?INDEX (?P<name>\"(?:[^\"]|\"\")+\"|\w+) ON (?P<table>.+?) USING (?P<method>\w+) ", first
     )
@@ -31,7 +33,8 @@ def create_index(source: Source, entry: Entry) -> list[str] | None:
         return None
     after = keys[2].strip()
     kwargs: dict[str, Node] = {} if names[0] == PUBLIC else {"schema": string(str(names[0]))}
-    kwargs["unique"] = "True" if head.group(1) else "False"
+    if head.group(1):
+        kwargs["unique"] = "True"
     if head.group("method") != "btree":
         kwargs["postgresql_using"] = string(head.group("method"))
     include = re.match(r"INCLUDE ", after)

@@ -42,14 +42,20 @@ class Item:
     needs: frozenset[object]
     up: tuple[str, ...]
     down: tuple[str, ...] = ()
+    # Before its name in the order of its group: an index's table.
+    beside: str = ""
     # How to drop what goes with its table, for where something that it needs is dropped before that table.
     early: tuple[str, ...] = ()
     # A function's body may name what comes later.
     unchecked: bool = False
 
     @property
-    def rank(self) -> tuple[int, str, str, str]:
-        return (GROUPS.index(self.group), self.key[1] if self.key[1] != PUBLIC else "", self.key[2], self.key[0])
+    def rank(self) -> tuple[int, str, str, str, str]:
+        kind, schema, name = self.key
+        schema = schema if schema != PUBLIC else ""
+        if self.group in ("types", "functions"):
+            return (GROUPS.index(self.group), schema, kind, name, "")
+        return (GROUPS.index(self.group), schema, self.beside or name, name, kind)
 
 
 def ordered(items: Sequence[Item]) -> list[Item]:

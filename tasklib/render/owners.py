@@ -35,8 +35,8 @@ def for_anybody(entries: Sequence[Entry], model: Model, users: Users) -> tuple[E
 
 
 def _with_words(entry: Entry, users: Users) -> Entry:
-    """Privileges and user mappings with the names of this server's users taken out."""
-    if entry.kind not in ("ACL", "DEFAULT ACL", "USER MAPPING"):
+    """Privileges, policies and user mappings with the names of this server's users taken out."""
+    if entry.kind not in ("ACL", "DEFAULT ACL", "POLICY", "USER MAPPING"):
         return entry
     ddl = _renamed(entry.ddl, users.words())
     return replace(entry, ddl=ddl.replace(" FOR ROLE CURRENT_USER", ""), drop=_renamed(entry.drop, users.words()))

@@ -33,9 +33,9 @@ def item(source: Source, one: Rows, inline_keys: Mapping[tuple[str, str], Sequen
         text = f"INSERT INTO {table.shown} SELECT FROM generate_series(1, {one.count})"
         up = execute_all([text], "DDL: rows without values of their own")
     elif always:
-        up = _insert(one, f"the column {always[0]} is GENERATED ALWAYS, which bulk_insert cannot override")
+        up = _insert(source, one, f"the column {always[0]} is GENERATED ALWAYS, which bulk_insert cannot override")
     elif odd:
-        up = _insert(one, f"the column {odd[0]!r} has a name that not every driver takes as a parameter")
+        up = _insert(source, one, f"the column {odd[0]!r} has a name that not every driver takes as a parameter")
     else:
         up = _bulk_insert(source, one)
     return Item(("ROWS", *key), "rows", frozenset({("rows", *key)}), frozenset(needs), tuple(up))
@@ -73,11 +73,11 @@ def _bulk_insert(source: Source, one: Rows) -> list[str]:
     return [*lines, "        ],", "    )"]
 
 
-def _insert(one: Rows, why: str) -> list[str]:
+def _insert(source: Source, one: Rows, why: str) -> list[str]:
     given = _given(one)
-    names = ", ".join(postgres.identifier(column.name) for column, _ in given)
+    names = ", ".join(source.model.quoted(column.name) for column, _ in given)
     # Also right where no column is an identity.
-    text = f"INSERT INTO {one.table.shown} ({names}) OVERRIDING SYSTEM VALUE VALUES\n    "
+    text = f"INSERT INTO {one.table.shown} ({names})\nOVERRIDING SYSTEM VALUE VALUES\n    "
     rows = (", ".join(_sql_literal(row[at], column) for column, at in given) for row in one.rows)
     return execute_all([text + ",\n    ".join(f"({row})" for row in rows)], f"DDL: {why}")
 
@@ -87,6 +87,5 @@ def _sql_literal(value: object, column: Column) -> str:
         return "NULL"
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, int):
-        return str(value)
-    return f"{postgres.literal(str(value))}::{values.value_type(column)}"
+    # Of a string the server makes what the column is; money it would read by its locale.
+    return str(value) if isinstance(value, int) or column.type == "money" else postgres.literal(str(value))

@@ -59,6 +59,23 @@ def identity(source: Source, table: Table, column: Column) -> Node | None:
     return Call("sa.Identity", [], kwargs)
 
 
+def create(sequence: Sequence, ddl: str) -> str | None:
+    """CREATE SEQUENCE without the options that it has by itself; None where the dump says more than that."""
+    head = re.match(r"CREATE (UNLOGGED )?SEQUENCE .+\n", ddl)
+    if head is None or sequence.identity:
+        return None
+    lowest, highest = _bounds(sequence)
+    start = sequence.minimum if sequence.increment > 0 else sequence.maximum
+    words = [head.group(0).strip()]
+    words += [f"AS {sequence.type}"] if sequence.type != "bigint" else []
+    words += [f"START WITH {sequence.start}"] if sequence.start != start else []
+    words += [f"INCREMENT BY {sequence.increment}"] if sequence.increment != 1 else []
+    words += [f"MINVALUE {sequence.minimum}"] if sequence.minimum != lowest else []
+    words += [f"MAXVALUE {sequence.maximum}"] if sequence.maximum != highest else []
+    words += [f"CACHE {sequence.cache}"] if sequence.cache != 1 else []
+    return " ".join([*words, *(["CYCLE"] if sequence.cycle else [])])
+
+
 def _default_options(sequence: Sequence, type_: str) -> bool:
     lowest, highest = _bounds(sequence)
     return (
@@ -83,11 +100,11 @@ def positions(source: Source) -> Iterator[Item]:
         sequence = source.model.sequences.get((schema, name))
         if sequence is None or (last == sequence.start and not called):
             continue
-        text = f"SELECT setval('{_regclass(schema, name)}', {last}, {str(called).lower()})"
+        text = f"SELECT setval('{_regclass(schema, name)}', {last}{'' if called else ', false'})"
         entry = source.by_key.get(("SEQUENCE", schema, name))
         needs: set[object] = {("rows", *key) for key in source.with_rows}
         needs |= {entry.dump_id} if entry else set()
         if sequence.owner:
             needs.add(("table", *sequence.owner[:2]))
         yield Item(("SEQUENCE SET", schema, name), "sequence positions", frozenset(), frozenset(needs),
-                   tuple(execute_all([text], "DDL: where the old migrations left the sequence")))  # fmt: skip
+                   tuple(execute_all([text], "DDL: where the old migrations left the sequences")))  # fmt: skip

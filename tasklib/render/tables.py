@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tasklib import columns, postgres, pycode, sqltext
+from tasklib import columns, pycode, sqltext
 from tasklib.archive import Entry
 from tasklib.pycode import Call, Node, string
 from tasklib.render import constraints, foreign_keys, sequences
-from tasklib.render.execute import execute_all, shown
+from tasklib.render.execute import execute_all
 from tasklib.render.items import PUBLIC, Item
 from tasklib.render.source import Source
 from tasklib.tables import Column, Table
@@ -83,12 +83,12 @@ def _after(source: Source, table: Table) -> list[str]:
     for constraint in table.constraints:
         made = f"{table.name}_{constraint.columns[0]}_not_null" if constraint.kind == "n" else ""
         if made and constraint.name != made:
-            old, new = postgres.identifier(made), postgres.identifier(constraint.name)
-            ddl = f"ALTER TABLE {shown(table)} RENAME CONSTRAINT {old} TO {new}"
+            old, new = source.model.quoted(made), source.model.quoted(constraint.name)
+            ddl = f"ALTER TABLE {table.shown} RENAME CONSTRAINT {old} TO {new}"
             lines += execute_all([ddl], "DDL: this NOT NULL kept its name when its table or column was renamed")
     for check in table.constraints:
         if check.kind == "c" and check.validated and constraints.inline(source, table, check) is None:
-            ddl = f"ALTER TABLE {shown(table)} ADD CONSTRAINT {postgres.identifier(check.name)} {check.definition}"
+            ddl = f"ALTER TABLE {table.shown} ADD CONSTRAINT {source.model.quoted(check.name)} {check.definition}"
             lines += execute_all([ddl], "DDL: operations cannot say this check exactly")
     return lines
 

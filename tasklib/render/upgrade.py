@@ -22,6 +22,7 @@ def items_of(source: Source) -> list[Item]:
         item, absorbed = tables.item(source, table, listed, inline[key])
         found.append(item)
         taken |= absorbed
+    found += [rows.item(source, one, inline) for one in source.rows]
     for entry in listed:
         if entry.dump_id in taken:
             continue
@@ -34,7 +35,6 @@ def items_of(source: Source) -> list[Item]:
         else:
             found.append(entries.item(source, entry))
     found += [foreign_keys.item(table, constraint, entry) for table, constraint, entry in late]
-    found += [rows.item(source, one, inline) for one in source.rows]
     found += [switches.item(source, one, inline) for one in source.switched]
     found += [item for key in sorted(ours & source.model.tables.keys()) for item in entries.wider_version(source, *key)]
     found += entries.of_the_database(source)
