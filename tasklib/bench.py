@@ -158,6 +158,18 @@ class Bench:
             self._chains[name] = known = (tree, chains.write(self.repository, tree, self.plan.layout, name, self.work))
         return known[1]
 
+    @contextmanager
+    def old_in_place(self) -> Iterator[None]:
+        """The old chain in the work tree for a block, for projects that look for it there; main thread only."""
+        if not self.plan.layout.in_place:
+            yield
+            return
+        migrations = list(self.history(self.plan.tip).migrations.values())
+        data = datafiles.of_bases(self.repository, self.plan.tip, migrations)
+        paths = [*(m.path for m in migrations), *(entry.path for entry in data)]
+        with inplace.old_chain(self.repository, self.plan.tip, paths):
+            yield
+
     def command(self, scheme: str | None = None, guard: Path | None = None) -> Command:
         """The project's command; ``scheme`` only while it is being found out, ``guard`` is a directory for the guard
         where there is no place yet.

@@ -84,7 +84,14 @@ class Chain:
 
 
 def write(repository: Repository, tree: str, layout: Layout, name: str, work: Path) -> Chain:
-    """Write the chain that ``tree`` (a commit or a tree) holds to ``work/name``, replacing what was there."""
+    """Write the chain that ``tree`` (a commit or a tree) holds to ``work/name``, replacing what was there.
+
+    Not where the project's command knows the work tree only ("code"): whoever runs it puts the files there.
+    """
+    if layout.kind == "code":
+        history = revisions.read_history(repository, tree, layout)
+        top = repository.top
+        return Chain(name, top, top / layout.script, None, None, history, _support(repository, tree, layout, history))
     root = work / name
     shutil.rmtree(root, ignore_errors=True)
     root.mkdir()
@@ -96,13 +103,21 @@ def write(repository: Repository, tree: str, layout: Layout, name: str, work: Pa
     ours = {migration.path for migration in history.migrations.values()}
     _copy_helpers(repository, root, roots, layout, ours)
     ini = _write_ini(repository, tree, layout, root)
-    support = "\n".join(
-        f"{e.path} {e.blob}" for one in roots for e in repository.files(tree, one)
-        if not {e.path, datafiles.owner(e.path)} & ours
-    )  # fmt: skip
     # What our ini says wins over pyproject.toml, which stays the project's own for all else.
     toml = repository.top / layout.toml if layout.toml else None
-    return Chain(name, root, root / layout.script, ini, toml, history, hashlib.sha256(support.encode()).hexdigest())
+    return Chain(name, root, root / layout.script, ini, toml, history, _support(repository, tree, layout, history))
+
+
+def _support(repository: Repository, tree: str, layout: Layout, history: History) -> str:
+    """A digest of all that lies beside the revisions and their data files."""
+    ours = {migration.path for migration in history.migrations.values()}
+    listed = "\n".join(
+        f"{entry.path} {entry.blob}"
+        for one in _outermost((layout.script, *layout.locations))
+        for entry in repository.files(tree, one)
+        if not {entry.path, datafiles.owner(entry.path)} & ours
+    )
+    return hashlib.sha256(listed.encode()).hexdigest()
 
 
 def in_tree(repository: Repository, layout: Layout, history: History) -> Chain:

@@ -14,7 +14,7 @@ def formatted(bench: Bench, text: str) -> str:
     a developer's machine; what one of them has changed before another one failed is kept.
     """
     plan, layout = bench.plan, bench.plan.layout
-    if not layout.hooks:
+    if not layout.hooks or layout.kind == "code":
         return text
     chain = chains.write(bench.repository, plan.tip, layout, "hooks", bench.work)
     for revision in chain.history.migrations:

@@ -25,6 +25,9 @@ def old_chain(repository: Repository, tree: str, paths: Sequence[str]) -> Iterat
     """Files of ``tree`` (a commit or a tree) in the work tree for a block; all is as it was afterwards."""
     recover(repository)
     wanted = sorted(set(paths) - _unchanged(repository, tree, paths))
+    if not wanted:
+        yield
+        return
     standing = [path for path in wanted if (repository.top / path).exists()]
     above = {parent.as_posix() for path in wanted for parent in PurePosixPath(path).parents}
     made = sorted((one for one in above if not (repository.top / one).exists()), reverse=True)

@@ -30,7 +30,10 @@ NO_PROGRAM = re.compile(
     r"No module named '?(alembic|flask)'?$",
     re.MULTILINE,
 )
-NOT_STARTED = re.compile(f"{NO_PROGRAM.pattern}|No such command|Could not (import|locate)", re.MULTILINE)
+NOT_STARTED = re.compile(
+    rf"{NO_PROGRAM.pattern}|No such (command|option)|unrecognized arguments|invalid choice|Could not (import|locate)",
+    re.MULTILINE,
+)
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,8 @@ class Command:
             environment = {**self.environment(address, record), **(READ_ONLY if read_only else {}), **(extra or {})}
             if self.kind == "flask":
                 argv = [*self.words, sub, "-d", str(chain.directory), *rest]
+            elif self.kind == "code":
+                argv = [*self.words, sub, *rest]
             else:
                 files = [str(one) for one in (ini, chain.toml) if one is not None]
                 argv = [*self.words, *(word for file in files for word in ("-c", file)), sub, *rest]
@@ -113,7 +118,7 @@ class Command:
         """The ini to run with; for the length of a run one of its own, where the URL gets in by an option of it."""
         ini = chain.ini
         options = [(name, value) for name, value in self._filled(address) if settings.is_option(name)]
-        if self.kind == "flask" or ini is None or not options:
+        if ini is None or not options:
             yield ini
         else:
             with inis.with_options(ini, options, section=self.section, beside=chain.is_ours) as own:
@@ -130,6 +135,11 @@ class Command:
 
     def init(self, directory: Path, *words: str) -> shell.Result:
         """Run `init` into a directory that does not exist; what else it writes (an ini) lies beside that."""
+        if self.kind == "code":
+            raise Refused(
+                f"`{' '.join(self.words)}` is the project's own program, which cannot be told to `init` elsewhere.",
+                "leave --init out; --source history needs none",
+            )
         environment = {**self.environment(None), **READ_ONLY}
         if self.kind == "flask":
             argv = [*self.words, "init", "-d", str(directory), *words]
@@ -197,6 +207,11 @@ class Command:
     def cannot_run(self, result: shell.Result, why: str) -> Failed:
         """The error for a command that did not start, with the reason in the application's own words."""
         hint = f"make `{' '.join(self.words)} history` work in this shell first; FLASK_APP and the like are inherited"
+        if self.kind == "code":
+            hint = (
+                "the project's own program must take Alembic's words (current --verbose, show, upgrade, downgrade), or "
+                "--command 'alembic -c FILE'"
+            )
         if "ModuleNotFoundError" in why and programs.is_ours(self.words[0]):
             command = (
                 f"{programs.wrapper(self.cwd) or 'PATH/TO/bin/'} {'flask db' if self.kind == 'flask' else 'alembic'}"

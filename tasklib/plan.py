@@ -29,6 +29,7 @@ class Layout:
     ``kind`` is "flask" (Flask-Migrate's `flask db`), "alembic", or "code" (a program that builds the configuration
     itself). Of "alembic": ``ini`` and its ``section`` (the file may be missing where ``toml``, a pyproject.toml, says
     all). ``recursive``: revisions lie in subdirectories of ``locations`` too. ``hooks``: there are post_write_hooks.
+    ``in_place``: what runs looks for revisions where they lie in the work tree, whatever it is told.
     """
 
     kind: str
@@ -41,6 +42,7 @@ class Layout:
     toml: str | None = None
     recursive: bool = False
     hooks: bool = False
+    in_place: bool = False
 
     def holds_revision(self, path: str) -> bool:
         """Whether Alembic would look for a revision in a file of this path (not in editors' backups and __init__)."""

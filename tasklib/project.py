@@ -117,7 +117,7 @@ def find_layout(repository: Repository, commit: str, settings: Settings, cwd: Pa
         raise Refused(f"No configuration of Alembic has {script} as its script_location: {said}.",
                       "--command 'alembic -c FILE', or --directory DIR")  # fmt: skip
     if fitting:
-        return _alembic(tree, settings, named, script, *fitting[0])
+        return _alembic(tree, named, script, *fitting[0])
     if not named and not _is_flask(tree, script):
         raise Refused(
             f"{script} is no script directory of Flask-Migrate, and no alembic.ini or pyproject.toml names it: its "
@@ -125,12 +125,10 @@ def find_layout(repository: Repository, commit: str, settings: Settings, cwd: Pa
             "--command 'python -m yourapp.db', the command that takes Alembic's words (current, show, upgrade, "
             "downgrade); or --command 'alembic -c FILE'",
         )
-    return _flask(tree, settings, named, script)
+    return _flask(tree, named, script)
 
 
-def _alembic(
-    tree: Tree, settings: Settings, named: Words | None, script: str, config: Config, needed: str | None
-) -> Layout:
+def _alembic(tree: Tree, named: Words | None, script: str, config: Config, needed: str | None) -> Layout:
     cwd = needed or (tree.here if named and named.files else _likely_cwd(tree, script, config))
     words = named.words if named else ("alembic",)
     if not (named and named.section) and config.section not in ("", "alembic"):
@@ -140,22 +138,26 @@ def _alembic(
         # What is not in pyproject.toml (the URL, the logging) is in an alembic.ini beside it, if at all.
         files = [file for file in named.files if Path(file).name != configs.TOML] if named else []
         ini = _from_top(tree, files[0], tree.here) if files else _join(config.directory, configs.INI)
+    locations = _locations(tree, config, script, cwd)
     return Layout(
-        kind="alembic", script=script, locations=_locations(tree, config, script, cwd), ini=ini,
+        kind="alembic", script=script, locations=locations, ini=ini,
         command=_from(cwd, words, tree.here), cwd=cwd, section=config.section or "alembic",
         toml=config.path if config.toml else None, recursive=config.recursive, hooks=config.hooks,
+        in_place=_import_each_other(tree, locations),
     )  # fmt: skip
 
 
-def _flask(tree: Tree, settings: Settings, named: Words | None, script: str) -> Layout:
+def _flask(tree: Tree, named: Words | None, script: str) -> Layout:
     cwd = tree.here if named or "FLASK_APP" in os.environ else _flask_cwd(tree, script)
     inner = _join(script, configs.INI)
     config = configs.parse_ini(configs.text_of(tree.repository, tree.commit, inner), inner, "alembic", tree.top)
+    kind = (named.kind or "code") if named else "flask"
+    locations = _locations(tree, config, script, cwd)
     return Layout(
-        kind=(named.kind or "code") if named else "flask", script=script,
-        locations=_locations(tree, config, script, cwd), ini=None,
+        kind=kind, script=script, locations=locations, ini=None,
         command=_from(cwd, named.words if named else ("flask", "db"), tree.here), cwd=cwd,
         recursive=config.recursive, hooks=config.hooks,
+        in_place=kind == "code" or _import_each_other(tree, locations),
     )  # fmt: skip
 
 
@@ -233,6 +235,17 @@ def _locations(tree: Tree, config: Config, script: str, cwd: str) -> tuple[str, 
             )
         found.append(inner)
     return tuple(dict.fromkeys(found))
+
+
+def _import_each_other(tree: Tree, locations: Sequence[str]) -> bool:
+    """Whether revision files seem to import each other by their package's path, which leads into the work tree."""
+    for place in locations:
+        package = r"\.".join(re.escape(part) for part in PurePosixPath(place).parts[-2:])
+        if tree.repository.files_matching(
+            rf"(from|import|import_module\().*\b{package}\b", tree.commit, f"{place}/*.py"
+        ):
+            return True
+    return False
 
 
 def _likely_cwd(tree: Tree, script: str, config: Config) -> str:

@@ -49,10 +49,11 @@ def ensure_databases(bench: Bench) -> None:
     for role in ROLES:
         bench.create(role)
     chain = bench.chain("old", bench.plan.tip)
-    if bench.plan.settings.set:
-        probe.find_scheme(bench, chain, ROLES[0])
-    else:
-        guess.find(bench, chain, ROLES[0])
+    with bench.old_in_place():
+        if bench.plan.settings.set:
+            probe.find_scheme(bench, chain, ROLES[0])
+        else:
+            guess.find(bench, chain, ROLES[0])
 
 
 @watched
@@ -63,8 +64,13 @@ def ensure_replayed(bench: Bench) -> Chain:
     """
     ensure_databases(bench)
     chain = bench.chain("old", bench.plan.tip)
-    if bench.plan.replayed is not None and bench.plan.replayed["tip"] == bench.plan.tip:
-        return chain
+    if bench.plan.replayed is None or bench.plan.replayed["tip"] != bench.plan.tip:
+        with bench.old_in_place():
+            _replay(bench, chain)
+    return chain
+
+
+def _replay(bench: Bench, chain: Chain) -> None:
     plan = bench.plan
     for role in ROLES:
         bench.create(role)
@@ -91,7 +97,6 @@ def ensure_replayed(bench: Bench) -> Chain:
         "privileges": not real or copying.carries_privileges(bench),
     }))  # fmt: skip
     bench.finished("replay")
-    return chain
 
 
 def _take_reference(bench: Bench, chain: Chain) -> Volatile:

@@ -250,6 +250,81 @@ def test_a_configuration_that_is_built_in_code_is_refused_with_the_option_that_i
     assert "--command 'python -m yourapp.db'" in done.err
 
 
+IN_CODE = """
+import os
+
+from alembic.config import CommandLine, Config
+
+line = CommandLine(prog="shop.db")
+options = line.parser.parse_args()
+config = Config(cmd_opts=options)
+config.set_main_option("script_location", os.path.join(os.path.dirname(__file__), "migrations"))
+line.run_cmd(config, options)
+"""
+OTHER_WORDS = """
+import argparse
+
+parser = argparse.ArgumentParser(prog="shop.other")
+parser.add_argument("action", choices=["migrate", "rollback"])
+parser.parse_args()
+"""
+# The second one imports the first one, by the path that leads to the work tree.
+TOGETHER = (
+    Step("users", 'NAME = "ada"\nop.create_table("users", sa.Column("name", sa.Text()))', revision="a001"),
+    Step("comment", """
+        from shop.migrations.versions.a001_users import revision as first
+
+        op.execute(f"COMMENT ON TABLE users IS 'since {first}'")
+    """, revision="a002"),
+    Step("later", 'op.create_table("later", sa.Column("id", sa.Integer(), primary_key=True))', revision="a003"),
+)  # fmt: skip
+
+
+def test_a_program_of_the_projects_own_that_takes_alembics_words_runs_the_old_chain_in_the_work_tree(
+    make_plain: MakePlain,
+) -> None:
+    made = make_plain([])
+    made.git("rm", "--quiet", "alembic.ini")
+    move(made, "migrations", "shop/migrations")
+    made.script = "shop/migrations"
+    made.write("shop/db.py", IN_CODE)
+    made.write("shop/other.py", OTHER_WORDS)
+    made.versions.mkdir(exist_ok=True)
+    made.add(*TOGETHER)
+    (made.versions / "notes.txt").write_text("mine\n", encoding="utf-8")
+    made.commit("notes")
+
+    said = reaches(made, "--command", "python -m shop.other")
+    assert said.startswith("2 ") and "invalid choice" in said and "must take Alembic's words" in said
+    own = ("--command", "python -m shop.db")
+    done = made.squash("head-1", *own)
+    assert done.code == 0, done.said
+    made.assert_nothing_left()
+    assert sorted(path.name for path in made.versions.iterdir() if path.is_file()) == [
+        "a002_comment.py", "a003_later.py", "notes.txt",
+    ]  # fmt: skip
+    text = made.base_text("a002")
+    assert "since a001" in text and "from shop" not in text
+    # Without a plan the originals are put into the work tree as well, and taken out again.
+    verified = made.tool("verify", "--uri-var", VARIABLE, "--server", made.server_url, *own)
+    assert verified.code == 0, verified.said
+    made.assert_nothing_left()
+
+
+def test_revisions_that_import_each_other_by_their_packages_path_find_the_old_ones(make_plain: MakePlain) -> None:
+    made = make_plain([])
+    move(made, "migrations", "shop/migrations")
+    made.script = "shop/migrations"
+    change(made.top / "alembic.ini", (r"^script_location = .*", "script_location = %(here)s/shop/migrations"))
+    made.versions.mkdir(exist_ok=True)
+    made.add(*TOGETHER)
+    assert layout_of(made).in_place
+    done = made.squash("head-1")
+    assert done.code == 0, done.said
+    made.assert_nothing_left()
+    assert "since a001" in made.base_text("a002")
+
+
 def test_a_version_location_outside_of_the_repository_is_refused(make_plain: MakePlain) -> None:
     made = make_plain(SHOP[:2])
     places = "version_locations = %(here)s/migrations/versions:../plugin"
