@@ -227,10 +227,11 @@ def proof(done: Ran) -> str:
     if done.code == 0 and compared:
         at_base, *_, at_head = compared.values()
         return f"0: {len(compared)} comparisons without a difference, of {at_base} at R, {at_head} at the head"
-    lines = [line for line in done.said.splitlines() if line.strip()]
+    lines = [line.strip() for line in done.said.splitlines() if line.strip()]
     at = next((i for i, line in enumerate(lines) if line.startswith("failed: putting everything back")), -1)
-    reason = next((line for line in lines[at + 1 :] if not line.startswith("warning: ")), "nothing was said")
-    return f"{done.code}: {reason}"
+    said = [line for line in lines[at + 1 :] if not line.startswith("warning: ")] or ["nothing was said"]
+    # What the application or the database said, where the sentence introduces it.
+    return f"{done.code}: {said[0]}{said[1].lstrip('|') if said[0].endswith(':') and said[1:] else ''}"
 
 
 def base(top: Path) -> str:
