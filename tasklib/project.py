@@ -103,7 +103,8 @@ def find_layout(repository: Repository, commit: str, settings: Settings, cwd: Pa
     top = repository.top.resolve()
     here = PurePosixPath(cwd.resolve().relative_to(top).as_posix())
     tree = Tree(repository, commit, top, str(here), frozenset(e.path for e in repository.files(commit)))
-    named = Words.parse(settings.command)
+    # ALEMBIC_CONFIG is what `alembic` reads where no -c is given.
+    named = Words.parse(settings.command or (("alembic",) if os.environ.get("ALEMBIC_CONFIG") else ()))
     scripts = tree.scripts
     around = dict.fromkeys([*map(str, [here, *here.parents]), *(str(p) for s in scripts for p in _upwards(s))])
     known = configs.read_all(repository, commit, around)
@@ -112,7 +113,7 @@ def find_layout(repository: Repository, commit: str, settings: Settings, cwd: Pa
     elif named:
         known = []
     resolved = [(one, tree.resolve(one, tree.cwds(one.directory))) for one in known]
-    script = _script_directory(tree, settings, scripts, {found[0] for _, found in resolved if found})
+    script = _script_directory(tree, settings, named, scripts, {found[0] for _, found in resolved if found})
     fitting = [(one, found[1]) for one, found in resolved if found and found[0] == script]
     if not fitting and named and named.kind == "alembic":
         said = ", ".join(f"{c.path} (script_location = {c.script_location})" for c, _ in resolved) or "none was found"
@@ -145,7 +146,8 @@ def _alembic(tree: Tree, named: Words | None, script: str, config: Config, neede
     locations = _locations(tree, config, script, cwd)
     return Layout(
         kind="alembic", script=script, locations=locations, ini=ini,
-        command=_from(cwd, words, tree.here), cwd=cwd, section=config.section or "alembic",
+        command=_from(cwd, words, tree.here), cwd=cwd,
+        section=config.section or (named.section if named and named.section else "alembic"),
         toml=config.path if config.toml else None, recursive=config.recursive, hooks=config.hooks,
         in_place=_import_each_other(tree, locations),
     )  # fmt: skip
@@ -190,21 +192,23 @@ def _named_configs(tree: Tree, named: Words, known: Iterable[Config]) -> list[Co
     return [one for one in found if one.script_location]
 
 
-def _script_directory(tree: Tree, settings: Settings, scripts: list[str], configured: set[str]) -> str:
+def _script_directory(
+    tree: Tree, settings: Settings, named: Words | None, scripts: list[str], configured: set[str]
+) -> str:
     found = sorted({*scripts, *configured})
     if settings.directory:
         wanted = Path(tree.top, tree.here, settings.directory).resolve()
         if not wanted.is_relative_to(tree.top):
             raise Refused(f"--directory {settings.directory} is outside of the repository {tree.top}.")
-        named = wanted.relative_to(tree.top).as_posix()
-        if _join(named, "env.py") not in tree.paths:
+        inner = wanted.relative_to(tree.top).as_posix()
+        if _join(inner, "env.py") not in tree.paths:
             raise Refused(
                 f"--directory {settings.directory} holds no committed env.py, so it is no script directory; "
                 f"{'found: ' + ', '.join(found) if found else 'none was found in this repository'}.",
                 f"--directory {found[0]}" if found else "flask db init",
             )
-        return named
-    if len(configured) == 1 and settings.command:
+        return inner
+    if len(configured) == 1 and named is not None:
         return min(configured)
     # A template of a script directory, for plugins say, holds no revision.
     filled = [

@@ -234,7 +234,7 @@ def test_which_of_several_script_directories_is_meant_is_said_by_c_n_directory_o
     assert (by_n.script, by_n.section, by_n.cwd) == ("books/migrations", "books", ".")
     assert by_n.command == ("poetry", "run", "alembic", "--name", "books", "-x", "a=b")
     monkeypatch.setenv("ALEMBIC_CONFIG", "both.ini")
-    assert layout_of(made, command="alembic").script == "shop/migrations"
+    assert layout_of(made, command="alembic").script == layout_of(made).script == "shop/migrations"
     with pytest.raises(Refused, match=r"there is no nowhere\.ini"):
         layout_of(made, command="alembic -c nowhere.ini")
     with pytest.raises(Refused, match=r"No configuration of Alembic has books/migrations"):
