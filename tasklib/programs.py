@@ -49,11 +49,13 @@ def _program_directories(cwd: Path, top: Path) -> Iterator[Path]:
     for base_directory in dict.fromkeys((*inner, top)):
         yield base_directory / ".venv" / "bin"
         yield base_directory / "venv" / "bin"
-    if not apart:
+    if _is_virtual() and not apart:
         yield Path(sys.executable).parent
     for entry in _search_path():
         if not (apart and _same(Path(entry), own / "bin")):
             yield Path(entry)
+    if not apart:
+        yield Path(sys.executable).parent
 
 
 def environment(command: tuple[str, ...]) -> dict[str, str]:
@@ -63,7 +65,7 @@ def environment(command: tuple[str, ...]) -> dict[str, str]:
     """
     found = dict(os.environ)
     own, home = Path(sys.prefix), Path(command[0]).parent.parent
-    if not _same(own, home):
+    if _is_virtual() and not _same(own, home):
         if _same(Path(found.get("VIRTUAL_ENV", "")), own):
             # `poetry run` would take it for the project's.
             del found["VIRTUAL_ENV"]
@@ -126,6 +128,11 @@ def _interpreter(program: Path) -> tuple[str, ...]:
     wanted = [word for word in words[1:] if word != "-S"]
     env = bool(words) and Path(words[0]).name == "env"
     return tuple(wanted) if env and wanted and wanted[0].startswith("python") else ()
+
+
+def _is_virtual() -> bool:
+    """Whether we are installed in an environment of its own; the system's programs are everybody's."""
+    return sys.prefix != sys.base_prefix
 
 
 def _search_path() -> list[str]:

@@ -21,6 +21,8 @@ from tasklib.settings import Settings
 TEMPLATE = re.compile(r"[{}<>@$]|%\(")
 # Where Flask finds an application, or is told where it is.
 FLASK_MARKS = (".flaskenv", "wsgi.py", "app.py", "app/__init__.py")
+# What a manage.py says that has a `db` command of Flask-Migrate.
+MANAGES = re.compile(r"FlaskGroup|flask_script|flask\.ext\.script|MigrateCommand|flask_migrate|flask\.cli")
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,8 @@ def find_layout(repository: Repository, commit: str, settings: Settings, cwd: Pa
     top = repository.top.resolve()
     here = PurePosixPath(cwd.resolve().relative_to(top).as_posix())
     tree = Tree(repository, commit, top, str(here), frozenset(e.path for e in repository.files(commit)))
-    named = Words.parse(settings.command)
+    # ALEMBIC_CONFIG is what `alembic` reads where no -c is given.
+    named = Words.parse(settings.command or (("alembic",) if os.environ.get("ALEMBIC_CONFIG") else ()))
     scripts = tree.scripts
     around = dict.fromkeys([*map(str, [here, *here.parents]), *(str(p) for s in scripts for p in _upwards(s))])
     known = configs.read_all(repository, commit, around)
@@ -110,12 +113,14 @@ def find_layout(repository: Repository, commit: str, settings: Settings, cwd: Pa
     elif named:
         known = []
     resolved = [(one, tree.resolve(one, tree.cwds(one.directory))) for one in known]
-    script = _script_directory(tree, settings, scripts, {found[0] for _, found in resolved if found})
+    script = _script_directory(tree, settings, named, scripts, {found[0] for _, found in resolved if found})
     fitting = [(one, found[1]) for one, found in resolved if found and found[0] == script]
     if not fitting and named and named.kind == "alembic":
         said = ", ".join(f"{c.path} (script_location = {c.script_location})" for c, _ in resolved) or "none was found"
         raise Refused(f"No configuration of Alembic has {script} as its script_location: {said}.",
                       "--command 'alembic -c FILE', or --directory DIR")  # fmt: skip
+    if fitting and not named and _needs_application(tree, script, fitting[0][0]):
+        fitting = []
     if fitting:
         return _alembic(tree, named, script, *fitting[0])
     if not named and not _is_flask(tree, script):
@@ -141,21 +146,22 @@ def _alembic(tree: Tree, named: Words | None, script: str, config: Config, neede
     locations = _locations(tree, config, script, cwd)
     return Layout(
         kind="alembic", script=script, locations=locations, ini=ini,
-        command=_from(cwd, words, tree.here), cwd=cwd, section=config.section or "alembic",
+        command=_from(cwd, words, tree.here), cwd=cwd,
+        section=config.section or (named.section if named and named.section else "alembic"),
         toml=config.path if config.toml else None, recursive=config.recursive, hooks=config.hooks,
         in_place=_import_each_other(tree, locations),
     )  # fmt: skip
 
 
 def _flask(tree: Tree, named: Words | None, script: str) -> Layout:
-    cwd = tree.here if named or "FLASK_APP" in os.environ else _flask_cwd(tree, script)
+    cwd, words = (tree.here, named.words) if named else _flask_start(tree, script)
     inner = _join(script, configs.INI)
     config = configs.parse_ini(configs.text_of(tree.repository, tree.commit, inner), inner, "alembic", tree.top)
     kind = (named.kind or "code") if named else "flask"
     locations = _locations(tree, config, script, cwd)
     return Layout(
         kind=kind, script=script, locations=locations, ini=None,
-        command=_from(cwd, named.words if named else ("flask", "db"), tree.here), cwd=cwd,
+        command=_from(cwd, words, tree.here), cwd=cwd,
         recursive=config.recursive, hooks=config.hooks,
         in_place=kind == "code" or _import_each_other(tree, locations),
     )  # fmt: skip
@@ -186,21 +192,23 @@ def _named_configs(tree: Tree, named: Words, known: Iterable[Config]) -> list[Co
     return [one for one in found if one.script_location]
 
 
-def _script_directory(tree: Tree, settings: Settings, scripts: list[str], configured: set[str]) -> str:
+def _script_directory(
+    tree: Tree, settings: Settings, named: Words | None, scripts: list[str], configured: set[str]
+) -> str:
     found = sorted({*scripts, *configured})
     if settings.directory:
         wanted = Path(tree.top, tree.here, settings.directory).resolve()
         if not wanted.is_relative_to(tree.top):
             raise Refused(f"--directory {settings.directory} is outside of the repository {tree.top}.")
-        named = wanted.relative_to(tree.top).as_posix()
-        if _join(named, "env.py") not in tree.paths:
+        inner = wanted.relative_to(tree.top).as_posix()
+        if _join(inner, "env.py") not in tree.paths:
             raise Refused(
                 f"--directory {settings.directory} holds no committed env.py, so it is no script directory; "
                 f"{'found: ' + ', '.join(found) if found else 'none was found in this repository'}.",
                 f"--directory {found[0]}" if found else "flask db init",
             )
-        return named
-    if len(configured) == 1 and settings.command:
+        return inner
+    if len(configured) == 1 and named is not None:
         return min(configured)
     # A template of a script directory, for plugins say, holds no revision.
     filled = [
@@ -251,7 +259,8 @@ def _import_each_other(tree: Tree, locations: Sequence[str]) -> bool:
 def _likely_cwd(tree: Tree, script: str, config: Config) -> str:
     """Where the command runs whose configuration would do anywhere: where it finds what env.py imports."""
     default = Path(config.path).name in (configs.INI, configs.TOML)
-    candidates = [config.directory, tree.here] if default else [tree.here, config.directory]
+    above = config.directory if config.directory != script else str(PurePosixPath(script).parent)
+    candidates = [above, tree.here] if default else [tree.here, above]
     try:
         body = ast.walk(ast.parse(tree.repository.read(tree.commit, _join(script, "env.py"))))
     except SyntaxError:
@@ -269,14 +278,33 @@ def _likely_cwd(tree: Tree, script: str, config: Config) -> str:
     return candidates[0]
 
 
-def _flask_cwd(tree: Tree, script: str) -> str:
-    """Where `flask` finds the application: here, beside or above the script directory, or where a .flaskenv is."""
+def _flask_start(tree: Tree, script: str) -> tuple[str, tuple[str, ...]]:
+    """Where `flask db` finds the application: here, beside or above the script directory, or where a .flaskenv is; or
+    there a manage.py that stands for it.
+    """
+    flask = ("flask", "db")
+    if "FLASK_APP" in os.environ:
+        return tree.here, flask
     candidates = [tree.here, *(str(p) for p in _upwards(script) if PurePosixPath(str(p)).is_relative_to(tree.here))]
     for one in candidates:
         if any((tree.top / one / mark).exists() for mark in FLASK_MARKS):
-            return one
+            return one, flask
     told = [path for path in tree.paths if path.endswith("/.flaskenv")]
-    return str(PurePosixPath(told[0]).parent) if len(told) == 1 else tree.here
+    if len(told) == 1:
+        return str(PurePosixPath(told[0]).parent), flask
+    for one in candidates:
+        manage = _join(one, "manage.py")
+        if manage in tree.paths and MANAGES.search(tree.repository.read(tree.commit, manage)):
+            return one, ("python", "manage.py", "db")
+    return tree.here, flask
+
+
+def _needs_application(tree: Tree, script: str, config: Config) -> bool:
+    """Whether env.py needs Flask's application, which `alembic` does not give it: the ini of Flask-Migrate lies in its
+    script directory, and people add a script_location there.
+    """
+    env = tree.repository.read(tree.commit, _join(script, "env.py"))
+    return config.directory == script and "current_app" in env and "app_context" not in env
 
 
 def _is_flask(tree: Tree, script: str) -> bool:

@@ -234,7 +234,7 @@ def test_which_of_several_script_directories_is_meant_is_said_by_c_n_directory_o
     assert (by_n.script, by_n.section, by_n.cwd) == ("books/migrations", "books", ".")
     assert by_n.command == ("poetry", "run", "alembic", "--name", "books", "-x", "a=b")
     monkeypatch.setenv("ALEMBIC_CONFIG", "both.ini")
-    assert layout_of(made, command="alembic").script == "shop/migrations"
+    assert layout_of(made, command="alembic").script == layout_of(made).script == "shop/migrations"
     with pytest.raises(Refused, match=r"there is no nowhere\.ini"):
         layout_of(made, command="alembic -c nowhere.ini")
     with pytest.raises(Refused, match=r"No configuration of Alembic has books/migrations"):
@@ -439,6 +439,27 @@ def test_an_absolute_migrate_directory_below_a_manage_py_runs_the_chain_that_is_
     assert "op.create_table(" in made.base_text(made.ids[2])
     verified = made.tool("verify", "--uri-var", VARIABLE, "--server", made.server_url, "--command", "./manage.py db")
     assert verified.code == 0, verified.said
+
+
+def test_what_stands_for_flask_db_is_found_where_nothing_names_it(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FLASK_APP", raising=False)
+    made = factory(make)
+    found = layout_of(made)
+    assert (found.kind, found.command, found.cwd) == ("flask", ("python", "manage.py", "db"), ".")
+    # Somebody who also wants `alembic` adds its script_location to Flask-Migrate's ini: env.py still needs the app.
+    change(made.top / "database/revisions/alembic.ini", (r"^\[alembic\]$", "[alembic]\nscript_location = %(here)s"))
+    move(made, "manage.py", "backend/manage.py")
+    move(made, "database/revisions", "backend/migrations")
+    made.commit("a backend")
+    found = layout_of(made)
+    assert (found.kind, found.command, found.cwd) == ("flask", ("python", "manage.py", "db"), "backend")
+    assert layout_of(made, cwd="backend").cwd == "backend"
+    made.write("backend/wsgi.py", "from shop import create_app\n\napp = create_app()\n")
+    made.commit("wsgi")
+    found = layout_of(made)
+    assert (found.command, found.cwd) == (("flask", "db"), "backend")
+    monkeypatch.setenv("FLASK_APP", "shop:create_app")
+    assert layout_of(made).cwd == "."
 
 
 def test_an_application_is_found_by_flask_app_and_by_a_flaskenv_next_to_it(make: Make) -> None:

@@ -77,6 +77,17 @@ def test_the_programs_environment_is_the_active_one_then_that_in_the_tree_then_o
     assert found() == f"{tmp_path}/active/bin/alembic"
 
 
+def test_where_we_are_installed_for_the_whole_system_its_programs_stay_on_path(
+    apart: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "base_prefix", str(apart))
+    first = program(tmp_path / "first")
+    monkeypatch.setenv("PATH", f"{tmp_path}/first:{apart}/bin")
+    assert programs.find_program(("alembic",), tmp_path, tmp_path) == (first,)
+    elsewhere = program(tmp_path / "project/.venv/bin")
+    assert f"{apart}/bin" in programs.environment((elsewhere,))["PATH"]
+
+
 def test_the_program_runs_as_if_its_environment_were_active_and_a_wrapper_finds_it_itself(
     apart: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
