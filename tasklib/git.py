@@ -331,6 +331,10 @@ class Repository:
         self.run("add", "--update", "--", ".", *not_these, env=env)
         there = [place for place in places if (self.top / place).exists()]
         if there:
+            # `git add` fails where it is told to leave out what is ignored anyway.
+            found = self.run("check-ignore", "-z", "--stdin", ok=(0, 1), stdin="\0".join(without)) if without else None
+            ignored = found.stdout.split("\0") if found else []
+            not_these = [f":(exclude,top,literal){path}" for path in without if path not in ignored]
             self.run("add", "--all", "--", *_literal(there), *not_these, env=env)
 
     def commit_index(self, message: str) -> str:

@@ -86,7 +86,8 @@ import os
 print("Rev: feedfacecafe")
 print("Path: /nowhere/at/all.py")
 print("Parent: feedfacecafe")
-for _path in ("schema.txt", "migrations/last_run.txt", "docs/head.txt"):
+os.makedirs("logs", exist_ok=True)
+for _path in ("schema.txt", "migrations/last_run.txt", "docs/head.txt", "logs/app.log"):
     with open(_path, "a") as _file:
         _file.write("run\\n")
 """
@@ -97,6 +98,7 @@ def test_files_that_the_command_leaves_are_named_and_not_committed_and_prints_an
 ) -> None:
     project = make_plain(SHOP, env=NOISY + URL_IN_ENV)
     project.write("docs/head.txt", "as it was\n")
+    project.write(".gitignore", "__pycache__/\n*.pyc\nlogs\n")
     lock = 'connection.exec_driver_sql("SELECT pg_advisory_xact_lock(4711)")\n            context.run_migrations()'
     file = project.top / "migrations" / "env.py"
     before, online = file.read_text(encoding="utf-8").split("def run_migrations_online")

@@ -23,7 +23,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasklib import postgres, server
+from tasklib import postgres, server, shell
 from tasklib.postgres import Address
 from tests import native
 
@@ -85,6 +85,12 @@ def filled(template: str, address: Address | None) -> str:
 
 def main(words: Sequence[str] | None = None) -> int:
     trial = read_options(words)
+    with shell.termination_as_interrupt():
+        return tried(trial)
+
+
+def tried(trial: Trial) -> int:
+    """Run the trial and print its row; returns the exit code of `squash`."""
     with tempfile.TemporaryDirectory(prefix="alembic-squash-project-") as directory, OwnServer(Path(directory)) as at:
         top, before = Path(directory) / trial.clone.name, Path(directory) / "before"
         for one in (top, before):
