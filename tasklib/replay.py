@@ -46,10 +46,10 @@ def ensure_databases(bench: Bench) -> None:
 
 def _make_databases(bench: Bench) -> None:
     bench.open_place()
-    serverwide.refuse_on_a_users_server(bench)
     ready = ROLES[0] in bench.place().names or bench.plan.replayed is not None
     if ready and bench.plan.scheme:
         return
+    serverwide.refuse_on_a_users_server(bench)
     for role in ROLES:
         bench.create(role)
     chain = bench.chain("old", bench.plan.tip)

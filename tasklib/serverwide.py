@@ -30,17 +30,26 @@ class RolesMade(Failed):
     """The history made or changed roles on the one server that all of its runs share."""
 
 
+@dataclass(frozen=True)
+class Server:
+    """What a server has beside scratch databases."""
+
+    cluster: Cluster
+    others: frozenset[str]
+
+
 def refuse_on_a_users_server(bench: Bench) -> None:
     """`Refused` where migrations would make roles on the user's own server, or change those that it has."""
     if bench.place().server is not None:
         return
-    paths = [migration.path for migration in bench.history(bench.plan.tip).migrations.values()]
-    found = beyond.of_roles(bench.repository.read_many(bench.plan.tip, paths))
+    plan, there = bench.plan, bench.history(bench.plan.tip).migrations
+    run = plan.kept if plan.settings.reference else (*plan.gone, *plan.kept)
+    found = beyond.of_roles(bench.repository.read_many(plan.tip, [there[one].path for one in run]))
     with postgres.connect(bench.address()) as connection:
-        there = {str(name) for (name,) in connection.rows("SELECT rolname FROM pg_roles")}
+        known = {str(name) for (name,) in connection.rows("SELECT rolname FROM pg_roles")}
     # What makes a role that is there either asks for it first, or fails at once.
     found = [
-        r for r in found if not (r.name.upper().startswith("CREATE") and r.name.split(" ")[-1].strip('"') in there)
+        r for r in found if not (r.name.upper().startswith("CREATE") and r.name.split(" ")[-1].strip('"') in known)
     ]
     if found:
         listed = "\n  ".join(f"{read.path}:{read.line}: {read.name}" for read in found[:10])
@@ -49,14 +58,6 @@ def refuse_on_a_users_server(bench: Bench) -> None:
             f"--server names they would stay so:\n  {listed}",
             "leave --server out: each run of the migrations gets a throwaway server of its own",
         )
-
-
-@dataclass(frozen=True)
-class Server:
-    """What a server has beside scratch databases."""
-
-    cluster: Cluster
-    others: frozenset[str]
 
 
 def again(bench: Bench, work: Callable[[], T], attributes: str = "") -> T:
