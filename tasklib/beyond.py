@@ -1,4 +1,4 @@
-"""What migrations do beyond their database, by the SQL in their strings: roles, and what belongs to the server or others.
+"""What migrations do beyond their database, by the SQL in their strings: roles, and what else belongs to the server.
 
 A first look before anything is run; what is hidden from it shows when the migrations run.
 """

@@ -121,8 +121,9 @@ def _refuse_poorer_server(connection: Connection, address: Address, scratch: Add
 
 
 def _need_roles(bench: Bench, connection: Connection, address: Address, needed: str) -> None:
-    """`RolesMissing` where the schema names roles (query ``needed``) that a throwaway server can be given; `Refused` where
-    the user's server lacks them.
+    """Raise `RolesMissing` where the schema names roles (query ``needed``) that a throwaway server can be given.
+
+    `Refused` where the user's server lacks them.
     """
     with postgres.connect(bench.address(), read_only=True) as ours:
         lacking = _lacking(connection, needed, ours, "SELECT rolname FROM pg_roles")
