@@ -101,7 +101,7 @@ def _refuse_other_database(bench: Bench, role: str) -> None:
     with probe.new_files_removed(bench):
         result = shell.run(words, cwd=bench.cwd, env={**command.environment(address), **READ_ONLY}, ok=None)
         until = time.monotonic() + SEEN_SECONDS
-        while not _sessions(bench, address.database):
+        while not _sessions(bench, role):
             if time.monotonic() > until:
                 said = command.masked(result, address)
                 lines = (said.stderr.strip() or said.stdout.strip()).splitlines()[-6:]
@@ -116,9 +116,10 @@ def _refuse_other_database(bench: Bench, role: str) -> None:
     bench.create(role)
 
 
-def _sessions(bench: Bench, database: str) -> int:
+def _sessions(bench: Bench, role: str) -> int:
     """How often somebody connected to a database, as far as the server's statistics have it by now."""
-    with postgres.connect(bench.address()) as connection:
+    database = bench.address(role).database
+    with postgres.connect(bench.maintenance(role)) as connection:
         # `sessions` is there from PostgreSQL 14 on; before, each session shows by its transactions.
         what = "sessions" if connection.major() >= 14 else "xact_commit + xact_rollback"
         return int(connection.value(f"SELECT {what} FROM pg_stat_database WHERE datname = %s", [database]) or 0)

@@ -18,6 +18,7 @@ from tasklib import (
     addresses,
     binaries,
     chains,
+    clusters,
     console,
     database,
     datafiles,
@@ -250,7 +251,7 @@ class Bench:
         made again.
         """
         if self.plan.place is not None:
-            gone = self.plan.place.server is not None and not server.is_running(Path(self.plan.place.server))
+            gone = self.plan.place.server is not None and not clusters.all_run(Path(self.plan.place.server))
             if not gone and Path(self.plan.place.work).is_dir():
                 self.address()  # says so where a server that the user named needs its password
                 return self.plan.place
@@ -270,6 +271,7 @@ class Bench:
                 work = str(ours.home / "work")
                 Path(work).mkdir(mode=0o700)
                 place = Place(token, work, str(ours.home), ours.host, ours.port, ours.user, "postgres", ())
+                self._prepare_roles(ours)
             else:
                 named = refuse_unusable_server(chosen)
                 work = tempfile.mkdtemp(prefix="alembic-squash-work-")
@@ -284,6 +286,19 @@ class Bench:
                     server.stop(self._server.home)
             raise
 
+    def _prepare_roles(self, ours: Server) -> None:
+        """Make the roles that the history needs and does not make, and what new clusters are copied from."""
+        with postgres.connect(Address(ours.host, ours.port, ours.user, ours.password)) as connection:
+            for name, attributes in self.plan.needed_roles.items():
+                connection.run(f"CREATE ROLE {postgres.identifier(name)} {attributes}")
+        if self.plan.apart:
+            clusters.prepare(ours)
+
+    def own_clusters(self) -> Server | None:
+        """Our server, where each scratch database is in a cluster of its own, else None."""
+        place = self.place()
+        return self._ours(place.server) if self.plan.apart and place.server is not None else None
+
     def _binaries_for_reference(self) -> Binaries | None:
         """Server programs of the major version of the real database, which may hold what an older one cannot make."""
         if self.plan.settings.reference is None:
@@ -297,7 +312,14 @@ class Bench:
         database = place.names.get(role, "") if role else place.database
         if role and not database:
             raise Refused(f"There is no scratch database {role!r} yet.", f"{self.plan.program} createdb")
-        return Address(place.host, place.port, place.user, self._password(place), database, place.options)
+        port = place.ports.get(SHARED.get(role, role), place.port) if role else place.port
+        return Address(place.host, port, place.user, self._password(place), database, place.options)
+
+    def maintenance(self, role: str) -> Address:
+        """The maintenance database beside a scratch database, whether that one is there or not."""
+        place = self.place()
+        port = place.ports.get(SHARED.get(role, role), place.port)
+        return Address(place.host, port, place.user, self._password(place), place.database, place.options)
 
     def reference(self) -> Address:
         """The real database that --reference names; `Refused` where it is another one than the plan has."""
@@ -336,22 +358,47 @@ class Bench:
             return self._ours(place.server).binaries
         return postgres.client_for(postgres.server_major(self.address()))
 
-    def create(self, role: str, template: str | None = None) -> Address:
-        """A fresh scratch database for ``role``: empty, or a copy of another role's; an older one is dropped."""
+    def create(self, role: str, template: str | None = None, beside: str | None = None) -> Address:
+        """A fresh scratch database for ``role``: empty, or a copy of another role's; an older one is dropped.
+
+        ``beside`` names the role that it shares a cluster with, where others have clusters of their own.
+        """
         place = self.place()
-        name = f"alembic_squash_{place.token}_{SHARED.get(role, role)}"
+        slot = SHARED.get(role, role)
+        name = f"alembic_squash_{place.token}_{slot}"
         if name == place.names.get("candidate"):
             self.at_base = None
         others = {other: one for other, one in place.names.items() if one != name}
         # Into the plan first: a kill between the two leaves a name too many there, never a database that nobody knows.
         self.save(replace(self.plan, place=replace(place, names={**others, role: name})))
+        if (ours := self.own_clusters()) is not None:
+            self._port(slot, self.maintenance(beside).port if beside else self._make_cluster(ours, slot, template))
+        if ours is not None and template:
+            with postgres.connect(self.maintenance(role)) as connection:
+                postgres.rename_database(connection, self.address(template).database, name)
+            return self.address(role)
         source = self.place().names[template] if template else "template0"
-        with postgres.connect(self.address()) as connection:
+        with postgres.connect(self.maintenance(role)) as connection:
             postgres.drop_database(connection, name, place.token)
             postgres.create_database(connection, name, source, place.token)
         if template:
             database.copy(self.address(template), self.address(role))
         return self.address(role)
+
+    def empty(self, role: str) -> None:
+        """Make a scratch database empty, in the cluster where it is."""
+        place = self.place()
+        with postgres.connect(self.maintenance(role)) as connection:
+            postgres.drop_database(connection, place.names[role], place.token)
+            postgres.create_database(connection, place.names[role], "template0", place.token)
+
+    def _make_cluster(self, ours: Server, slot: str, template: str | None) -> int:
+        source = SHARED.get(template, template) if template else clusters.FRESH
+        return clusters.make(ours, slot, source, self.place().ports.get(slot, 0))
+
+    def _port(self, slot: str, port: int) -> None:
+        place = self.place()
+        self.save(replace(self.plan, place=replace(place, ports={**place.ports, slot: port})))
 
     def rename(self, role: str, new: str) -> None:
         """Make a scratch database one of another role, and of another name."""
@@ -359,19 +406,27 @@ class Bench:
         old, name = place.names[role], f"alembic_squash_{place.token}_{SHARED.get(new, new)}"
         # As in `create`, both names are known before and until it is done.
         self.save(replace(self.plan, place=replace(place, names={**place.names, new: name})))
-        with postgres.connect(self.address()) as connection:
+        if (ours := self.own_clusters()) is not None:
+            self._port(SHARED.get(new, new), clusters.move(ours, SHARED.get(role, role), SHARED.get(new, new)))
+        with postgres.connect(self.maintenance(new)) as connection:
             postgres.drop_database(connection, name, place.token)
             postgres.rename_database(connection, old, name)
-        left = {other: one for other, one in self.place().names.items() if other != role}
+        place = self.place()
+        left = {other: one for other, one in place.names.items() if other != role}
         self.save(replace(self.plan, place=replace(place, names=left)))
 
     def drop(self, *roles: str) -> None:
         """Drop scratch databases of ours, if they carry our marker."""
         place = self.place()
-        with postgres.connect(self.address()) as connection:
-            for role in roles:
-                if role in place.names:
-                    postgres.drop_database(connection, place.names[role], place.token)
+        ours = self.own_clusters()
+        for role in roles:
+            if role not in place.names:
+                continue
+            if ours is not None and clusters.exists(ours, SHARED.get(role, role)):
+                clusters.end(ours, SHARED.get(role, role))
+                continue
+            with postgres.connect(self.maintenance(role)) as connection:
+                postgres.drop_database(connection, place.names[role], place.token)
         left = {role: name for role, name in place.names.items() if role not in roles}
         self.save(replace(self.plan, place=replace(place, names=left)))
 
@@ -389,6 +444,7 @@ class Bench:
             except SquashError as error:
                 trouble.append(f"databases left on the server: {', '.join(place.names.values())} ({error.text})")
         shutil.rmtree(place.work, ignore_errors=True)
+        self.proven.clear()
         if not trouble:
             done = tuple(step for step in self.plan.done if step not in ("createdb", "replay"))
             self.save(replace(self.plan, place=None, replayed=None, done=done))

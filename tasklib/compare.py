@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
-from tasklib import catalog, postgres, rows, schema
+from tasklib import catalog, postgres, roles, rows, schema
 from tasklib.archive import Key
 from tasklib.bench import Bench
 from tasklib.catalog import Snapshot, Table
@@ -63,6 +63,11 @@ def databases(
         states, others = catalog.sequences(one), catalog.sequences(two)
         found += schema.compare(_states(states), _states(others))
     objects = len(left.objects())
+    if bench.own_clusters() is not None:
+        masked = frozenset((bench.plan.replayed or {}).get("passwords", ())) if stable is not None else frozenset()
+        these, those = (_roles(bench, role, masked, roles.TABLE not in left_out) for role in (truth, other))
+        found += schema.compare(these, those)
+        objects += len(these)
     if objects == 0 or compared == 0:
         raise Failed(f"There was nothing to compare in {truth}: {objects} objects, {compared} tables.")
     return Verdict(tuple(found), objects, compared, total, len(states))
@@ -77,13 +82,18 @@ def _schemas(bench: Bench, truth: str, other: str, left: Snapshot, right: Snapsh
     return schema.compare(again_left, again_right)
 
 
+def _roles(bench: Bench, role: str, masked: Set[str], passwords: bool) -> dict[Key, str]:
+    with postgres.connect(bench.maintenance(role), read_only=True) as connection:
+        return roles.read(connection).facts(masked, passwords=passwords)
+
+
 def _reprinted(bench: Bench, role: str, original: Snapshot) -> Mapping[Key, str]:
     """Objects as they print after a restore of their own dump; what the restore lost keeps its first print.
 
     A CHECK, default or view that was made from its printed form prints differently than the one made from what somebody
     typed, though they are the same.
     """
-    bench.create("reprint")
+    bench.create("reprint", beside=role)  # where the roles are that it names
     address = bench.address("reprint")
     postgres.copy_schema(bench.address(role), address, bench.binaries(), bench.work)
     again = catalog.snapshot(address, bench.binaries(), bench.work).objects()

@@ -15,6 +15,7 @@ from tasklib.bench import Bench
 from tasklib.chains import Chain
 from tasklib.errors import CommandFailed, Failed, Refused
 from tasklib.postgres import Address, Connection
+from tasklib.serverwide import RolesMissing
 from tasklib.version_table import Name
 
 # What a restore says that is no loss: the schema is there, and an older server lacks a setting of the dump's session.
@@ -56,7 +57,8 @@ def take(bench: Bench, chain: Chain, role: str) -> None:
         with real.opened(address) as connection:
             standin.refuse_unusable(connection, address, must)
             granted = carries_privileges(bench)
-            _refuse_poorer_server(connection, address, bench.address(), ROLES if granted else OF_POLICIES)
+            _refuse_poorer_server(connection, address, bench.address())
+            _need_roles(bench, connection, address, ROLES if granted else OF_POLICIES)
             client = postgres.client_for(connection.major())
             names = _patterns(connection, must)
             filled = {(str(row[0]), str(row[1])) for row in connection.rows(f"{VIEWS} AND relispopulated")}
@@ -98,14 +100,13 @@ def _patterns(connection: Connection, must: standin.Wanted) -> list[str]:
     return [postgres.identifier(name, schema) for schema, name in dict.fromkeys(keys)]
 
 
-def _refuse_poorer_server(connection: Connection, address: Address, scratch: Address, needed: str) -> None:
-    """`Refused` where the scratch server lacks extensions or roles (query ``needed``) of the schema, or is older."""
+def _refuse_poorer_server(connection: Connection, address: Address, scratch: Address) -> None:
+    """`Refused` where the scratch server lacks extensions that the schema needs, or is older."""
     with postgres.connect(scratch, read_only=True) as ours:
         older = ours.major() < connection.major()
         majors = f"PostgreSQL {connection.major()} and the scratch server is {ours.major()}"
         extensions = _lacking(connection, "SELECT extname FROM pg_extension", ours,
                               "SELECT name FROM pg_available_extensions")  # fmt: skip
-        roles = _lacking(connection, needed, ours, "SELECT rolname FROM pg_roles")
     if older:
         raise Refused(
             f"{address.masked()} is {majors}; the same one, or a later one, was expected.",
@@ -117,8 +118,19 @@ def _refuse_poorer_server(connection: Connection, address: Address, scratch: Add
             "install them (Debian: postgresql-contrib or postgresql-NN-NAME), or name a server that has them: "
             "--server URL",
         )
-    if roles:
-        _refuse_roles(address, roles)
+
+
+def _need_roles(bench: Bench, connection: Connection, address: Address, needed: str) -> None:
+    """Raise `RolesMissing` where the schema names roles (query ``needed``) that a throwaway server can be given.
+
+    `Refused` where the user's server lacks them.
+    """
+    with postgres.connect(bench.address(), read_only=True) as ours:
+        lacking = _lacking(connection, needed, ours, "SELECT rolname FROM pg_roles")
+    if lacking and bench.place().server is None:
+        _refuse_roles(address, lacking)
+    if lacking:
+        raise RolesMissing(lacking, f"The schema of {address.masked()} names roles that the scratch server lacks.", "")
 
 
 def _lacking(connection: Connection, what: str, ours: Connection, have: str) -> list[str]:

@@ -62,6 +62,8 @@ class Layout:
 class Place:
     """Where the scratch databases are. ``server`` is our throwaway server's directory, or None for the user's server,
     whose address is then here without its password. ``names`` maps a role (reference, candidate …) to a database.
+    Where the history makes roles, each database is in a cluster of its own, and ``ports`` maps the clusters' names to
+    their servers' ports.
     """
 
     token: str
@@ -73,6 +75,7 @@ class Place:
     database: str
     options: tuple[tuple[str, str], ...]
     names: Mapping[str, str] = field(default_factory=dict)
+    ports: Mapping[str, int] = field(default_factory=dict)
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> Place:
@@ -98,6 +101,10 @@ class Plan:
     head_was: str
     done: tuple[str, ...] = ()
     place: Place | None = None
+    # Whether the history makes or changes roles, so that each run needs a cluster of its own.
+    apart: bool = False
+    # Roles that the history names and does not make, which the throwaway server is given: name → attributes.
+    needed_roles: Mapping[str, str] = field(default_factory=dict)
     scheme: str | None = None
     # Templates as in the settings, where the user named none and the probe found them.
     found: tuple[tuple[str, str], ...] = ()

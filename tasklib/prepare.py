@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tasklib import datafiles, git, inplace, plan, project, revisions, truth
+from tasklib import beyond, datafiles, git, inplace, plan, project, revisions, truth
 from tasklib.addresses import Addresses
 from tasklib.bench import program
 from tasklib.errors import Refused
@@ -67,6 +67,9 @@ def prepare(cwd: Path, settings: Settings, *, reading: bool = False) -> Prepared
                 "git does not know who you are, so it could not commit.",
                 'git config user.name "…" and git config user.email "…"',
             )
+    texts = _texts(repository, tip, cut, settings)
+    if not reading:
+        _refuse_server_wide(texts)
     start = tip
     if settings.source == "models":
         start = find_commit(repository, layout, history, target, tip, settings.commit)
@@ -82,8 +85,27 @@ def prepare(cwd: Path, settings: Settings, *, reading: bool = False) -> Prepared
         revision=target.id, original=original, tip=tip, branch=branch, start=start, source=settings.source,
         base_path=target.path, gone=tuple(m.id for m in cut.gone), kept=tuple(m.id for m in cut.kept),
         layout=layout, settings=settings, program=called, head_was=current,
+        apart=settings.server is None and bool(beyond.of_roles(texts)),
     )  # fmt: skip
     return Prepared(repository, made, cut)
+
+
+def _texts(repository: Repository, commit: str, cut: Cut, settings: Settings) -> dict[str, str]:
+    """The migrations that will be run, by path: all, or what is kept where a real database stands for the rest."""
+    run = cut.kept if settings.reference else (*cut.gone, *cut.kept)
+    return repository.read_many(commit, [migration.path for migration in run])
+
+
+def _refuse_server_wide(texts: Mapping[str, str]) -> None:
+    """`Refused` where a migration makes what belongs to the server, and would make it again with each run."""
+    found = beyond.server_wide(texts)
+    if found:
+        listed = "\n  ".join(f"{read.path}:{read.line}: {read.name}" for read in found[:10])
+        raise Refused(
+            "Migrations make or change what belongs to the server and not to the database; a squash runs them several "
+            f"times, and no base migration could be proven with it:\n  {listed}",
+            "take it out of the migrations: it is made once on a server, by whoever runs that",
+        )
 
 
 def _refuse_dirty(repository: Repository) -> None:
@@ -222,10 +244,13 @@ def from_checkout(repository: Repository, cwd: Path, settings: Settings) -> Prep
     written = [base.path, *(entry.path for entry in datafiles.of_bases(repository, head, [base]))]
     tree = repository.composed_tree(head, remove=written, add=originals)
     cut = revisions.read_history(repository, tree, layout).cut(base.id)
+    texts = _texts(repository, tree, cut, settings)
+    _refuse_server_wide(texts)
     made = Plan(
         revision=base.id, original="", tip=tree, branch="", start=head, source="history", base_path=base.path,
         gone=tuple(m.id for m in cut.gone), kept=tuple(m.id for m in cut.kept), layout=layout,
         settings=replace(settings, rev=base.id), program=program(), head_was="",
+        apart=settings.server is None and bool(beyond.of_roles(texts)),
     )  # fmt: skip
     truth.refuse_missing(repository.read(head, base.path), made)
     return Prepared(repository, made, cut)

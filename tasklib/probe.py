@@ -19,6 +19,7 @@ from tasklib.chains import Chain
 from tasklib.conduct import Misconduct
 from tasklib.errors import Failed, Refused, SquashError
 from tasklib.migrations import Command, Ran
+from tasklib.roles import MISSING
 from tasklib.server import Logged
 
 NO_DRIVER = re.compile(r"No module named '(psycopg2|psycopg|asyncpg|pg8000)'|Can't load plugin: sqlalchemy.dialects")
@@ -34,6 +35,8 @@ def find_scheme(bench: Bench, chain: Chain, role: str, schemes: Sequence[str] = 
             prove_connections(bench, chain, role)
         except (Refused, Failed) as error:
             bench.save(replace(bench.plan, scheme=None))
+            if MISSING.search(error.text):
+                raise  # another scheme has none either
             refusals.append(error)
             if isinstance(error, Misconduct):
                 break
@@ -52,8 +55,7 @@ def prove_connections(bench: Bench, chain: Chain, *roles: str) -> None:
     process has proven for the same env.py is not proven again: a database keeps its name, and so its address, when it
     is made anew.
     """
-    names = bench.place().names
-    left = [role for role in roles if (names[role], chain.support) not in bench.proven]
+    left = [role for role in roles if (_where(bench, role), chain.support) not in bench.proven]
     tables = sources.version_tables(bench.repository, bench.plan.tip)
     if left:
         conduct.refuse_unwatched(bench, bench.command())
@@ -64,7 +66,12 @@ def prove_connections(bench: Bench, chain: Chain, *roles: str) -> None:
                 proof()
         else:
             shell.together(*proofs)
-    bench.proven |= {(names[role], chain.support) for role in left}
+    bench.proven |= {(_where(bench, role), chain.support) for role in left}
+
+
+def _where(bench: Bench, role: str) -> str:
+    address = bench.address(role)
+    return f"{address.host}:{address.port}/{address.database}"
 
 
 def _prove_connection(bench: Bench, chain: Chain, role: str, tables: Sequence[plant.Table]) -> None:

@@ -16,6 +16,7 @@ from tasklib import (
     reference,
     replay,
     rows,
+    serverwide,
     shell,
     sources,
     truth,
@@ -41,11 +42,15 @@ class Proof:
     volatile: tuple[str, ...]
     left_out: tuple[str, ...]
     truth: tuple[str, ...] = ()
+    needed_roles: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
         """The proof for people: in the report and in the commit's message."""
         found = [f"Proven on PostgreSQL {self.major}, git tree {self.tree}:", *(f"- {check}" for check in self.checks)]
         found += self.truth
+        if self.needed_roles:
+            names = ", ".join(self.needed_roles)
+            found.append(f"Roles that must be on every server, since the migrations name and do not make them: {names}")
         if self.volatile:
             found.append("Was different in each database, is now always the same value: " + ", ".join(self.volatile))
         if self.left_out:
@@ -67,7 +72,7 @@ def ensure_proven(bench: Bench) -> Proof:
 
 def from_json(data: Mapping[str, Any]) -> Proof:
     """The proof that the plan keeps."""
-    lists = ("checks", "volatile", "left_out", "truth")
+    lists = ("checks", "volatile", "left_out", "truth", "needed_roles")
     return Proof(**{**data, **{name: tuple(data[name]) for name in lists}})
 
 
@@ -78,6 +83,7 @@ def prove(bench: Bench, tree: str) -> Proof:
     plan = bench.plan
     new = bench.chain("new", tree)
     _refuse_other_history(bench, new)
+    server = serverwide.look(bench)
     with postgres.connect(bench.address("reference"), read_only=True) as connection:
         with_rows, left_out = reference.with_rows(bench, connection)
     at_base, at_head = replay.volatile(bench, "base"), replay.volatile(bench, "head")
@@ -119,6 +125,7 @@ def prove(bench: Bench, tree: str) -> Proof:
         verdicts.append((f"at head, {old_at_head} and a deployed database taken on", compare.databases(
             bench, "oldhead", "deployed", at_head, stable=at_head_rows)))  # fmt: skip
         _refuse_differences(verdicts[-1], "old chain", "deployed")
+        serverwide.refuse_new_roles(bench, server)
 
     checks = [f"{what}: the same ({verdict.shown()})" for what, verdict in verdicts]
     checks.append("the command connected to these databases and ran these files (shown before each run)")
@@ -128,6 +135,7 @@ def prove(bench: Bench, tree: str) -> Proof:
         tree, plan.tip, int((plan.replayed or bench.plan.replayed or {})["major"]), tuple(checks),
         tuple(name for name in names if name.rsplit(".", 1)[0] in carried),
         tuple(sorted(_shown(key) for key in left_out)), tuple(truth.limits(plan)),
+        tuple(sorted(bench.plan.needed_roles)),
     )  # fmt: skip
 
 
@@ -190,7 +198,7 @@ def _down_and_up(bench: Bench, new: Chain, left_out: frozenset[tuple[str, str]])
         tail = "\n  | ".join((result.stderr or result.stdout).strip().splitlines()[-12:])
         raise Differs(f"`downgrade base` of the base migration failed (exit code {result.code}):\n  | {tail}")
     remains = _without_version_table(catalog.snapshot(address, bench.binaries(), bench.work).objects(), tables)
-    bench.create("reprint")
+    bench.create("reprint", beside="roundtrip")
     empty = catalog.snapshot(bench.address("reprint"), bench.binaries(), bench.work).objects()
     bench.drop("reprint")
     differences = compare_objects(empty, remains)
@@ -198,6 +206,7 @@ def _down_and_up(bench: Bench, new: Chain, left_out: frozenset[tuple[str, str]])
         raise Differs(
             "`downgrade base` leaves something behind:\n" + report(differences, "empty database", "after downgrade")
         )
+    serverwide.refuse_left_roles(bench, "roundtrip")
     replay.arrive(bench, new, "roundtrip", bench.plan.revision, "`upgrade` after `downgrade base` failed")
     verdict = _at_base(bench, "roundtrip", left_out)
     _refuse_differences((f"at {bench.plan.revision} after down and up", verdict), "reference", "after down and up")
@@ -207,5 +216,5 @@ def _down_and_up(bench: Bench, new: Chain, left_out: frozenset[tuple[str, str]])
 def _without_version_table(objects: Mapping[Key, str], tables: object) -> dict[Key, str]:
     names = {name for _, name in tables} if isinstance(tables, tuple) else set()
     # Privileges and comments are tagged with the kind of object first: "TABLE alembic_version", "COLUMN table.column".
-    of = {key: key[2].split(" ")[key[0] in ("ACL", "COMMENT") and " " in key[2]] for key in objects}
+    of = {key: key[2].split(" ")[key[0] in ("ACL", "COMMENT", "OWNER") and " " in key[2]] for key in objects}
     return {key: text for key, text in objects.items() if of[key].split(".")[0] not in names}

@@ -7,12 +7,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
-from tasklib import catalog, compare, console, datafiles, packaging, postgres, replay, rows, sources, tables, values
+from tasklib import (
+    catalog,
+    compare,
+    console,
+    datafiles,
+    packaging,
+    postgres,
+    replay,
+    rows,
+    serverwide,
+    sources,
+    tables,
+    values,
+)
 from tasklib.bench import Bench
 from tasklib.errors import Refused
 from tasklib.postgres import Connection
 from tasklib.render.owners import Users
 from tasklib.render.source import Rows
+from tasklib.roles import Made
 from tasklib.switched import Switch, switches
 from tasklib.tables import Table
 from tasklib.version_table import existing
@@ -38,6 +52,7 @@ class Reference:
     left_out: frozenset[tuple[str, str]]
     users: Users
     switched: tuple[Switch, ...]
+    roles: Made | None
 
 
 def looks_secret(column: str) -> bool:
@@ -57,17 +72,20 @@ def read(bench: Bench) -> Reference:
         found = tuple(replace(one, suffix=suffixes.get((one.table.schema, one.table.name))) for one in read)
         positions = catalog.sequences(connection)
         populated = tuple((t.schema, t.name) for t in catalog.tables(connection) if t.kind == "m")
-        users = Users(_migrator(bench, connection) or address.user, address.user)
-        return Reference(snapshot, model, found, positions, populated, left_out, users, switches(connection))
+        off, made = switches(connection), serverwide.made(bench)
+        return Reference(snapshot, model, found, positions, populated, left_out, users(bench, "reference"), off, made)
 
 
-def _migrator(bench: Bench, connection: Connection) -> str | None:
-    """Who ran the migrations: the owner of Alembic's own table, which is another one than we are where env.py sets a
-    role.
+def users(bench: Bench, role: str) -> Users:
+    """Who ran the migrations on a scratch database, by the owner of Alembic's own table, and who connected there.
+
+    They are not the same where env.py sets a role.
     """
-    tables = existing(connection, sources.version_tables(bench.repository, bench.plan.tip))
-    owner = "SELECT tableowner FROM pg_tables WHERE schemaname = %s AND tablename = %s"
-    return str(connection.value(owner, tables[0])) if tables else None
+    address = bench.address(role)
+    with postgres.connect(address, read_only=True) as connection:
+        there = existing(connection, sources.version_tables(bench.repository, bench.plan.tip))
+        owner = "SELECT tableowner FROM pg_tables WHERE schemaname = %s AND tablename = %s"
+        return Users(str(connection.value(owner, there[0])) if there else address.user, address.user)
 
 
 def with_rows(
@@ -83,7 +101,8 @@ def with_rows(
     theirs = catalog.of_extensions(connection)
     counts = [(t, rows.count(connection, t)) for t in listed if t.kind == "r" and (t.schema, t.name) not in theirs]
     carried = [(table, count) for table, count in counts if count and wanted(table)]
-    return carried, frozenset((t.schema, t.name) for t, count in counts if count and not wanted(t))
+    left_out = {(t.schema, t.name) for t, count in counts if count and not wanted(t)}
+    return carried, frozenset(left_out | serverwide.passwords_left_out(bench))
 
 
 def _rows(connection: Connection, table: Table, count: int) -> Rows:

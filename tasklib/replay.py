@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -19,7 +18,9 @@ from tasklib import (
     guess,
     postgres,
     probe,
+    roles,
     rows,
+    serverwide,
     shell,
     sources,
     unreplayable,
@@ -35,17 +36,20 @@ from tasklib.version_table import versions
 # The two runs start at least this many seconds apart, so that a clock rounded to the second shows.
 APART = 1.1
 ROLES = ("first", "second")  # the two runs
-# What PostgreSQL says where two databases' migrations touch what they share.
-SHARED = re.compile(r'role "[^"]+" already exists|pg_authid_rolname_index|tuple concurrently updated')
 
 
 @watched
 def ensure_databases(bench: Bench) -> None:
     """A server, and the empty databases of the two runs; the URL's scheme found and the connection proven."""
+    serverwide.again(bench, lambda: _make_databases(bench), serverwide.FOR_ENV)
+
+
+def _make_databases(bench: Bench) -> None:
     bench.open_place()
     ready = ROLES[0] in bench.place().names or bench.plan.replayed is not None
     if ready and bench.plan.scheme:
         return
+    serverwide.refuse_on_a_users_server(bench)
     for role in ROLES:
         bench.create(role)
     chain = bench.chain("old", bench.plan.tip)
@@ -62,6 +66,10 @@ def ensure_replayed(bench: Bench) -> Chain:
 
     Raises `Failed` where a migration fails, `Refused` where the two runs differ in more than volatile columns.
     """
+    return serverwide.again(bench, lambda: _replay(bench))
+
+
+def _replay(bench: Bench) -> Chain:
     ensure_databases(bench)
     chain = bench.chain("old", bench.plan.tip)
     if bench.plan.replayed is None or bench.plan.replayed["tip"] != bench.plan.tip:
@@ -74,27 +82,29 @@ def _replay(bench: Bench, chain: Chain) -> None:
     plan = bench.plan
     for role in ROLES:
         bench.create(role)
-    roles = _roles(bench)
+    server = serverwide.look(bench)
     what = "The old chain cannot be replayed from an empty database"
     with console.doing("proof 4: where the command connects, and that it runs the old chain"):
         probe.prove_connections(bench, chain, *ROLES)
         probe.prove_chain(bench, chain, "first")
     real = plan.settings.reference is not None
-    at_r = _take_reference(bench, chain) if real else _replay_to_base(bench, chain, roles, what)
+    at_r = _take_reference(bench, chain) if real else _replay_to_base(bench, chain, server, what)
     what = "A kept migration failed on a copy of the real database" if real else what
     with console.doing(f"{len(plan.kept)} migrations on to the head, in both: the truth at head"):
         shell.together(
             partial(arrive, bench, chain, "first", "heads", what),
             partial(_arrive_later, bench, chain, "second", "heads", what),
         )
-        _refuse_new_roles(bench, roles)
+        passwords = serverwide.check(bench, server, *ROLES)
         at_head = learn_volatile(bench, "head", "first", "second")
         bench.rename("first", "oldhead")
     bench.drop("second")
+    unasked = serverwide.learn_unasked(bench, partial(_to_base, bench, chain)) if bench.own_clusters() else []
     bench.save(replace(bench.plan, replayed={
         "tip": plan.tip, "base": _as_json(at_r), "head": _as_json(at_head),
         "major": postgres.server_major(bench.address()),
         "privileges": not real or copying.carries_privileges(bench),
+        "unasked": unasked, "passwords": passwords,
     }))  # fmt: skip
     bench.finished("replay")
 
@@ -108,7 +118,14 @@ def _take_reference(bench: Bench, chain: Chain) -> Volatile:
         return learn_volatile(bench, "base", "first", "second")
 
 
-def _replay_to_base(bench: Bench, chain: Chain, roles: set[str], what: str) -> Volatile:
+def _to_base(bench: Bench, chain: Chain, role: str) -> None:
+    if bench.plan.settings.before:
+        before.run(bench, chain, 0, role)
+    if bench.plan.settings.reference is None:
+        arrive(bench, chain, role, bench.plan.revision, "The old chain failed where its roles are there already")
+
+
+def _replay_to_base(bench: Bench, chain: Chain, server: serverwide.Server, what: str) -> Volatile:
     """Both runs to R; the first one is the reference."""
     plan = bench.plan
     if plan.settings.before:
@@ -122,17 +139,19 @@ def _replay_to_base(bench: Bench, chain: Chain, roles: set[str], what: str) -> V
             )
         except SquashError as error:
             _again_alone(bench, chain, error, what)
-        _refuse_new_roles(bench, roles)
+        serverwide.check(bench, server, *ROLES)
         at_r = learn_volatile(bench, "base", "first", "second")
         bench.create("reference", template="first")
-        return at_r
+    if plan.source == "history" and not bench.detached:
+        serverwide.refuse_passwords(bench)
+    return at_r
 
 
 def _again_alone(bench: Bench, chain: Chain, error: SquashError, what: str) -> None:
     """Run the second one after the first where side by side they stood in each other's way over a role, which belongs
     to the server. `Refused` where that does not help: the history makes a role without asking whether it is there.
     """
-    if not SHARED.search(error.text):
+    if not roles.AT_ONCE.search(error.text) or bench.place().server is not None:
         raise error
     try:
         for role in ROLES:
@@ -144,13 +163,13 @@ def _again_alone(bench: Bench, chain: Chain, error: SquashError, what: str) -> N
                     before.run(bench, chain, 0, role)
                 arrive(bench, chain, role, bench.plan.revision, what)
     except SquashError as again:
-        if (found := re.search(r'role "([^"]+)" already exists', again.text)) is None:
+        if (found := roles.THERE.search(again.text)) is None:
             raise
         raise Refused(
             f"{again.text}\nThe history makes the role {found.group(1)}. Roles belong to the server and not to a "
             "database, so it can be replayed only once on a server, and a squash replays it several times.",
-            "make it on a server first, name that with --server, and let the migration make it only where it is not; "
-            f"on a server of yours it is there now: DROP ROLE {found.group(1)}",
+            "leave --server out: a throwaway server is made for each run; "
+            f"DROP ROLE {found.group(1)} takes it from this one again",
         ) from None
 
 
@@ -213,23 +232,6 @@ def stable(bench: Bench, where: str) -> Stable:
 
 def _stable_file(bench: Bench, where: str) -> Path:
     return bench.work / f"stable-{where}.json"
-
-
-def _roles(bench: Bench) -> set[str]:
-    with postgres.connect(bench.address()) as connection:
-        return {str(name) for (name,) in connection.rows("SELECT rolname FROM pg_roles")}
-
-
-def _refuse_new_roles(bench: Bench, before: set[str]) -> None:
-    """`Refused` where the history made roles: they belong to the server, so no base migration would be proven by it."""
-    new = sorted(_roles(bench) - before)
-    if new:
-        raise Refused(
-            f"The history makes the roles {', '.join(new)}. Roles belong to the server and not to a database: a base "
-            "migration would lose them, and on this server nobody would notice, since they are there now.",
-            f"make them on a server first and name it with --server; {'; '.join(f'DROP ROLE {one}' for one in new)} "
-            "takes them from a server of yours again",
-        )
 
 
 def arrive(bench: Bench, chain: Chain, role: str, target: str, what: str) -> None:

@@ -28,6 +28,7 @@ from tasklib.errors import CommandFailed, Failed, Refused, SquashError
 from tasklib.shell import run
 
 PREFIX = "alembic-squash-server-"
+DATA = "data"  # the data directory in home; those of clusters of their own are called data-NAME
 HOST, USER = "127.0.0.1", "postgres"
 PROC = Path("/proc/self/stat")
 STOP_SECONDS = 10.0
@@ -131,20 +132,20 @@ def start(owner: str, *, owner_pid: int | None = None, binaries: Binaries | None
     """
     sweep()
     chosen = binaries or choose_binaries()
-    account = _account()
-    home = _make_home(owner, account)
+    user = account()
+    home = _make_home(owner, user)
     try:
-        uid = account.pw_uid if account else None
-        if account and version(chosen.bin, uid) is None:
+        uid = user.pw_uid if user else None
+        if user and version(chosen.bin, uid) is None:
             chosen = copied(chosen, home)
             if version(chosen.bin, uid) is None:
                 raise Refused(
-                    f"PostgreSQL refuses to run as root, and user {account.pw_name!r} can run neither {chosen.origin} "
+                    f"PostgreSQL refuses to run as root, and user {user.pw_name!r} can run neither {chosen.origin} "
                     f"nor a copy of it in {home.parent}.",
                     "set TMPDIR to a directory where programs may run, or give --server URL",
                 )
-        password = _initdb(chosen, home, account)
-        port = _launch(chosen, home, uid)
+        password = _initdb(chosen, home, user)
+        port = launch(chosen, home, uid)
         server = Server(home, HOST, port, USER, password, chosen.major, chosen)
         _mark(home, owner, owner_pid, server)
     except BaseException:  # Ctrl-C too
@@ -167,9 +168,9 @@ def attach(home: Path) -> Server:
     return Server(home, known["host"], known["port"], known["user"], password, known["major"], binaries)
 
 
-def is_running(home: Path) -> bool:
-    """Whether a server runs on the data in ``home``."""
-    return "postgres" in _programs(home).values()
+def is_running(home: Path, data: str = DATA) -> bool:
+    """Whether a server runs on the data in ``home`` (on those in one of its directories)."""
+    return "postgres" in _programs(home, data).values()
 
 
 def stop(home: Path) -> None:
@@ -220,7 +221,7 @@ def _bases() -> list[Path]:
     return list(dict.fromkeys(Path(name).resolve() for name in (tempfile.gettempdir(), "/tmp", "/var/tmp")))
 
 
-def _account() -> pwd.struct_passwd | None:
+def account() -> pwd.struct_passwd | None:
     """The user to run the server as when we are root, which PostgreSQL refuses; None: ourselves."""
     if os.getuid() != 0:
         return None
@@ -339,17 +340,18 @@ def _initdb(binaries: Binaries, home: Path, account: pwd.struct_passwd | None) -
     return password
 
 
-def _launch(binaries: Binaries, home: Path, uid: int | None, tries: int = 5) -> int:
-    """Start the server on a free port, as a daemon in a session of its own (pg_ctl's), and return the port."""
-    data, log = home / "data", home / "log"
+def launch(binaries: Binaries, home: Path, uid: int | None, data: str = DATA, wanted: int = 0, tries: int = 5) -> int:
+    """Start a server on one of home's data directories, as a daemon in a session of its own (pg_ctl's).
+
+    Returns the port: ``wanted`` where that is free, else any.
+    """
+    log = home / "log"
     for _ in range(tries):
-        with socket.socket() as probe:
-            probe.bind((HOST, 0))
-            port = int(probe.getsockname()[1])
-        with (data / "postgresql.conf").open("a") as conf:
+        port = wanted if wanted and _is_free(wanted) else _free_port()
+        with (home / data / "postgresql.conf").open("a") as conf:
             conf.write(f"port = {port}\n")  # the last one counts
         done = run(
-            [binaries.bin / "pg_ctl", "-D", data, "-l", log, "-w", "-t", "60", "start"],
+            [binaries.bin / "pg_ctl", "-D", home / data, "-l", log, "-w", "-t", "60", "start"],
             cwd=home,
             env=environment(),
             uid=uid,
@@ -361,19 +363,37 @@ def _launch(binaries: Binaries, home: Path, uid: int | None, tries: int = 5) -> 
         if "could not bind" not in tail:  # or somebody took the port meanwhile
             raise Failed(f"The throwaway server did not start ({binaries.bin}). The end of its log:\n  | {tail}")
         os.truncate(log, 0)
+        wanted = 0
     raise Failed(f"The throwaway server found no free port on {HOST} in {tries} tries.")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as PostgreSQL does
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+        return True
 
 
 # Processes
 
 
-def _programs(home: Path) -> dict[int, str]:
-    """{pid: "initdb", "pg_ctl" or "postgres"} at work on home/data, also those whose starter was killed.
+def _programs(home: Path, data: str = "") -> dict[int, str]:
+    """{pid: "initdb", "pg_ctl" or "postgres"} at work on home's data directories (on one of them), also those whose
+    starter was killed.
 
     By the command line, never by postmaster.pid: after a crash or a reboot its number may be any process.
     """
-    data = re.escape(str(home.resolve() / "data"))
-    wanted = re.compile(rf"(?:.*/)?(initdb|pg_ctl|postgres) -D {data}(?: |$)")
+    name = re.escape(data) if data else rf"{DATA}(?:-\w+)?"
+    wanted = re.compile(rf"(?:.*/)?(initdb|pg_ctl|postgres) -D {re.escape(str(home.resolve()))}/{name}(?: |$)")
     return {pid: match[1] for pid, line in _command_lines() if (match := wanted.match(line))}
 
 

@@ -94,19 +94,6 @@ def chance_calls(sources: Mapping[str, str]) -> list[Read]:
     return list(found.values())
 
 
-SERVER_WIDE = re.compile(r"\b(?:CREATE|ALTER|DROP)\s+(?:ROLE|USER|GROUP|TABLESPACE)\b(?!\s+MAPPING)", re.IGNORECASE)
-
-
-def server_wide(sources: Mapping[str, str]) -> list[Read]:
-    """SQL in strings that makes or changes roles or tablespaces, which belong to the server."""
-    return [
-        Read(match.group(0), path, getattr(node, "lineno", 0))
-        for path, node in nodes(sources)
-        if isinstance(node, ast.Constant) and isinstance(node.value, str)
-        for match in SERVER_WIDE.finditer(node.value)
-    ]
-
-
 OTHER_DATABASE = re.compile(r"(sqlite|mysql|mariadb|oracle|mssql)(\+\w+)?(:/*)?", re.IGNORECASE)
 
 

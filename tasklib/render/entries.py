@@ -16,7 +16,7 @@ from tasklib.tables import Definition
 # Gone with the table, view or schema that they belong to.
 NO_DROP = {
     "DEFAULT", "SEQUENCE OWNED BY", "TABLE ATTACH", "CONSTRAINT", "CHECK CONSTRAINT", "INDEX", "INDEX ATTACH",
-    "TRIGGER", "RULE", "STATISTICS", "POLICY", "ROW SECURITY", "OWNER", "ACL", "COMMENT",
+    "TRIGGER", "RULE", "STATISTICS", "POLICY", "ROW SECURITY", "ACL", "COMMENT",
 }  # fmt: skip
 # Why an object is in op.execute. All other kinds: Alembic has no operation for them.
 REASONS = {
@@ -87,7 +87,7 @@ def item(source: Source, entry: Entry) -> Item:
     if entry.tag == f"SCHEMA {PUBLIC}" and entry.kind == "COMMENT":
         # The schema stays, with the comment that PostgreSQL gives it.
         down = execute_all([f"COMMENT ON SCHEMA {PUBLIC} IS 'standard public schema'"], "")
-    elif entry.tag == f"SCHEMA {PUBLIC}" and entry.kind == "ACL":
+    elif entry.kind == "ACL" and (entry.tag == f"SCHEMA {PUBLIC}" or _of_a_version_table(source, entry)):
         back = [_revoked(f" {text}").strip() for text in reversed(sqltext.statements(entry.ddl))]
         down = execute_all(back, "")
     elif entry.kind == "DEFAULT ACL":
@@ -104,6 +104,12 @@ def item(source: Source, entry: Entry) -> Item:
         tuple(early),
         unchecked=group == "functions",
     )
+
+
+def _of_a_version_table(source: Source, entry: Entry) -> bool:
+    """Whether privileges are on what stays when all else is dropped."""
+    tags = {(schema or PUBLIC, f"TABLE {name}") for schema, name in source.version_tables}
+    return (entry.schema, entry.tag) in tags
 
 
 def _goes_with_table(source: Source, entry: Entry) -> bool:

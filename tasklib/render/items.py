@@ -1,7 +1,7 @@
 """What the file consists of, and in which order.
 
-Items are ordered by what they need, and among free ones by group, so that the file reads from schemas down to
-privileges.
+Items are ordered by what they need, and among free ones by group, so that the file reads from roles and schemas down
+to privileges.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from tasklib.archive import Key
 PUBLIC = "public"
 # Group → the comment above it. The order is that of the file.
 GROUPS = (
-    "schemas", "extensions", "types", "sequences", "functions", "tables", "rows", "sequence positions", "constraints",
-    "indexes", "foreign keys", "views", "triggers and rules", "statistics", "row security", "owners", "privileges",
-    "comments", "everything else",
+    "roles", "schemas", "extensions", "types", "sequences", "functions", "tables", "rows", "sequence positions",
+    "constraints", "indexes", "foreign keys", "views", "triggers and rules", "statistics", "row security", "owners",
+    "privileges", "comments", "everything else",
 )  # fmt: skip
 KIND_GROUP = {
     "SCHEMA": "schemas", "EXTENSION": "extensions", "ACCESS METHOD": "extensions",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tasklib import postgres, sqltext
@@ -26,12 +26,21 @@ class Users:
         return {self.session: "SESSION_USER", self.migrator: "CURRENT_USER"}
 
 
-def for_anybody(entries: Sequence[Entry], model: Model, users: Users) -> tuple[Entry, ...]:
-    """The dump's entries as another server's user can run them, and entries more for owners and access methods."""
+def for_anybody(
+    entries: Sequence[Entry], model: Model, users: Users, staying: Collection[tuple[str, str]]
+) -> tuple[Entry, ...]:
+    """The dump's entries as another server's user can run them, and entries more for owners and access methods.
+
+    ``staying`` are the tables that downgrade() leaves: it gives them back.
+    """
     written = [_with_access_method(_with_words(entry, users)) for entry in entries]
     given = [entry for entry in entries if entry.kind in OWNED and _is_given_away(entry, model, users)]
     number = max((entry.dump_id for entry in entries), default=0)
-    return (*written, *(_owner(entry, number + n, users) for n, entry in enumerate(given, 1)))
+    owners = (
+        _owner(entry, number + n, users, entry.kind == "TABLE" and (entry.schema, entry.tag) in staying)
+        for n, entry in enumerate(given, 1)
+    )
+    return (*written, *owners)
 
 
 def _with_words(entry: Entry, users: Users) -> Entry:
@@ -68,8 +77,9 @@ def _is_given_away(entry: Entry, model: Model, users: Users) -> bool:
     return sequence is None or sequence.owner is None  # that one goes with its table
 
 
-def _owner(entry: Entry, number: int, users: Users) -> Entry:
+def _owner(entry: Entry, number: int, users: Users, stays: bool) -> Entry:
     owner = users.words().get(entry.owner, postgres.identifier(entry.owner))
-    what = entry.drop.strip().removeprefix("DROP ").rstrip(";")
-    ddl = f"ALTER {what} OWNER TO {owner};"
-    return Entry(number, "OWNER", entry.schema, f"{entry.kind} {entry.tag}", ddl, "", entry.owner, (entry.dump_id,))
+    alter = f"ALTER {entry.drop.strip().removeprefix('DROP ').rstrip(';')} OWNER TO"
+    back = f"{alter} CURRENT_USER;" if stays else ""
+    tag = f"{entry.kind} {entry.tag}"
+    return Entry(number, "OWNER", entry.schema, tag, f"{alter} {owner};", back, entry.owner, (entry.dump_id,))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from tasklib.archive import Entry, Key
 from tasklib.columns import Types
+from tasklib.roles import Made
 from tasklib.switched import Switch
 from tasklib.tables import Model, Table
 
@@ -42,6 +43,8 @@ class Source:
     facts: Mapping[Key, str] = field(default_factory=dict)
     migrator: str = ""
     switched: Sequence[Switch] = ()
+    roles: Made | None = None
+    keeps_passwords: bool = False
     used: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:

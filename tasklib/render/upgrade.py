@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tasklib.archive import Entry
-from tasklib.render import constraints, entries, foreign_keys, rows, sequences, switches, tables
+from tasklib.render import constraints, entries, foreign_keys, roles, rows, sequences, switches, tables
 from tasklib.render.items import PUBLIC, Item, ordered, with_early_drops, without_missing_needs
 from tasklib.render.source import Source
 from tasklib.tables import Constraint, Table
@@ -38,6 +38,7 @@ def items_of(source: Source) -> list[Item]:
     found += [switches.item(source, one, inline) for one in source.switched]
     found += [item for key in sorted(ours & source.model.tables.keys()) for item in entries.wider_version(source, *key)]
     found += entries.of_the_database(source)
+    found += roles.items(source)
     found += sequences.positions(source)
     found += [entries.refresh(source, schema, name) for schema, name in source.populated]
     return with_early_drops(ordered(without_missing_needs(found)))

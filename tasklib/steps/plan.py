@@ -12,6 +12,7 @@ from invoke.context import Context
 
 from tasklib import (
     before,
+    beyond,
     binaries,
     configs,
     console,
@@ -75,8 +76,12 @@ def show(cwd: Path, chosen: Settings) -> Prepared:
              [f"{r.path}:{r.line}: {r.name}" for r in sources.chance_calls(texts)])  # fmt: skip
     _section("Branches with migrations of their own below the cut (rebase them after the squash)",
              _other_branches(prepared))  # fmt: skip
-    _section("Squashed migrations that make roles or tablespaces (they belong to the server: the base makes none)",
-             [f"{r.path}:{r.line}: {r.name}" for r in sources.server_wide(texts)])  # fmt: skip
+    role_lines = [f"{r.path}:{r.line}: {r.name}" for r in beyond.of_roles(texts)]
+    apart = "each run gets a server of its own, and the base makes them too"
+    _section(f"Squashed migrations that make roles ({apart if made.apart else 'on a server of yours: refused'})",
+             role_lines)  # fmt: skip
+    _section("Squashed migrations that make what belongs to the server (refused: it would be made with each run)",
+             [f"{r.path}:{r.line}: {r.name}" for r in beyond.server_wide(texts)])  # fmt: skip
     _section("Migrations for other databases too (the base is for PostgreSQL only)",
              [f"{r.path}:{r.line}: {r.name}" for r in sources.other_databases(
                  {**texts, **repository.read_many(made.tip, [m.path for m in cut.kept])})])  # fmt: skip

@@ -1,0 +1,52 @@
+"""What migrations do beyond their database, by the SQL in their strings: roles, and what else belongs to the server.
+
+A first look before anything is run; what is hidden from it shows when the migrations run.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Mapping
+
+from tasklib.sources import Read, nodes
+
+ROLES = re.compile(
+    r"\b(?:CREATE|ALTER|DROP)\s+(?:ROLE|USER|GROUP)\b(?!\s+MAPPING)(?:\s+(?:IF\s+EXISTS\s+)?(\"[^\"]+\"|\w+))?",
+    re.IGNORECASE,
+)
+# At the beginning of a statement: "create database tables" is what people write in their messages.
+OTHERS = re.compile(
+    r"(?:^|;)\s*((?:CREATE|ALTER|DROP)\s+TABLESPACE|ALTER\s+SYSTEM|(?:CREATE|DROP)\s+DATABASE|"
+    r"(?:CREATE|ALTER|DROP)\s+SUBSCRIPTION)\s|\b(pg_create_(?:logical|physical)_replication_slot)\s*\(",
+    re.IGNORECASE,
+)
+
+
+def of_roles(sources: Mapping[str, str]) -> list[Read]:
+    """SQL in strings that makes or changes roles, which belong to the server; with the role where it is in the text."""
+    return [
+        Read(" ".join(match.group(0).split()), path, line)
+        for path, line, text in _strings(sources)
+        for match in ROLES.finditer(text)
+    ]
+
+
+def server_wide(sources: Mapping[str, str]) -> list[Read]:
+    """SQL in strings that makes or changes what belongs to the server, or to several, and is no role."""
+    return [
+        Read(" ".join((match.group(1) or match.group(2)).split()), path, line)
+        for path, line, text in _strings(sources)
+        for match in OTHERS.finditer(text)
+    ]
+
+
+def _strings(sources: Mapping[str, str]) -> Iterator[tuple[str, int, str]]:
+    """(path, line, text) of every string that is no docstring."""
+    for path, source in sources.items():
+        said: list[ast.Constant] = []
+        for _, node in nodes({path: source}):
+            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+                said.append(node.value)  # a node comes before what is in it
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in said:
+                yield path, node.lineno, node.value
