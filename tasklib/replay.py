@@ -74,11 +74,11 @@ def _replay(bench: Bench) -> Chain:
     chain = bench.chain("old", bench.plan.tip)
     if bench.plan.replayed is None or bench.plan.replayed["tip"] != bench.plan.tip:
         with bench.old_in_place():
-            _replay(bench, chain)
+            _run_twice(bench, chain)
     return chain
 
 
-def _replay(bench: Bench, chain: Chain) -> None:
+def _run_twice(bench: Bench, chain: Chain) -> None:
     plan = bench.plan
     for role in ROLES:
         bench.create(role)
