@@ -8,6 +8,7 @@ connects, since they do so in C; for drivers in Python (asyncpg, pg8000) the int
 from __future__ import annotations
 
 import atexit
+import contextlib
 import errno
 import importlib.util
 import inspect
@@ -21,6 +22,8 @@ from typing import Any
 VARIABLE = "ALEMBIC_SQUASH_GUARD"
 # Drivers that ignore PGOPTIONS, so that nothing but this keeps them read only where they should not be at all.
 DEAF = ("asyncpg", "pg8000")
+# What opens sockets in such a process and is no database driver.
+NO_DATABASE = ("http", "urllib3", "httpcore", "redis", "logging")
 PATIENCE = 20  # refused connections, after which the process ends: some applications wait for their database forever
 
 
@@ -48,7 +51,7 @@ class Guard:
 
     def write(self, **line: Any) -> None:
         if self.record:
-            with open(self.record, "a") as file:
+            with contextlib.suppress(OSError), open(self.record, "a") as file:  # what is not written was not shown
                 file.write(json.dumps(line) + "\n")
 
     # --- what is allowed -----------------------------------------------------------------------------------------
@@ -96,7 +99,9 @@ class Guard:
             raise error(self.refuse(driver, host))
 
     def watch_psycopg2(self, module: Any) -> None:
-        connect = module._connect
+        connect = getattr(module, "_connect", None)
+        if connect is None:
+            return
 
         def watched(dsn: str, *others: Any, **named: Any) -> Any:
             self.check_libpq("psycopg2", module.extensions.parse_dsn(dsn), module.OperationalError)
@@ -105,14 +110,18 @@ class Guard:
         module._connect = watched
 
     def watch_psycopg(self, module: Any) -> None:
-        connect = module.generators.connect
+        connect = getattr(module.generators, "connect", None)
+        if connect is None:
+            return
 
         def watched(conninfo: str, *others: Any, **named: Any) -> Any:
             parameters = module.conninfo.conninfo_to_dict(conninfo)
             self.check_libpq("psycopg", parameters, module.OperationalError)
             return connect(conninfo, *others, **named)
 
-        module.generators.connect = watched
+        for name, other in list(sys.modules.items()):  # before 3.2 psycopg.connection has imported it by then
+            if name.startswith("psycopg.") and getattr(other, "connect", None) is connect:
+                other.connect = watched  # type: ignore[attr-defined]
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
         """As a finder on sys.meta_path: modules come from where they would anyway, and are watched once they ran."""
@@ -156,7 +165,7 @@ class Guard:
         if event != "socket.connect":
             return
         drivers = [name for name in DEAF if name in sys.modules]
-        if not drivers:
+        if not drivers or _is_of(NO_DATABASE):
             return
         address = arguments[1]
         if isinstance(address, (str, bytes)):
@@ -185,6 +194,16 @@ class Guard:
             if name.partition(".")[0] in self.packages and isinstance(file, str):
                 found[name] = file
         self.write(modules=found)
+
+
+def _is_of(packages: tuple[str, ...]) -> bool:
+    """Whether one of these packages is at work, as far as the stack tells."""
+    frame = sys._getframe(2)
+    while frame is not None:
+        if str(frame.f_globals.get("__name__", "")).partition(".")[0] in packages:
+            return True
+        frame = frame.f_back  # type: ignore[assignment]
+    return False
 
 
 def _resolved(host: str) -> set[str]:

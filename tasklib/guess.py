@@ -65,6 +65,8 @@ def _asked_for(bench: Bench, chain: Chain, offers: Sequence[Offer]) -> tuple[lis
         last = (ran.stderr.strip() or ran.stdout.strip() or "nothing").splitlines()[-1]
         said = f"it went to {went}, and was not let through" if went else f"it made no connection, and said: {last}"
         if went or not probe.NO_DRIVER.search(ran.stderr):
+            if not went:
+                bench.command().refuse_if_it_cannot_run(ran)
             break
     offered = " or ".join(offer.shown() for offer in offers)
     note, hint = known.overridden([name for offer in offers for name, _ in offer.templates])

@@ -54,7 +54,7 @@ def _make_databases(bench: Bench) -> None:
         bench.create(role)
     chain = bench.chain("old", bench.plan.tip)
     with bench.old_in_place():
-        if bench.plan.settings.set:
+        if bench.plan.templates:
             probe.find_scheme(bench, chain, ROLES[0])
         else:
             guess.find(bench, chain, ROLES[0])

@@ -196,6 +196,7 @@ def test_an_impatient_second_interrupt_does_not_stop_the_putting_back(slow: Proj
     os.killpg(running.process.pid, signal.SIGINT)
     until("it begins to put things back", lambda: "putting everything back" in running.said)
     while plan_path(slow).exists():
+        assert running.process.poll() is None or not plan_path(slow).exists(), running.said
         os.killpg(running.process.pid, signal.SIGINT)
         time.sleep(0.02)
     assert running.done().code == 130, running.said

@@ -13,7 +13,7 @@ from tasklib.addresses import Addresses
 from tasklib.plan import Layout
 from tasklib.postgres import Address
 from tests.conftest import SHOP, Make, MakePlain
-from tests.project import APP, VARIABLE, Done, Project, whole
+from tests.project import APP, BIN, VARIABLE, Done, Project, whole
 from tests.test_verify import clone
 
 pytestmark = pytest.mark.usefixtures("put_back")
@@ -338,3 +338,17 @@ def test_a_flask_migrate_that_is_too_old_for_its_alembic_is_asked_all_the_same(m
     assert own.code != 0 and "head_only" in own.said, own.said
     done = asked(project, "--uri-var", VARIABLE)
     assert done.code == 0 and "Scratch databases on" in done.out, done.said
+
+
+def test_a_driver_in_python_is_refused_where_nothing_would_hold_it(make_plain: MakePlain) -> None:
+    project = make_plain(SHOP, env="raise RuntimeError('this was run')")
+    # A Python that takes no PYTHONPATH.
+    project.write("bin/python", f'#!/bin/sh\nexec {BIN}/python -E "$@"\n').chmod(0o755)
+    project.write("bin/alembic", f'#!/bin/sh\nexec bin/python {BIN}/alembic "$@"\n').chmod(0o755)
+    project.commit("a command of its own")
+    project.environment = {VARIABLE: "postgresql+asyncpg://u@localhost/live"}
+    done = asked(project, "--uri-var", VARIABLE, "--command", "bin/alembic", server=False)
+    assert done.code == 1 and "postgresql+asyncpg ignores PGOPTIONS" in done.err, done.said
+    assert "PYTHONPATH does not reach it" in done.err and "this was run" not in done.said
+    assert project.tool("abort").code == 0
+    project.assert_nothing_left()
