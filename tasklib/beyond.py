@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping
 
 from tasklib.sources import Read, nodes
 
+# A setting of a role in one database belongs to that.
 ROLES = re.compile(
-    r"\b(?:CREATE|ALTER|DROP)\s+(?:ROLE|USER|GROUP)\b(?!\s+MAPPING)(?:\s+(?:IF\s+EXISTS\s+)?(\"[^\"]+\"|\w+))?",
+    r"\b(?:CREATE|ALTER|DROP)\s+(?:ROLE|USER|GROUP)\b(?!\s+MAPPING)(?!\s+(?:\"[^\"]+\"|\w+)\s+IN\s+DATABASE\b)(?:\s+(?:IF\s+EXISTS\s+)?(\"[^\"]+\"|\w+))?",
     re.IGNORECASE,
 )
 # At the beginning of a statement: "create database tables" is what people write in their messages.

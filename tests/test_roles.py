@@ -130,7 +130,7 @@ def test_a_role_that_env_py_sets_and_a_password_of_a_role_that_no_text_shows_are
     done = squash(project, "head-1", "--keep-value", roles.PASSWORDS)
     assert "a secret of ours" not in done.said and "SCRAM-SHA-256$" not in done.said
     text = base_of(project)
-    assert re.search(r"CREATE ROLE \\?\"hidden\\?\" WITH LOGIN PASSWORD 'SCRAM-SHA-256\$", text), text
+    assert re.search(r"CREATE ROLE \\?\"hidden\\?\"\s+WITH LOGIN PASSWORD 'SCRAM-SHA-256\$", text), text
     assert 'ALTER TABLE public.users OWNER TO "hidden"' in text and "not_given_away OWNER" not in text
     assert "ALTER TABLE public.alembic_version OWNER TO CURRENT_USER" in text.split("def downgrade")[1]
     server = project.server
