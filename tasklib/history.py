@@ -169,7 +169,7 @@ class History:
         listed = ", ".join(f"{one} ({away[one]} migrations after it)" for one in near)
         raise Refused(
             f"--rev {name} is no single revision of this history: the way back from {start} parts at the merge {at}. "
-            f"Legal, and about as far: {listed or 'none'}.",
+            f"Legal, and about as far: {listed or 'none'}. The heads are {', '.join(self.heads)}.",
             f"--rev {near[0]}" if near else "",
         )
 
