@@ -16,6 +16,7 @@ def test_rows_that_a_kept_migration_makes_of_rows_that_were_left_out_are_missed(
     project.assert_nothing_left(head)
 
 
+@pytest.mark.slow
 def test_in_a_table_with_one_volatile_row_the_other_rows_are_compared_to_the_letter(make: Make) -> None:
     project = make([
         Step("settings", sql=[

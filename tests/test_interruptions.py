@@ -168,8 +168,15 @@ def slow(make: Make) -> Iterator[Project]:
         servers.stop(one)
 
 
-@pytest.mark.parametrize("where", ["throwaway server", "named server"])
-@pytest.mark.parametrize("how", ["Ctrl-C", "SIGTERM", "SIGHUP"])
+@pytest.mark.parametrize(
+    ("how", "where"),
+    [
+        ("Ctrl-C", "throwaway server"),
+        ("SIGTERM", "named server"),
+        pytest.param("SIGHUP", "throwaway server", marks=pytest.mark.slow),
+        pytest.param("Ctrl-C", "named server", marks=pytest.mark.slow),
+    ],
+)
 def test_an_interrupt_during_the_replay_puts_everything_back(slow: Project, how: str, where: str) -> None:
     head, databases = slow.git("rev-parse", "HEAD"), slow.databases()
     named = {} if where == "throwaway server" else {"INVOKE_SQUASH_SERVER": slow.server_url}

@@ -76,6 +76,7 @@ recursive_version_locations = true
 file_template = %%(year)d/%%(rev)s_%%(slug)s"""
 
 
+@pytest.mark.slow
 def test_version_locations_and_subdirectories_that_an_ini_of_another_name_names_in_a_section(
     make_plain: MakePlain,
 ) -> None:
@@ -139,6 +140,7 @@ config.set_main_option("sqlalchemy.url", os.environ["DATABASE_URL"].replace("%",
 """
 
 
+@pytest.mark.slow
 def test_a_project_below_the_top_with_pyproject_toml_a_venv_of_its_own_and_hooks(make_plain: MakePlain) -> None:
     made = make_plain([], template="pyproject", env=NEIGHBOUR)
     for name in ("alembic.ini", "pyproject.toml", "migrations"):
@@ -280,6 +282,7 @@ TOGETHER = (
 )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_program_of_the_projects_own_that_takes_alembics_words_runs_the_old_chain_in_the_work_tree(
     make_plain: MakePlain,
 ) -> None:
@@ -311,6 +314,7 @@ def test_a_program_of_the_projects_own_that_takes_alembics_words_runs_the_old_ch
     made.assert_nothing_left()
 
 
+@pytest.mark.slow
 def test_revisions_that_import_each_other_by_their_packages_path_find_the_old_ones(make_plain: MakePlain) -> None:
     made = make_plain([])
     move(made, "migrations", "shop/migrations")
@@ -347,6 +351,7 @@ WIDER = Step("wider", 'op.alter_column("users", "email", type_=sa.String(length=
 TEMPLATED = "[alembic]\nfile_template = %%(year)d/%%(rev)s\nrecursive_version_locations = true"
 
 
+@pytest.mark.slow
 def test_plain_alembics_own_words_for_the_recipe_init_and_revision_autogenerate(make_plain: MakePlain) -> None:
     made = make_plain([], env=URL_IN_ENV + MODELS)
     change(made.top / "migrations/env.py", ("^target_metadata = None", "target_metadata = target"))
@@ -429,6 +434,7 @@ def factory(make: Make) -> Project:
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.e2e
 def test_an_absolute_migrate_directory_below_a_manage_py_runs_the_chain_that_is_meant(make: Make) -> None:
     made = factory(make)

@@ -180,6 +180,7 @@ def test_a_revision_that_was_never_the_sole_head_is_refused_with_the_nearest_tha
     project.assert_nothing_left(head)
 
 
+@pytest.mark.slow
 def test_a_commit_whose_app_does_not_import_shows_the_apps_own_error_and_puts_everything_back(make: Make) -> None:
     project = make([], app=APP + USER)
     project.add(USERS)

@@ -121,6 +121,7 @@ def newest(tmp_path: Path) -> Iterator[Server]:
     servers.stop(made.home)
 
 
+@pytest.mark.slow
 @pytest.mark.e2e
 def test_at_the_head_by_hand_on_a_server_of_ours_with_the_password_given_again(
     make_plain: MakePlain, newest: Server
@@ -213,6 +214,7 @@ def test_options_that_do_not_go_with_it_and_a_database_that_is_not_there_are_ref
     project.assert_nothing_left(head)
 
 
+@pytest.mark.slow
 def test_what_the_scratch_server_lacks_is_named(make_plain: MakePlain) -> None:
     granting = Step("grants", sql=("GRANT SELECT ON users TO somebody",))  # so privileges are a matter of the history
     project = make_plain([OLD, granting, R])
@@ -232,6 +234,7 @@ def test_what_the_scratch_server_lacks_is_named(make_plain: MakePlain) -> None:
     assert done.code == 0 and f"name and do not make them: {read.user}" in done.out, done.said
 
 
+@pytest.mark.slow
 def test_rows_that_need_others_or_hold_credentials_are_refused(make_plain: MakePlain) -> None:
     project = make_plain([OLD, R])
     head = project.git("rev-parse", "HEAD")

@@ -115,6 +115,7 @@ HIDDEN = (
 )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_role_that_env_py_sets_and_a_password_of_a_role_that_no_text_shows_are_noticed(make_plain: MakePlain) -> None:
     project = make_plain(HIDDEN, env=SETS_A_ROLE)
     head = project.git("rev-parse", "HEAD")

@@ -250,6 +250,7 @@ def test_init_in_a_project_that_removed_a_template_adds_it_and_abort_takes_it_aw
     assert world(shop) == before
 
 
+@pytest.mark.slow
 def test_what_somebody_commits_meanwhile_is_merged_and_proven_with_it(shop: Project) -> None:
     old = shop.file_of(shop.ids[0]).relative_to(shop.top).as_posix()
     begin(shop, "head-2")
@@ -308,6 +309,7 @@ def test_a_branch_that_moves_at_the_last_moment_is_never_overwritten(shop: Proje
     shop.assert_nothing_left()
 
 
+@pytest.mark.slow
 def test_a_commit_hook_that_changes_the_tree_is_noticed_and_what_it_made_is_proven_next_time(shop: Project) -> None:
     start, revision = shop.git("rev-parse", "HEAD"), shop.ids[3]
     file = f"migrations/versions/{shop.file_of(revision).name}"
@@ -397,6 +399,7 @@ def test_a_step_on_another_branch_or_out_of_order_is_refused_with_what_to_type(s
 # --- unusual trees and graphs ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_project_in_a_subdirectory_with_another_directory_name(shop: Project) -> None:
     shop.write("README", "a repository of several parts\n")
     (shop.top / "backend").mkdir()
@@ -434,6 +437,7 @@ def graph(make: Make) -> Project:
     ])  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_merge_point_becomes_a_base_that_carries_the_label_beside_another_base_that_stays(make: Make) -> None:
     project = graph(make)
     refused = project.squash("aaaa00000002")
@@ -452,6 +456,7 @@ def test_a_merge_point_becomes_a_base_that_carries_the_label_beside_another_base
     assert query(project.address("graph"), "SELECT count(*) FROM plugin_parts") == [(0,)]
 
 
+@pytest.mark.slow
 def test_a_squash_of_a_squash_with_a_later_r(shop: Project) -> None:
     assert shop.squash("head-3").code == 0
     done = shop.squash("head-1")
@@ -469,6 +474,7 @@ def test_a_squash_of_a_squash_with_a_later_r(shop: Project) -> None:
     assert query(address, "SELECT code FROM plans ORDER BY id") == [("free",), ("premium",)]
 
 
+@pytest.mark.slow
 def test_a_repository_with_200_migrations(make: Make) -> None:
     steps = [*SHOP]
     for number in range(194):

@@ -237,6 +237,7 @@ GRAPH = (
 )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_rows_come_in_the_order_of_their_keys_with_circles_and_rows_that_refer_to_themselves(
     make_plain: MakePlain, server: Server, tmp_path: Path
 ) -> None:
@@ -390,6 +391,7 @@ SMALL_BUT_MANY = (
 )
 
 
+@pytest.mark.slow
 def test_a_data_file_that_somebody_has_or_that_git_ignores_is_refused_before_it_is_written(
     make_plain: MakePlain,
 ) -> None:
@@ -474,6 +476,7 @@ CHANCE = (
 )
 
 
+@pytest.mark.slow
 def test_values_of_chance_become_constants_that_are_named_and_so_are_rows_left_out(make_plain: MakePlain) -> None:
     project = make_plain(CHANCE)
     head = project.git("rev-parse", "HEAD")
@@ -496,6 +499,7 @@ def test_values_of_chance_become_constants_that_are_named_and_so_are_rows_left_o
     assert len(ids[0]) == 2 and ids[0] == ids[1]
 
 
+@pytest.mark.slow
 @pytest.mark.e2e
 def test_downgrade_loses_no_row_that_the_base_did_not_insert_unless_somebody_insists_and_counts_no_table(
     make_plain: MakePlain,

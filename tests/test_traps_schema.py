@@ -169,6 +169,7 @@ KEYS = (
 )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_indexes_and_keys_of_newer_servers_come_back(make: Make, server: Server) -> None:
     major = server.binaries.major
     steps = [
@@ -507,6 +508,7 @@ SECURITY = (
 )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_privileges_and_policies_are_on_in_a_new_database(make: Make, server: Server, tmp_path: Path) -> None:
     project = make(SECURITY)
     old = project.git("rev-parse", "HEAD")
@@ -515,6 +517,7 @@ def test_privileges_and_policies_are_on_in_a_new_database(make: Make, server: Se
     assert_dumps_agree(project, server, tmp_path, old)
 
 
+@pytest.mark.slow
 def test_a_role_that_a_migration_makes_on_a_server_of_the_users_is_refused_and_granted_to_where_it_has_it(
     make: Make, server: Server
 ) -> None:
@@ -639,6 +642,7 @@ DATABASE = (
 )
 
 
+@pytest.mark.slow
 def test_settings_and_comment_of_the_database_and_foreign_tables_come_back(make: Make) -> None:
     project = make(DATABASE)
     squash(project, "head-1")
@@ -696,6 +700,7 @@ EXTENSIONS = (
 )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_extensions_and_what_uses_them_come_back_or_are_named_where_the_server_has_none(make: Make) -> None:
     project = make(EXTENSIONS)
     available = query(project.address(), "SELECT count(*) FROM pg_available_extensions WHERE name IN"
