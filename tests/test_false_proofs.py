@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tasklib import postgres
 from tests.conftest import SHOP, Make
 from tests.project import VARIABLE, Project, Step, query
