@@ -2,100 +2,20 @@
 
 from __future__ import annotations
 
-import ast
 import os
 import re
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from tasklib import configs
+from tasklib import configs, start
 from tasklib.configs import Config
 from tasklib.errors import Refused
 from tasklib.git import Repository, remembered
 from tasklib.plan import Layout
 from tasklib.settings import Settings
-
-# A location that the project's own program fills in: {alembic_dir}, ${DIR}, %(dir)s, <dir>, @dir@.
-TEMPLATE = re.compile(r"[{}<>@$]|%\(")
-# Where Flask finds an application, or is told where it is.
-FLASK_MARKS = (".flaskenv", "wsgi.py", "app.py", "app/__init__.py")
-# What a manage.py says that has a `db` command of Flask-Migrate.
-MANAGES = re.compile(r"FlaskGroup|flask_script|flask\.ext\.script|MigrateCommand|flask_migrate|flask\.cli")
-
-
-@dataclass(frozen=True)
-class Words:
-    """The command that the user named: its words without -c, which we give ourselves; what -c and -n said."""
-
-    kind: str
-    words: tuple[str, ...]
-    files: tuple[str, ...] = ()
-    section: str | None = None
-
-    @staticmethod
-    def parse(words: Sequence[str]) -> Words | None:
-        """None where no command was named. ``kind`` is "alembic", "flask", or "" for a program of the project's own."""
-        if not words:
-            return None
-        at = next((i for i, word in enumerate(words) if Path(word).name == "alembic"), None)
-        if at is None:
-            flask = {"flask", "db", "manage.py"} & {Path(word).name for word in words}
-            return Words("flask" if flask else "", tuple(words))
-        kept, files, section = list(words[: at + 1]), [], None
-        rest = iter(words[at + 1 :])
-        for word in rest:
-            name, equals, value = word.partition("=") if word.startswith("--") else (word[:2], word[2:], word[2:])
-            if name in ("-c", "--config"):
-                files.append(value if equals else next(rest, ""))
-                continue
-            kept.append(word)
-            if name in ("-n", "--name", "-x"):
-                value = value if equals else next(rest, "")
-                kept += [] if equals else [value]
-                section = section if name == "-x" else value
-        return Words("alembic", tuple(kept), tuple(files), section)
-
-
-@dataclass(frozen=True)
-class Tree:
-    """The committed files, by what they are to Alembic; directories from the top level. ``here``: the user's own."""
-
-    repository: Repository
-    commit: str
-    top: Path
-    here: str
-    paths: frozenset[str] = field(repr=False)
-
-    @property
-    def scripts(self) -> list[str]:
-        """Directories that look like a script directory: with env.py, and a script.py.mako or versions."""
-        found = []
-        for path in self.paths:
-            at = str(PurePosixPath(path).parent)
-            if PurePosixPath(path).name == "env.py" and (
-                _join(at, "script.py.mako") in self.paths or self.below(_join(at, "versions"))
-            ):
-                found.append(at)
-        return sorted(found)
-
-    def below(self, directory: str) -> bool:
-        """Whether a committed file lies below the directory."""
-        return directory == "." or any(path.startswith(f"{directory}/") for path in self.paths)
-
-    def cwds(self, config: str) -> list[str]:
-        """Where the command that reads a configuration may have to run: here, where it lies, and the ones above it."""
-        return list(dict.fromkeys((self.here, config, *map(str, PurePosixPath(config).parents))))
-
-    def resolve(self, config: Config, cwds: Sequence[str]) -> tuple[str, str | None] | None:
-        """The script directory of a configuration, and the working directory that it needs."""
-        homes = {str(PurePosixPath(path).parent) for path in self.paths if PurePosixPath(path).name == "env.py"}
-        if TEMPLATE.search(config.script_location):
-            # Whoever fills it in means the script directory that it lies in, or beside; we fill in that one as well.
-            fitting = [home for home in homes if config.directory in (home, str(PurePosixPath(home).parent))]
-            return (fitting[0], None) if len(fitting) == 1 else None
-        return configs.resolve(config.script_location, self.top, homes, cwds)
+from tasklib.tree import Tree, join, upwards
+from tasklib.words import Words
 
 
 def find_layout(repository: Repository, commit: str, settings: Settings, cwd: Path) -> Layout:
@@ -106,7 +26,7 @@ def find_layout(repository: Repository, commit: str, settings: Settings, cwd: Pa
     # ALEMBIC_CONFIG is what `alembic` reads where no -c is given.
     named = Words.parse(settings.command or (("alembic",) if os.environ.get("ALEMBIC_CONFIG") else ()))
     scripts = tree.scripts
-    around = dict.fromkeys([*map(str, [here, *here.parents]), *(str(p) for s in scripts for p in _upwards(s))])
+    around = dict.fromkeys([*map(str, [here, *here.parents]), *(one for script in scripts for one in upwards(script))])
     known = configs.read_all(repository, commit, around)
     if named and named.kind == "alembic":
         known = _named_configs(tree, named, known)
@@ -119,11 +39,11 @@ def find_layout(repository: Repository, commit: str, settings: Settings, cwd: Pa
         said = ", ".join(f"{c.path} (script_location = {c.script_location})" for c, _ in resolved) or "none was found"
         raise Refused(f"No configuration of Alembic has {script} as its script_location: {said}.",
                       "--command 'alembic -c FILE', or --directory DIR")  # fmt: skip
-    if fitting and not named and _needs_application(tree, script, fitting[0][0]):
+    if fitting and not named and start.needs_application(tree, script, fitting[0][0]):
         fitting = []
     if fitting:
         return _alembic(tree, named, script, *fitting[0])
-    if not named and not _is_flask(tree, script):
+    if not named and not start.is_flask(tree, script):
         raise Refused(
             f"{script} is no script directory of Flask-Migrate, and no alembic.ini or pyproject.toml names it: its "
             "configuration seems to be built in code.",
@@ -134,7 +54,7 @@ def find_layout(repository: Repository, commit: str, settings: Settings, cwd: Pa
 
 
 def _alembic(tree: Tree, named: Words | None, script: str, config: Config, needed: str | None) -> Layout:
-    cwd = needed or (tree.here if named and named.files else _likely_cwd(tree, script, config))
+    cwd = needed or (tree.here if named and named.files else start.likely_cwd(tree, script, config))
     words = named.words if named else ("alembic",)
     if not (named and named.section) and config.section not in ("", "alembic"):
         words = (*words, "-n", config.section)
@@ -142,7 +62,7 @@ def _alembic(tree: Tree, named: Words | None, script: str, config: Config, neede
     if config.toml:
         # What is not in pyproject.toml (the URL, the logging) is in an alembic.ini beside it, if at all.
         files = [file for file in named.files if Path(file).name != configs.TOML] if named else []
-        ini = _from_top(tree, files[0], tree.here) if files else _join(config.directory, configs.INI)
+        ini = _from_top(tree, files[0], tree.here) if files else join(config.directory, configs.INI)
     locations = _locations(tree, config, script, cwd)
     return Layout(
         kind="alembic", script=script, locations=locations, ini=ini,
@@ -154,8 +74,8 @@ def _alembic(tree: Tree, named: Words | None, script: str, config: Config, neede
 
 
 def _flask(tree: Tree, named: Words | None, script: str) -> Layout:
-    cwd, words = (tree.here, named.words) if named else _flask_start(tree, script)
-    inner = _join(script, configs.INI)
+    cwd, words = (tree.here, named.words) if named else start.flask_start(tree, script)
+    inner = join(script, configs.INI)
     config = configs.parse_ini(configs.text_of(tree.repository, tree.commit, inner), inner, "alembic", tree.top)
     kind = (named.kind or "code") if named else "flask"
     locations = _locations(tree, config, script, cwd)
@@ -171,7 +91,7 @@ def _named_configs(tree: Tree, named: Words, known: Iterable[Config]) -> list[Co
     """The configurations that the words of a command mean: those of -c (else ALEMBIC_CONFIG) and -n."""
     files = named.files or tuple(filter(None, [os.environ.get("ALEMBIC_CONFIG", "")]))
     if not files:
-        default = _join(tree.here, configs.INI)
+        default = join(tree.here, configs.INI)
         wanted = [one for one in known if named.section is None or one.toml or one.section == named.section]
         return sorted(wanted, key=lambda one: one.path != default)
     found = []
@@ -201,7 +121,7 @@ def _script_directory(
         if not wanted.is_relative_to(tree.top):
             raise Refused(f"--directory {settings.directory} is outside of the repository {tree.top}.")
         inner = wanted.relative_to(tree.top).as_posix()
-        if _join(inner, "env.py") not in tree.paths:
+        if join(inner, "env.py") not in tree.paths:
             raise Refused(
                 f"--directory {settings.directory} holds no committed env.py, so it is no script directory; "
                 f"{'found: ' + ', '.join(found) if found else 'none was found in this repository'}.",
@@ -213,7 +133,7 @@ def _script_directory(
     # A template of a script directory, for plugins say, holds no revision.
     filled = [
         one for one in found
-        if one in configured or any(re.match(rf"{re.escape(_join(one, 'versions'))}/.+\.py$", p) for p in tree.paths)
+        if one in configured or any(re.match(rf"{re.escape(join(one, 'versions'))}/.+\.py$", p) for p in tree.paths)
     ]  # fmt: skip
     found = filled or found
     here = PurePosixPath(tree.here)
@@ -230,7 +150,7 @@ def _script_directory(
 
 def _locations(tree: Tree, config: Config, script: str, cwd: str) -> tuple[str, ...]:
     if not config.version_locations:
-        return (_join(script, "versions"),)
+        return (join(script, "versions"),)
     directories = {str(parent) for path in tree.paths for parent in PurePosixPath(path).parents}
     found = []
     for location in config.version_locations:
@@ -254,73 +174,6 @@ def _import_each_other(tree: Tree, locations: Sequence[str]) -> bool:
         ):
             return True
     return False
-
-
-def _likely_cwd(tree: Tree, script: str, config: Config) -> str:
-    """Where the command runs whose configuration would do anywhere: where it finds what env.py imports."""
-    default = Path(config.path).name in (configs.INI, configs.TOML)
-    above = config.directory if config.directory != script else str(PurePosixPath(script).parent)
-    candidates = [above, tree.here] if default else [tree.here, above]
-    try:
-        body = ast.walk(ast.parse(tree.repository.read(tree.commit, _join(script, "env.py"))))
-    except SyntaxError:
-        return candidates[0]
-    names: set[str] = set()
-    for node in body:
-        if isinstance(node, ast.Import):
-            names |= {alias.name.split(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names.add(node.module.split(".")[0])
-    names.discard("alembic")  # a usual name of script directories as well
-    for one in candidates:
-        if any(_join(one, f"{name}.py") in tree.paths or tree.below(_join(one, name)) for name in names):
-            return one
-    return candidates[0]
-
-
-def _flask_start(tree: Tree, script: str) -> tuple[str, tuple[str, ...]]:
-    """Where `flask db` finds the application: here, beside or above the script directory, or where a .flaskenv is; or
-    there a manage.py that stands for it.
-    """
-    flask = ("flask", "db")
-    if "FLASK_APP" in os.environ:
-        return tree.here, flask
-    candidates = [tree.here, *(str(p) for p in _upwards(script) if PurePosixPath(str(p)).is_relative_to(tree.here))]
-    for one in candidates:
-        if any((tree.top / one / mark).exists() for mark in FLASK_MARKS):
-            return one, flask
-    told = [path for path in tree.paths if path.endswith("/.flaskenv")]
-    if len(told) == 1:
-        return str(PurePosixPath(told[0]).parent), flask
-    for one in candidates:
-        manage = _join(one, "manage.py")
-        if manage in tree.paths and MANAGES.search(tree.repository.read(tree.commit, manage)):
-            return one, ("python", "manage.py", "db")
-    return tree.here, flask
-
-
-def _needs_application(tree: Tree, script: str, config: Config) -> bool:
-    """Whether env.py needs Flask's application, which `alembic` does not give it: the ini of Flask-Migrate lies in its
-    script directory, and people add a script_location there.
-    """
-    env = tree.repository.read(tree.commit, _join(script, "env.py"))
-    return config.directory == script and "current_app" in env and "app_context" not in env
-
-
-def _is_flask(tree: Tree, script: str) -> bool:
-    inner, env = _join(script, configs.INI), _join(script, "env.py")
-    return (
-        inner in tree.paths or re.search(r"\bflask\b|current_app", tree.repository.read(tree.commit, env)) is not None
-    )
-
-
-def _upwards(directory: str) -> Sequence[PurePosixPath]:
-    """The directories above one, the nearest first."""
-    return PurePosixPath(directory).parents
-
-
-def _join(directory: str, name: str) -> str:
-    return os.path.normpath(f"{directory}/{name}")
 
 
 def _from_top(tree: Tree, file: str, cwd: str) -> str:
