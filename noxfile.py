@@ -100,7 +100,7 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def slow(session: nox.Session) -> None:
-    """The slow tests, on the newest Alembic: several squashes each, about ten minutes."""
+    """The slow tests, on the newest Alembic: several squashes each, about 25 minutes."""
     install(session, NEWEST, RUFF, *DRIVERS)
     session.run("pytest", "-n", WORKERS, "--dist", "worksteal", "-m", "slow", "tests", *session.posargs)
 

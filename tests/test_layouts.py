@@ -435,7 +435,6 @@ def factory(make: Make) -> Project:
 
 
 @pytest.mark.slow
-@pytest.mark.e2e
 def test_an_absolute_migrate_directory_below_a_manage_py_runs_the_chain_that_is_meant(make: Make) -> None:
     made = factory(make)
     done = made.squash("head-1", "--command", "./manage.py db")

@@ -122,7 +122,6 @@ def newest(tmp_path: Path) -> Iterator[Server]:
 
 
 @pytest.mark.slow
-@pytest.mark.e2e
 def test_at_the_head_by_hand_on_a_server_of_ours_with_the_password_given_again(
     make_plain: MakePlain, newest: Server
 ) -> None:

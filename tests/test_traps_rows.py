@@ -500,7 +500,6 @@ def test_values_of_chance_become_constants_that_are_named_and_so_are_rows_left_o
 
 
 @pytest.mark.slow
-@pytest.mark.e2e
 def test_downgrade_loses_no_row_that_the_base_did_not_insert_unless_somebody_insists_and_counts_no_table(
     make_plain: MakePlain,
 ) -> None:
