@@ -248,6 +248,35 @@ servers.start(sys.argv[1])
     assert list(base.iterdir()) == []
 
 
+@needs_proc
+def test_clusters_are_copies_with_roles_of_their_own_and_go_with_the_server_after_kill_9(base: Path) -> None:
+    script = """
+from tasklib import clusters
+server = servers.start(sys.argv[1], owner_pid=os.getpid())
+clusters.prepare(server)
+port = clusters.make(server, "one", clusters.FRESH)
+print(server.home, port, clusters.make(server, "two", clusters.FRESH), flush=True)
+import psycopg2
+given = {"user": server.user, "password": server.password, "dbname": "postgres"}
+connection = psycopg2.connect(host=server.host, port=port, **given)
+connection.autocommit = True
+connection.cursor().execute("CREATE ROLE only_in_one")
+connection.close()
+print(clusters.make(server, "copy", "one"), clusters.move(server, "one", "other"), clusters.all_run(server.home))
+print(server.password, server.port, flush=True)
+os.kill(os.getpid(), 9)
+"""
+    said = starter(script, str(ROOT), ok=(-9,)).stdout.split()
+    home, two, copy, other, run = Path(said[0]), int(said[2]), int(said[3]), int(said[4]), said[5]
+    server = servers.attach(home)
+    assert run == "True" and server.password == said[6] and server.port == int(said[7])
+    there = "SELECT count(*) FROM pg_roles WHERE rolname = 'only_in_one'"
+    assert [ask(server, there, port=port) for port in (server.port, two, copy, other)] == [0, 0, 1, 1]
+    assert servers.sweep() == [home]
+    assert processes(home) == []
+    assert list(base.iterdir()) == []
+
+
 def test_sweep_removes_a_server_whose_repository_is_gone(base: Path) -> None:
     repository = base / "repository"
     repository.mkdir()
