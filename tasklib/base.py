@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from tasklib import compare, configs, console, probe, programs, reference, replay, serverwide, sources, template
+from tasklib import compare, configs, console, probe, programs, reference, replay, serverwide, template
 from tasklib.archive import Key
 from tasklib.bench import Bench
 from tasklib.chains import Chain
@@ -126,7 +126,7 @@ def _head(bench: Bench) -> Head:
 
 
 def _source(bench: Bench, read: Reference, sqlalchemy: tuple[int, ...], ddl: frozenset[Key]) -> Source:
-    version = sources.version_tables(bench.repository, bench.plan.tip)
+    version = bench.version_tables()
     staying = {(schema or "public", name) for schema, name in version}
     return Source(
         owners.for_anybody(read.snapshot.entries, read.model, read.users, staying), read.model, read.rows,

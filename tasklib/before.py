@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tasklib import console, inplace, postgres, probe, programs, shell, sources, stamp, version_table
+from tasklib import console, inplace, postgres, probe, programs, shell, stamp, version_table
 from tasklib.bench import Bench
 from tasklib.chains import Chain
 from tasklib.errors import Failed, Refused
@@ -127,7 +127,7 @@ def _sessions(bench: Bench, role: str) -> int:
 
 def refuse_wrong_version(bench: Bench, history: History, role: str) -> None:
     """`Refused` where the version table names a revision that the old chain to R does not go through."""
-    tables = sources.version_tables(bench.repository, bench.plan.tip)
+    tables = bench.version_tables()
     found = version_table.versions(bench.address(role), tables)
     revision = bench.plan.revision
     wrong = sorted(found - history.ancestors(revision) - {revision})

@@ -31,6 +31,7 @@ from tasklib import (
     real,
     revisions,
     server,
+    sources,
     watch,
 )
 from tasklib.addresses import Addresses
@@ -147,6 +148,11 @@ class Bench:
 
     def history(self, commit: str) -> History:
         return revisions.read_history(self.repository, commit, self.plan.layout)
+
+    def version_tables(self) -> tuple[tuple[str, str], ...]:
+        """Alembic's own table, or all that may be it: (schema, name), with "" for the default schema."""
+        known = self.plan.version_table
+        return (known,) if known else sources.version_tables(self.repository, self.plan.tip)
 
     def cut(self) -> Cut:
         """The cut, from the commit that still has the originals."""

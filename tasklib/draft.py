@@ -7,7 +7,7 @@ from pathlib import Path
 
 from psycopg2 import sql
 
-from tasklib import chains, console, postgres, probe, replay, revisions, sources, template, truth
+from tasklib import chains, console, postgres, probe, replay, revisions, template, truth
 from tasklib.bench import Bench
 from tasklib.errors import Failed
 from tasklib.plan import Plan
@@ -28,7 +28,7 @@ def write(bench: Bench) -> str:
         address = bench.create("draft")
         probe.prove_connections(bench, chain, "draft")
         with postgres.connect(address) as connection:
-            for schema, name in sources.version_tables(bench.repository, made.tip)[:1]:
+            for schema, name in bench.version_tables()[:1]:
                 # autogenerate makes the version table first, and it may not: it runs read only.
                 table = sql.Identifier(schema or "public", name)
                 connection.run(sql.SQL("CREATE TABLE {} (version_num varchar(32) NOT NULL PRIMARY KEY)").format(table))

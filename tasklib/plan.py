@@ -101,6 +101,8 @@ class Plan:
     head_was: str
     done: tuple[str, ...] = ()
     place: Place | None = None
+    # Alembic's own table (schema, "" for the default one, and name), once a run has shown which of several it is.
+    version_table: tuple[str, str] | None = None
     # Whether the history makes or changes roles, so that each run needs a cluster of its own.
     apart: bool = False
     # Roles that the history names and does not make, which the throwaway server is given: name → attributes.
@@ -140,6 +142,9 @@ class Plan:
                 "data": tuple(data["data"]),
                 "left": tuple(data["left"]),
                 "found": tuple((name, template) for name, template in data["found"]),
+                "version_table": (data["version_table"][0], data["version_table"][1])
+                if data["version_table"]
+                else None,
                 "layout": Layout.from_json(data["layout"]),
                 "settings": Settings.from_json(data["settings"]),
                 "place": Place.from_json(data["place"]) if data["place"] else None,

@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from tasklib import addresses, conduct, plant, postgres, shell, sources
+from tasklib import addresses, conduct, plant, postgres, shell
 from tasklib.bench import Bench
 from tasklib.chains import Chain
 from tasklib.conduct import Misconduct
@@ -56,7 +56,7 @@ def prove_connections(bench: Bench, chain: Chain, *roles: str) -> None:
     is made anew.
     """
     left = [role for role in roles if (_where(bench, role), chain.support) not in bench.proven]
-    tables = sources.version_tables(bench.repository, bench.plan.tip)
+    tables = bench.version_tables()
     if left:
         conduct.refuse_unwatched(bench, bench.command())
     proofs = [partial(_prove_connection, bench, chain, role, tables) for role in left]
@@ -97,6 +97,12 @@ def _prove_connection(bench: Bench, chain: Chain, role: str, tables: Sequence[pl
             if wrong:
                 conduct.refuse_missing_role(result)
                 command.refuse_if_it_cannot_run(result, address)
+                if result.code == 0 and connections > 1:
+                    raise Misconduct(
+                        f"env.py connects to {connections} databases (as `flask db init --multidb` makes it); one was "
+                        "expected, since a squash proves one database. Nothing was written anywhere.",
+                        "several databases in one script directory are not supported",
+                    )
                 raise _elsewhere(bench, command, result, marker, said)
             if addresses.is_deaf(command.scheme):
                 _refuse_other_databases(command, result, logged, address.database)

@@ -18,7 +18,6 @@ from tasklib import (
     rows,
     serverwide,
     shell,
-    sources,
     truth,
     version_table,
 )
@@ -192,7 +191,7 @@ def _down_and_up(bench: Bench, new: Chain, left_out: frozenset[tuple[str, str]])
     command = bench.command()
     address = bench.address("roundtrip")
     result = command.downgrade(new, address, "base")
-    tables = sources.version_tables(bench.repository, bench.plan.tip)
+    tables = bench.version_tables()
     left = version_table.versions(address, tables)
     if result.code or left:
         tail = "\n  | ".join((result.stderr or result.stdout).strip().splitlines()[-12:])

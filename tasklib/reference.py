@@ -17,7 +17,6 @@ from tasklib import (
     replay,
     rows,
     serverwide,
-    sources,
     tables,
     values,
 )
@@ -83,7 +82,7 @@ def users(bench: Bench, role: str) -> Users:
     """
     address = bench.address(role)
     with postgres.connect(address, read_only=True) as connection:
-        there = existing(connection, sources.version_tables(bench.repository, bench.plan.tip))
+        there = existing(connection, bench.version_tables())
         owner = "SELECT tableowner FROM pg_tables WHERE schemaname = %s AND tablename = %s"
         return Users(str(connection.value(owner, there[0])) if there else address.user, address.user)
 
@@ -95,7 +94,7 @@ def with_rows(
     name) whose rows --data leaves out. `Refused` where --data names a table that is not there.
     """
     wanted = compare.data_filter(bench.plan.settings.data)
-    version = {(schema or "public", name) for schema, name in sources.version_tables(bench.repository, bench.plan.tip)}
+    version = {(schema or "public", name) for schema, name in bench.version_tables()}
     listed = [t for t in catalog.tables(connection) if (t.schema, t.name) not in version]
     compare.refuse_unknown_tables(bench.plan.settings.data, listed)
     theirs = catalog.of_extensions(connection)

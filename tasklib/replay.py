@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -22,16 +22,16 @@ from tasklib import (
     rows,
     serverwide,
     shell,
-    sources,
     unreplayable,
 )
 from tasklib.bench import Bench, watched
 from tasklib.chains import Chain
 from tasklib.errors import Failed, Refused, SquashError
+from tasklib.history import History
 from tasklib.migrations import Ran, explain_failure, failing_migration
 from tasklib.rows import Stable, Volatile
 from tasklib.server import Logged
-from tasklib.version_table import versions
+from tasklib.version_table import by_table, versions
 
 # The two runs start at least this many seconds apart, so that a clock rounded to the second shows.
 APART = 1.1
@@ -140,6 +140,7 @@ def _replay_to_base(bench: Bench, chain: Chain, server: serverwide.Server, what:
         except SquashError as error:
             _again_alone(bench, chain, error, what)
         serverwide.check(bench, server, *ROLES)
+        _note_version_table(bench, "first")
         at_r = learn_volatile(bench, "base", "first", "second")
         bench.create("reference", template="first")
     if plan.source == "history" and not bench.detached:
@@ -155,9 +156,7 @@ def _again_alone(bench: Bench, chain: Chain, error: SquashError, what: str) -> N
         raise error
     try:
         for role in ROLES:
-            if bench.plan.revision not in versions(
-                bench.address(role), sources.version_tables(bench.repository, bench.plan.tip)
-            ):
+            if bench.plan.revision not in versions(bench.address(role), bench.version_tables()):
                 bench.create(role)
                 if bench.plan.settings.before:
                     before.run(bench, chain, 0, role)
@@ -239,7 +238,7 @@ def arrive(bench: Bench, chain: Chain, role: str, target: str, what: str) -> Non
 
     Raises `Failed` with the migration's name and the database's words where it did not.
     """
-    tables = sources.version_tables(bench.repository, bench.plan.tip)
+    tables = bench.version_tables()
     history = chain.history
     ends = set(history.heads) if target == "heads" else {target}
     wanted = ends.union(*(history.ancestors(end) for end in ends))
@@ -248,9 +247,11 @@ def arrive(bench: Bench, chain: Chain, role: str, target: str, what: str) -> Non
     ran = start.union(*(history.ancestors(one) for one in start if one in history.migrations))
     result = bench.command().upgrade(chain, address, target, len(wanted - ran))
     conduct.refuse_elsewhere_at_work(chain, result)
-    reached = versions(address, tables)
+    found = by_table(address, tables)
+    # A migration may have made a table of that name itself, beside Alembic's own.
+    reached = next((one for one in found.values() if _closure(history, one) == wanted), set().union(*found.values()))
     known = {one for one in reached if one in history.migrations}
-    closure = known.union(*(history.ancestors(one) for one in known))
+    closure = _closure(history, known)
     if result.code != 0 or closure != wanted or known != reached:
         bench.command().refuse_if_it_cannot_run(result, address)
         if result.code == 0:
@@ -262,6 +263,21 @@ def arrive(bench: Bench, chain: Chain, role: str, target: str, what: str) -> Non
             error = unreplayable.explain(error, result, culprit, history, bench.plan,
                                          lambda one: chain.file(one).read_text(encoding="utf-8"))  # fmt: skip
         raise error
+
+
+def _closure(history: History, ids: Iterable[str]) -> set[str]:
+    """Everything that a database with these ids has run; unknown ones stand for themselves."""
+    known = {one for one in ids if one in history.migrations}
+    return set(ids).union(*(history.ancestors(one) for one in known))
+
+
+def _note_version_table(bench: Bench, role: str) -> None:
+    """Keep which of several tables is Alembic's own, where that shows at R."""
+    found = by_table(bench.address(role), bench.version_tables())
+    holding = [table for table, ids in found.items() if ids == {bench.plan.revision}]
+    if len(holding) == 1:
+        schema, name = holding[0]
+        bench.save(replace(bench.plan, version_table=("" if schema == "public" else schema, name)))
 
 
 def _with_what_was_caught(result: Ran, logged: Logged) -> Ran:

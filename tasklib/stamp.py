@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from psycopg2 import sql
 
-from tasklib import postgres, sources, version_table
+from tasklib import postgres, version_table
 from tasklib.bench import Bench
 from tasklib.chains import Chain
 from tasklib.errors import Failed
@@ -17,7 +17,7 @@ def renew(bench: Bench, chain: Chain, role: str) -> None:
     and the proof would find a difference that means nothing.
     """
     address = bench.address(role)
-    tables = sources.version_tables(bench.repository, bench.plan.tip)
+    tables = bench.version_tables()
     with postgres.connect(address) as connection:
         there = version_table.existing(connection, tables)
         odd = [table for table in there if not version_table.is_alembics_own(connection, table)]

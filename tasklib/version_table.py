@@ -14,13 +14,25 @@ Name = tuple[str, str]  # schema ("" for the default one) and table
 
 def versions(address: Address, tables: Sequence[Name]) -> set[str]:
     """The ids in the version table: of all of ``tables`` that are there; empty where none is."""
+    return {one for found in by_table(address, tables).values() for one in found}
+
+
+def by_table(address: Address, tables: Sequence[Name]) -> dict[Name, set[str]]:
+    """The ids in each of ``tables`` that is there, by its name with the schema written out."""
     with postgres.connect(address, read_only=True) as connection:
-        return {one for table in existing(connection, tables) for one in ids(connection, table)}
+        return {table: set(ids(connection, table)) for table in existing(connection, tables)}
 
 
 def existing(connection: Connection, tables: Sequence[Name]) -> list[Name]:
-    """Those of ``tables`` that the database has, with their schema written out."""
-    there = {(s, t) for s, t in connection.rows("SELECT schemaname, tablename FROM pg_tables")}
+    """Those of ``tables`` that the database has as version tables, with their schema written out."""
+    there = {
+        (str(schema), str(name))
+        for schema, name in connection.rows(
+            "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+            " JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'version_num' AND NOT a.attisdropped"
+            " WHERE c.relkind = 'r'"
+        )
+    }
     return [(schema or "public", name) for schema, name in tables if (schema or "public", name) in there]
 
 

@@ -11,7 +11,7 @@ from tasklib import catalog, postgres, schema
 from tasklib.postgres import Address
 from tasklib.server import Server
 from tests.conftest import MakePlain
-from tests.project import BIN, VARIABLE, Plain, Step, query
+from tests.project import BIN, URL_IN_ENV, VARIABLE, Plain, Step, query
 
 
 def ddl(message: str, *statements: str) -> Step:
@@ -142,3 +142,116 @@ def test_owners_privileges_of_the_database_and_keys_that_are_switched_off_are_in
     assert query(address, "SELECT id, user_id FROM orders") == [(1, 1)]
     off = "SELECT count(*) FROM pg_trigger WHERE tgrelid = 'hens'::regclass AND tgenabled = 'D'"
     assert query(address, off) == [(5,)]
+
+
+# --- env.py's ways -----------------------------------------------------------------------------------------------
+
+# What projects add to env.py: a version table of another name, filters, a naming convention, a lock, a transaction for
+# each migration, and a setting without which it does not begin.
+ENV = (
+    URL_IN_ENV
+    + """
+from functools import partial
+
+from sqlalchemy import MetaData, Table, Column, Integer, event, text
+from sqlalchemy.engine import Engine
+
+REGION = os.environ["REGION"]
+convention = {"pk": "pk_%(table_name)s", "uq": "uq_%(table_name)s_%(column_0_name)s"}
+named = MetaData(naming_convention=convention)
+Table("of_a_model", named, Column("id", Integer, primary_key=True))
+
+
+def include_object(object, name, type_, reflected, compare_to):
+    return not (type_ == "table" and name.startswith("legacy_"))
+
+
+def include_name(name, type_, parent_names):
+    return name in (None, "store") if type_ == "schema" else True
+
+
+@event.listens_for(Engine, "connect", once=True)
+def one_at_a_time(connection, record):
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(4711)")
+
+
+context.configure = partial(
+    context.configure, version_table="schema_version", include_schemas=True, include_object=include_object,
+    include_name=include_name, transaction_per_migration=True,
+)
+"""
+)
+WAYS = (
+    Step("schemas", """
+        op.execute("CREATE SCHEMA store")
+        op.create_table("legacy_users", sa.Column("id", sa.Integer(), primary_key=True), sa.Column("name", sa.Text()))
+        op.create_table(
+            "items", sa.Column("id", sa.Integer(), primary_key=True), sa.Column("region", sa.Text()),
+            sa.Column("user_id", sa.Integer(), sa.ForeignKey("legacy_users.id")), schema="store",
+        )
+        op.create_table("alembic_version", sa.Column("id", sa.Integer(), primary_key=True),
+                        sa.Column("note", sa.Text()))
+        op.execute("INSERT INTO alembic_version (note) VALUES ('of the application')")
+    """),
+    Step("outside of the transaction", """
+        with op.get_context().autocommit_block():
+            op.execute("CREATE INDEX CONCURRENTLY items_region ON store.items (region)")
+            op.execute("CREATE TYPE size AS ENUM ('s')")
+            op.execute("ALTER TYPE size ADD VALUE 'm'")
+        op.create_index("items_user", "items", ["user_id"], schema="store", postgresql_concurrently=False)
+    """),
+    Step("a connection of its own", """
+        import os
+        from sqlalchemy import create_engine
+        op.execute("INSERT INTO legacy_users (name) VALUES ('a')")
+        engine = create_engine(os.environ["DATABASE_URL"])
+        with engine.connect() as other:
+            found = other.execute(sa.text("SELECT count(*) FROM store.items")).scalar()
+        engine.dispose()
+        op.execute("INSERT INTO store.items (region, user_id) VALUES ('%s %s', 1)" % (os.environ["REGION"], found))
+    """),
+    Step("later", sql=["ALTER TABLE store.items ADD COLUMN size size DEFAULT 'm'", "DROP INDEX store.items_region",
+                       "UPDATE alembic_version SET note = 'still ours'"]),
+)  # fmt: skip
+
+
+def test_the_ways_of_env_py_and_of_migrations_need_no_option_but_the_settings_that_they_read(
+    make_plain: MakePlain,
+) -> None:
+    project = make_plain(WAYS, env=ENV)
+    head = project.git("rev-parse", "HEAD")
+    done = project.squash("head-1")
+    assert (done.code == 1 and "--set REGION" in done.err) or "REGION" in done.err, done.said
+    project.assert_nothing_left(head)
+    text = squash(project, "head-1", "--set", "REGION=eu")
+    assert '"alembic_version"' in text and 'drop_table("schema_version")' not in text
+    assert "CONCURRENTLY" not in text and "concurrently" not in text
+    address = project.new_database("ways")
+    project.environment["REGION"] = "us"
+    project.db("upgrade", "head", database="ways")
+    assert query(address, "SELECT region, size::text FROM store.items") == [("eu 0", "m")]
+    assert query(address, "SELECT note FROM alembic_version") == [("still ours",)]
+    assert query(address, "SELECT version_num FROM schema_version") == [(project.ids[-1],)]
+
+
+def test_several_databases_in_one_script_directory_are_refused_by_name(make_plain: MakePlain) -> None:
+    project = make_plain([Step("a"), Step("b"), Step("c")])
+    file = project.top / project.script / "env.py"
+    # As the templates for several databases do it: one after the other.
+    second = """
+
+from sqlalchemy import create_engine
+
+for url in [os.environ["OTHER_URL"]]:
+    with create_engine(url).connect() as connection:
+        context.configure(connection=connection, target_metadata=None)
+        with context.begin_transaction():
+            context.run_migrations()
+"""
+    file.write_text(file.read_text(encoding="utf-8") + second, encoding="utf-8")
+    project.commit("two databases")
+    head = project.git("rev-parse", "HEAD")
+    done = project.squash("head-1", "--set", "OTHER_URL={url}")
+    assert done.code == 1 and "env.py connects to 2 databases" in done.err and "not supported" in done.err, done.said
+    project.assert_nothing_left(head)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from invoke.context import Context
 
-from tasklib import branches, console, git, plan, proof, shell, sources, version_check
+from tasklib import branches, console, git, plan, proof, shell, version_check
 from tasklib.bench import Bench, open_bench
 from tasklib.errors import Refused
 from tasklib.options import Given, dry, step
@@ -49,7 +49,7 @@ def run(bench: Bench, *, bring_in: bool = True) -> None:
     branches.refuse_changes_elsewhere(bench)
     for line in bench.close_place():
         console.warn(line)
-    tables = sources.version_tables(bench.repository, bench.plan.tip)
+    tables = bench.version_tables()
     new = branches.commit(bench, shown)
     # Between these a Ctrl-C would leave a branch that is moved and a plan that knows nothing of it.
     with shell.uninterrupted():
