@@ -126,10 +126,10 @@ class Command:
 
     def is_watched(self) -> bool:
         """Whether the guard gets into the project's own Python, shown in a run that does nothing."""
+        argv = programs.doing_nothing(self.words)
         with self._record() as record:
-            if record is None:
+            if record is None or argv is None:
                 return False
-            argv = [*programs.python_of(self.words), "-c", ""]
             shell.run(argv, cwd=self.cwd, env=self.environment(None, record), ok=None)
             return watch.read(record).there
 

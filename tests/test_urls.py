@@ -343,8 +343,7 @@ def test_a_flask_migrate_that_is_too_old_for_its_alembic_is_asked_all_the_same(m
 def test_a_driver_in_python_is_refused_where_nothing_would_hold_it(make_plain: MakePlain) -> None:
     project = make_plain(SHOP, env="raise RuntimeError('this was run')")
     # A Python that takes no PYTHONPATH.
-    project.write("bin/python", f'#!/bin/sh\nexec {BIN}/python -E "$@"\n').chmod(0o755)
-    project.write("bin/alembic", f'#!/bin/sh\nexec bin/python {BIN}/alembic "$@"\n').chmod(0o755)
+    project.write("bin/alembic", f'#!/bin/sh\nexec {BIN}/python -E {BIN}/alembic "$@"\n').chmod(0o755)
     project.commit("a command of its own")
     project.environment = {VARIABLE: "postgresql+asyncpg://u@localhost/live"}
     done = asked(project, "--uri-var", VARIABLE, "--command", "bin/alembic", server=False)
