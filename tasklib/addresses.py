@@ -89,7 +89,7 @@ class Addresses:
     def unnamed(self, why: str = "", hint: str = "") -> Refused:
         """The refusal where nobody said how the application gets its database URL, and nothing showed it."""
         reads = self.likely()
-        listed = ", ".join(f"{read.name} ({read.path}:{read.line})" for read in reads)
+        listed = ", ".join(read.shown for read in reads)
         options = " or ".join(variables.options(offer.templates) for offer in self.offers()[:3])
         return Refused(
             "How does the application get its database URL? Neither --uri-var, --set nor the configuration says so. "

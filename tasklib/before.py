@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tasklib import console, inplace, postgres, probe, programs, shell, stamp, version_table
+from tasklib import conduct, console, inplace, postgres, probe, programs, shell, stamp, version_table
 from tasklib.bench import Bench
 from tasklib.chains import Chain
 from tasklib.errors import Failed, Refused
@@ -70,11 +70,16 @@ def run(bench: Bench, chain: Chain, apart: float, *roles: str) -> None:
         stamp.renew(bench, chain, role)
 
 
-def _run(bench: Bench, role: str) -> None:
+def _started(bench: Bench, role: str, variables: Mapping[str, str]) -> shell.Result:
+    """Run the command as the project's own is run, with these variables besides; any exit code comes back."""
     words = find_program(bench.plan.settings.before, bench.cwd, bench.repository.top)
-    command = bench.command()
-    address = bench.address(role)
-    result = command.masked(shell.run(words, cwd=bench.cwd, env=command.environment(address), ok=None), address)
+    command, address = bench.command(), bench.address(role)
+    environment = {**command.environment(address), **variables}
+    return command.masked(shell.run(words, cwd=bench.cwd, env=environment, ok=None), address)
+
+
+def _run(bench: Bench, role: str) -> None:
+    result = _started(bench, role, {})
     # psql goes on after an error, and ends with 0: half of a file would be the truth.
     half = re.findall(r"(?m)^psql:.*\bERROR: .*$", result.stderr)
     if result.code or half:
@@ -84,7 +89,7 @@ def _run(bench: Bench, role: str) -> None:
             + ("\n  | ".join(lines) or "nothing"),
             "it runs as the project's command does: in the same directory, with the same variables",
         )
-    with postgres.connect(address, read_only=True) as connection:
+    with postgres.connect(bench.address(role), read_only=True) as connection:
         if not connection.value(MADE):
             raise Refused(
                 f"`{shown(bench.plan)}` ended without an error and made nothing in the scratch database.",
@@ -94,23 +99,19 @@ def _run(bench: Bench, role: str) -> None:
 
 def _refuse_other_database(bench: Bench, role: str) -> None:
     """`Refused` where the command, which may only read meanwhile, does not come to the scratch database."""
-    words = find_program(bench.plan.settings.before, bench.cwd, bench.repository.top)
-    command = bench.command()
-    address = bench.address(role)
     bench.create(role)  # anew, so that no session was counted yet
     with probe.new_files_removed(bench):
-        result = shell.run(words, cwd=bench.cwd, env={**command.environment(address), **READ_ONLY}, ok=None)
+        result = _started(bench, role, READ_ONLY)
         until = time.monotonic() + SEEN_SECONDS
         while not _sessions(bench, role):
             if time.monotonic() > until:
-                said = command.masked(result, address)
-                lines = (said.stderr.strip() or said.stdout.strip()).splitlines()[-6:]
+                lines = (result.stderr.strip() or result.stdout.strip()).splitlines()[-6:]
                 raise Refused(
                     f"`{shown(bench.plan)}` does not come to the scratch database: it was run read only first, and "
                     f"ended with exit code {result.code} without a session there. It said:\n  | "
                     + ("\n  | ".join(lines) or "nothing"),
                     "name the variable that it reads its database URL from, too: --set NAME={url}; given are "
-                    + ", ".join(name for name, _ in command.templates),
+                    + conduct.names(bench.command()),
                 )
             time.sleep(0.05)
     bench.create(role)

@@ -294,9 +294,7 @@ class Bench:
 
     def _prepare_roles(self, ours: Server) -> None:
         """Make the roles that the history needs and does not make, and what new clusters are copied from."""
-        with postgres.connect(Address(ours.host, ours.port, ours.user, ours.password)) as connection:
-            for name, attributes in self.plan.needed_roles.items():
-                connection.run(f"CREATE ROLE {postgres.identifier(name)} {attributes}")
+        postgres.create_roles(Address(ours.host, ours.port, ours.user, ours.password), self.plan.needed_roles)
         if self.plan.apart:
             clusters.prepare(ours)
 
@@ -315,16 +313,16 @@ class Bench:
     def address(self, role: str | None = None) -> Address:
         """The address of a scratch database, or of the maintenance database."""
         place = self.place()
-        database = place.names.get(role, "") if role else place.database
-        if role and not database:
+        if role is None:
+            return self.maintenance()
+        if role not in place.names:
             raise Refused(f"There is no scratch database {role!r} yet.", f"{self.plan.program} createdb")
-        port = place.ports.get(SHARED.get(role, role), place.port) if role else place.port
-        return Address(place.host, port, place.user, self._password(place), database, place.options)
+        return self.maintenance(role).at(place.names[role])
 
-    def maintenance(self, role: str) -> Address:
-        """The maintenance database beside a scratch database, whether that one is there or not."""
+    def maintenance(self, role: str = "") -> Address:
+        """The maintenance database: beside a scratch database, whether that one is there or not, or the server's."""
         place = self.place()
-        port = place.ports.get(SHARED.get(role, role), place.port)
+        port = place.ports.get(_slot(role), place.port)
         return Address(place.host, port, place.user, self._password(place), place.database, place.options)
 
     def reference(self) -> Address:
@@ -370,8 +368,8 @@ class Bench:
         ``beside`` names the role that it shares a cluster with, where others have clusters of their own.
         """
         place = self.place()
-        slot = SHARED.get(role, role)
-        name = f"alembic_squash_{place.token}_{slot}"
+        slot = _slot(role)
+        name = self._name(role)
         if name == place.names.get("candidate"):
             self.at_base = None
         others = {other: one for other, one in place.names.items() if one != name}
@@ -383,23 +381,27 @@ class Bench:
             with postgres.connect(self.maintenance(role)) as connection:
                 postgres.rename_database(connection, self.address(template).database, name)
             return self.address(role)
-        source = self.place().names[template] if template else "template0"
-        with postgres.connect(self.maintenance(role)) as connection:
-            postgres.drop_database(connection, name, place.token)
-            postgres.create_database(connection, name, source, place.token)
+        self._make(role, self.place().names[template] if template else "template0")
         if template:
             database.copy(self.address(template), self.address(role))
         return self.address(role)
 
     def empty(self, role: str) -> None:
         """Make a scratch database empty, in the cluster where it is."""
-        place = self.place()
+        self._make(role, "template0")
+
+    def _make(self, role: str, template: str) -> None:
+        """CREATE DATABASE, in the place of one that is there."""
+        name, token = self._name(role), self.place().token
         with postgres.connect(self.maintenance(role)) as connection:
-            postgres.drop_database(connection, place.names[role], place.token)
-            postgres.create_database(connection, place.names[role], "template0", place.token)
+            postgres.drop_database(connection, name, token)
+            postgres.create_database(connection, name, template, token)
+
+    def _name(self, role: str) -> str:
+        return f"alembic_squash_{self.place().token}_{_slot(role)}"
 
     def _make_cluster(self, ours: Server, slot: str, template: str | None) -> int:
-        source = SHARED.get(template, template) if template else clusters.FRESH
+        source = _slot(template) if template else clusters.FRESH
         return clusters.make(ours, slot, source, self.place().ports.get(slot, 0))
 
     def _port(self, slot: str, port: int) -> None:
@@ -409,11 +411,11 @@ class Bench:
     def rename(self, role: str, new: str) -> None:
         """Make a scratch database one of another role, and of another name."""
         place = self.place()
-        old, name = place.names[role], f"alembic_squash_{place.token}_{SHARED.get(new, new)}"
+        old, name = place.names[role], self._name(new)
         # As in `create`, both names are known before and until it is done.
         self.save(replace(self.plan, place=replace(place, names={**place.names, new: name})))
         if (ours := self.own_clusters()) is not None:
-            self._port(SHARED.get(new, new), clusters.move(ours, SHARED.get(role, role), SHARED.get(new, new)))
+            self._port(_slot(new), clusters.move(ours, _slot(role), _slot(new)))
         with postgres.connect(self.maintenance(new)) as connection:
             postgres.drop_database(connection, name, place.token)
             postgres.rename_database(connection, old, name)
@@ -428,8 +430,8 @@ class Bench:
         for role in roles:
             if role not in place.names:
                 continue
-            if ours is not None and clusters.exists(ours, SHARED.get(role, role)):
-                clusters.end(ours, SHARED.get(role, role))
+            if ours is not None and clusters.exists(ours, _slot(role)):
+                clusters.end(ours, _slot(role))
                 continue
             with postgres.connect(self.maintenance(role)) as connection:
                 postgres.drop_database(connection, place.names[role], place.token)
@@ -455,6 +457,11 @@ class Bench:
             done = tuple(step for step in self.plan.done if step not in ("createdb", "replay"))
             self.save(replace(self.plan, place=None, replayed=None, done=done))
         return trouble
+
+
+def _slot(role: str) -> str:
+    """What databases are called after: a role's own name, or one that roles have by turns."""
+    return SHARED.get(role, role)
 
 
 def watched(work: Callable[Concatenate[Bench, P], T]) -> Callable[Concatenate[Bench, P], T]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 
 from tasklib.sources import Read, nodes
 
@@ -45,9 +46,17 @@ def server_wide(sources: Mapping[str, str]) -> list[Read]:
 def _strings(sources: Mapping[str, str]) -> Iterator[tuple[str, int, str]]:
     """(path, line, text) of every string that is no docstring."""
     for path, source in sources.items():
-        said: list[ast.Constant] = []
-        for _, node in nodes({path: source}):
-            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-                said.append(node.value)  # a node comes before what is in it
-            elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in said:
-                yield path, node.lineno, node.value
+        yield from ((path, line, text) for line, text in _strings_of(source))
+
+
+@cache
+def _strings_of(source: str) -> tuple[tuple[int, str], ...]:
+    """(line, text) of a source's strings. Kept: both questions are asked several times of the same migrations."""
+    said: list[ast.Constant] = []
+    found: list[tuple[int, str]] = []
+    for _, node in nodes({"": source}):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            said.append(node.value)  # a node comes before what is in it
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in said:
+            found.append((node.lineno, node.value))
+    return tuple(found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tasklib import console, project, server
+from tasklib import console, project, roles, server
 from tasklib.addresses import is_deaf
 from tasklib.bench import Bench
 from tasklib.chains import Chain
@@ -16,7 +16,6 @@ from tasklib.sources import Read
 from tasklib.watch import Contact
 
 READ_ONLY = re.compile(r"cannot execute (.+?) in a read-only transaction")
-MISSING_ROLE = re.compile(r'role "([^"]+)" does not exist')
 
 
 class Misconduct(Refused):
@@ -118,7 +117,7 @@ def refuse_other_code(bench: Bench, chain: Chain, ran: Ran) -> None:
 
 def refuse_missing_role(ran: Ran) -> None:
     """`Refused` where env.py sets a role that the server does not have."""
-    if ran.code and (match := MISSING_ROLE.search(ran.stderr)) is not None:
+    if ran.code and (match := roles.MISSING.search(ran.stderr)) is not None:
         role = match.group(1)
         raise Misconduct(
             f"The application asks for the role {role} (SET ROLE?), which the scratch server does not have: "
@@ -156,7 +155,7 @@ def other_variables(bench: Bench, command: Command) -> str:
     found = others(bench, command)
     if not found:
         return "--uri-var NAME, the variable that the application reads its database URL from"
-    listed = ", ".join(f"{read.name} ({read.path}:{read.line})" for read in found)
+    listed = ", ".join(read.shown for read in found)
     return f"--uri-var {found[0].name}, perhaps; the project's files read {listed}"
 
 

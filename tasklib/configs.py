@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import configparser
-import io
 import os
 import re
 import sys
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from tasklib import inis
 from tasklib.git import Repository
 
 if sys.version_info >= (3, 11):
@@ -172,26 +172,19 @@ def resolve(location: str, top: Path, directories: Iterable[str], cwds: Sequence
 
 def with_locations(text: str, section: str, script: Path, locations: Sequence[Path]) -> str:
     """The text of an ini whose ``section`` names these absolute paths; all else as it was, but for the comments."""
-    parser = configparser.RawConfigParser()
-    parser.optionxform = str  # type: ignore[assignment,method-assign]
-    try:
-        parser.read_string(text)
-    except configparser.Error:
+    found = inis.parser(text)
+    if found is None:
         return text  # what Alembic says about it is said when it is run
-    if not parser.has_section(section):
-        parser.add_section(section)
+    if not found.has_section(section):
+        found.add_section(section)  # so that what stands under DEFAULT counts
     values = {"script_location": str(script)}
     # Not where they are the default: Alembic 1.0 takes one location for several where the option is there.
-    if parser.has_option(section, "version_locations") or list(locations) != [script / "versions"]:
+    if found.has_option(section, "version_locations") or list(locations) != [script / "versions"]:
         # The project's own separator stays: prepend_sys_path is split by it too.
-        separator = parser.get(section, "path_separator", fallback="") or parser.get(
+        separator = found.get(section, "path_separator", fallback="") or found.get(
             section, "version_path_separator", fallback=""
         )
         if separator.strip() not in SEPARATORS and any(" " in str(one) for one in locations):
             separator = values["version_path_separator"] = "os"
         values["version_locations"] = SEPARATORS.get(separator.strip(), " ").join(map(str, locations))
-    for name, value in values.items():
-        parser.set(section, name, value.replace("%", "%%"))
-    written = io.StringIO()
-    parser.write(written)
-    return written.getvalue()
+    return inis.changed(found, section, list(values.items()))

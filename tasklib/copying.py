@@ -10,7 +10,7 @@ from collections.abc import Sequence, Set
 
 from psycopg2 import sql
 
-from tasklib import catalog, compare, console, postgres, real, sources, stamp, standin, truth, version_table
+from tasklib import catalog, compare, console, postgres, real, roles, sources, stamp, standin, truth, version_table
 from tasklib.bench import Bench
 from tasklib.chains import Chain
 from tasklib.errors import CommandFailed, Failed, Refused
@@ -138,9 +138,9 @@ def _lacking(connection: Connection, what: str, ours: Connection, have: str) -> 
     return [str(name) for (name,) in connection.rows(what) if str(name) not in there]
 
 
-def _refuse_roles(address: Address, roles: Sequence[str]) -> None:
+def _refuse_roles(address: Address, names: Sequence[str]) -> None:
     raise Refused(
-        f"The schema of {address.masked()} names the roles {', '.join(roles)} (in privileges or policies), which the "
+        f"The schema of {address.masked()} names the roles {', '.join(names)} (in privileges or policies), which the "
         "scratch server does not have; and every new database would need them.",
         "make them on a server and name it with --server; or name a copy of the database without them",
     )
@@ -151,9 +151,9 @@ def _refuse_loss(errors: Sequence[str], address: Address) -> None:
     lost = [error for error in errors if not NO_LOSS.search(error)]
     if not lost:
         return
-    roles = sorted({name for error in lost for name in re.findall(r'role "([^"]+)" does not exist', error)})
-    if roles:
-        _refuse_roles(address, roles)
+    lacking = sorted({name for error in lost for name in roles.MISSING.findall(error)})
+    if lacking:
+        _refuse_roles(address, lacking)
     for error in lost:
         key = re.search(r'table "([^"]+)" violates foreign key .*\n.*is not present in table "([^"]+)"', error)
         if key:

@@ -45,6 +45,10 @@ class Cut:
         """Branch labels of all that goes: the base carries them."""
         return tuple(label for migration in self.gone for label in migration.labels)
 
+    def run(self, *, from_r: bool) -> tuple[Migration, ...]:
+        """The old migrations that a squash runs: all, or those after R where a database at R stands for the rest."""
+        return self.kept if from_r else (*self.gone, *self.kept)
+
 
 class History:
     """The revision graph of one script directory."""

@@ -25,7 +25,9 @@ def with_options(
     number, path = tempfile.mkstemp(prefix="alembic-", suffix=".ini", dir=ini.parent if beside else None)
     try:
         with os.fdopen(number, "w", encoding="utf-8") as file:
-            file.write(_changed(text, section, options))
+            found = parser(text)
+            # Alembic says what is wrong with a text that is no ini.
+            file.write(changed(found, section, options) if found is not None else text)
         yield Path(path)
     finally:
         Path(path).unlink()
@@ -33,28 +35,27 @@ def with_options(
 
 def option(text: str, section: str, name: str) -> str | None:
     """What an ini says, as it is written there; None where it is silent, or no ini at all."""
-    parser = _parser(text)
-    return parser.get(section, name, fallback=None) if parser is not None else None
+    found = parser(text)
+    return found.get(section, name, fallback=None) if found is not None else None
 
 
-def _changed(text: str, section: str, options: Sequence[tuple[str, str]]) -> str:
-    parser = _parser(text)
-    if parser is None:
-        return text  # Alembic says what is wrong with it
-    if not parser.has_section(section):
-        parser.add_section(section)
+def changed(ini: configparser.RawConfigParser, section: str, options: Sequence[tuple[str, str]]) -> str:
+    """The text of an ini with other options in a section; the rest as it was, but for the comments."""
+    if not ini.has_section(section):
+        ini.add_section(section)
     for name, value in options:
-        parser.set(section, name, value.replace("%", "%%"))
+        ini.set(section, name, value.replace("%", "%%"))
     written = io.StringIO()
-    parser.write(written)
+    ini.write(written)
     return written.getvalue()
 
 
-def _parser(text: str) -> configparser.RawConfigParser | None:
-    parser = configparser.RawConfigParser()
-    parser.optionxform = str  # type: ignore[assignment,method-assign]
+def parser(text: str) -> configparser.RawConfigParser | None:
+    """The ini as it is written, names in their own case; None where it is no ini."""
+    found = configparser.RawConfigParser()
+    found.optionxform = str  # type: ignore[assignment,method-assign]
     try:
-        parser.read_string(text)
+        found.read_string(text)
     except configparser.Error:
         return None
-    return parser
+    return found

@@ -7,13 +7,13 @@ from contextlib import contextmanager
 
 from psycopg2 import sql
 
+from tasklib import version_table
 from tasklib.postgres import Connection
-
-Table = tuple[str, str]
+from tasklib.version_table import Name
 
 
 @contextmanager
-def planted(connection: Connection, tables: Sequence[Table]) -> Iterator[Plant]:
+def planted(connection: Connection, tables: Sequence[Name]) -> Iterator[Plant]:
     """Version tables for the length of a block: those that are there keep their rows, others are made and dropped.
 
     Whoever connects to the database meanwhile is read only, by whatever driver: also those that ignore PGOPTIONS.
@@ -33,11 +33,11 @@ def planted(connection: Connection, tables: Sequence[Table]) -> Iterator[Plant]:
 class Plant:
     """Call it with an id (or None) and every version table holds just that."""
 
-    def __init__(self, connection: Connection, tables: Sequence[Table]) -> None:
+    def __init__(self, connection: Connection, tables: Sequence[Name]) -> None:
         self.connection = connection
         self.tables = tables
-        self.rows: dict[Table, list[str]] = {}
-        self.made: list[Table] = []
+        self.rows: dict[Name, list[str]] = {}
+        self.made: list[Name] = []
         self.schemas: list[str] = []
 
     def prepare(self) -> None:
@@ -51,8 +51,7 @@ class Plant:
                 self.schemas.append(schema)
                 schemas.add(schema)
             if (schema or "public", name) in there:
-                found = self.connection.rows(sql.SQL("SELECT version_num FROM {}").format(_table(schema, name)))
-                self.rows[(schema, name)] = [str(row[0]) for row in found]
+                self.rows[(schema, name)] = version_table.ids(self.connection, (schema or "public", name))
             else:
                 # Readable for all: env.py may set another role.
                 made = "CREATE TABLE {0} (version_num varchar(255) NOT NULL PRIMARY KEY); GRANT SELECT ON {0} TO PUBLIC"
@@ -78,4 +77,4 @@ class Plant:
 
 
 def _table(schema: str, name: str) -> sql.Composable:
-    return sql.Identifier(schema, name) if schema else sql.Identifier("public", name)
+    return sql.Identifier(schema or "public", name)

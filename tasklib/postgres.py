@@ -234,6 +234,13 @@ def create_database(connection: Connection, name: str, template: str, token: str
         connection.run(comment.format(sql.Identifier(name), sql.Literal(f"{MARKER}={token}")))
 
 
+def create_roles(address: Address, roles: Mapping[str, str]) -> None:
+    """CREATE ROLE on a server of ours; ``roles`` maps names to attributes in SQL's words."""
+    with connect(address) as connection:
+        for name, attributes in roles.items():
+            connection.run(f"CREATE ROLE {identifier(name)} {attributes}")
+
+
 def rename_database(connection: Connection, old: str, new: str) -> None:
     """Rename a database, which keeps its settings and so our marker."""
     connection.run(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(old), sql.Identifier(new)))

@@ -92,7 +92,7 @@ def prepare(cwd: Path, settings: Settings, *, reading: bool = False) -> Prepared
 
 def _texts(repository: Repository, commit: str, cut: Cut, settings: Settings) -> dict[str, str]:
     """The migrations that will be run, by path: all, or what is kept where a real database stands for the rest."""
-    run = cut.kept if settings.reference else (*cut.gone, *cut.kept)
+    run = cut.run(from_r=settings.reference is not None)
     return repository.read_many(commit, [migration.path for migration in run])
 
 
@@ -100,7 +100,7 @@ def _refuse_server_wide(texts: Mapping[str, str]) -> None:
     """`Refused` where a migration makes what belongs to the server, and would make it again with each run."""
     found = beyond.server_wide(texts)
     if found:
-        listed = "\n  ".join(f"{read.path}:{read.line}: {read.name}" for read in found[:10])
+        listed = "\n  ".join(read.listed for read in found[:10])
         raise Refused(
             "Migrations make or change what belongs to the server and not to the database; a squash runs them several "
             f"times, and no base migration could be proven with it:\n  {listed}",

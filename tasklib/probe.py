@@ -21,6 +21,7 @@ from tasklib.errors import Failed, Refused, SquashError
 from tasklib.migrations import Command, Ran
 from tasklib.roles import MISSING
 from tasklib.server import Logged
+from tasklib.version_table import Name
 
 NO_DRIVER = re.compile(r"No module named '(psycopg2|psycopg|asyncpg|pg8000)'|Can't load plugin: sqlalchemy.dialects")
 SQLITE = b"SQLite format 3\0"
@@ -74,7 +75,7 @@ def _where(bench: Bench, role: str) -> str:
     return f"{address.host}:{address.port}/{address.database}"
 
 
-def _prove_connection(bench: Bench, chain: Chain, role: str, tables: Sequence[plant.Table]) -> None:
+def _prove_connection(bench: Bench, chain: Chain, role: str, tables: Sequence[Name]) -> None:
     command = bench.command()
     address = bench.address(role)
     with postgres.connect(address) as connection, plant.planted(connection, tables) as planted:

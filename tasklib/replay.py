@@ -244,8 +244,7 @@ def arrive(bench: Bench, chain: Chain, role: str, target: str, what: str) -> Non
     wanted = ends.union(*(history.ancestors(end) for end in ends))
     address = bench.address(role)
     start, since = versions(address, tables), bench.log_size()
-    ran = start.union(*(history.ancestors(one) for one in start if one in history.migrations))
-    result = bench.command().upgrade(chain, address, target, len(wanted - ran))
+    result = bench.command().upgrade(chain, address, target, len(wanted - _closure(history, start)))
     conduct.refuse_elsewhere_at_work(chain, result)
     found = by_table(address, tables)
     # A migration may have made a table of that name itself, beside Alembic's own.

@@ -42,9 +42,8 @@ def refuse_on_a_users_server(bench: Bench) -> None:
     """`Refused` where migrations would make roles on the user's own server, or change those that it has."""
     if bench.place().server is not None:
         return
-    plan, there = bench.plan, bench.history(bench.plan.tip).migrations
-    run = plan.kept if plan.settings.reference else (*plan.gone, *plan.kept)
-    found = beyond.of_roles(bench.repository.read_many(plan.tip, [there[one].path for one in run]))
+    run = bench.cut().run(from_r=bench.plan.settings.reference is not None)
+    found = beyond.of_roles(bench.repository.read_many(bench.plan.tip, [migration.path for migration in run]))
     with postgres.connect(bench.address()) as connection:
         known = {str(name) for (name,) in connection.rows("SELECT rolname FROM pg_roles")}
     # What makes a role that is there either asks for it first, or fails at once.
@@ -52,7 +51,7 @@ def refuse_on_a_users_server(bench: Bench) -> None:
         r for r in found if not (r.name.upper().startswith("CREATE") and r.name.split(" ")[-1].strip('"') in known)
     ]
     if found:
-        listed = "\n  ".join(f"{read.path}:{read.line}: {read.name}" for read in found[:10])
+        listed = "\n  ".join(read.listed for read in found[:10])
         raise Refused(
             "The migrations make or change roles, which belong to the server and not to a database; on the server that "
             f"--server names they would stay so:\n  {listed}",
@@ -89,13 +88,12 @@ def _provide(bench: Bench, error: SquashError, attributes: str) -> bool:
     new = [name for name in names if name not in bench.plan.needed_roles]
     if new:
         console.note(f"  … the history names {_listed(new)} and does not make it: the scratch server is given it")
-        bench.save(replace(bench.plan, needed_roles={**bench.plan.needed_roles, **dict.fromkeys(new, attributes)}))
+        given = dict.fromkeys(new, attributes)
+        bench.save(replace(bench.plan, needed_roles={**bench.plan.needed_roles, **given}))
         if bench.plan.apart:
             _open_anew(bench)
         else:
-            with postgres.connect(bench.address()) as connection:
-                for name in new:
-                    connection.run(f"CREATE ROLE {postgres.identifier(name)} {attributes}")
+            postgres.create_roles(bench.address(), given)
         return True
     if not bench.plan.apart and (isinstance(error, RolesMade) or roles.AT_ONCE.search(error.text)):
         console.note("  … the history makes roles, which belong to the server: each run gets a server of its own")

@@ -32,6 +32,16 @@ class Read:
     line: int
     default: str = field(default="", repr=False)
 
+    @property
+    def listed(self) -> str:
+        """As a line of a list of places."""
+        return f"{self.path}:{self.line}: {self.name}"
+
+    @property
+    def shown(self) -> str:
+        """As a word of a sentence."""
+        return f"{self.name} ({self.path}:{self.line})"
+
 
 def dotted(node: ast.expr) -> str:
     """The name that an expression writes with dots (``os.environ.get``), or ""."""

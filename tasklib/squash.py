@@ -17,8 +17,6 @@ from tasklib import (
     inplace,
     plan,
     postgres,
-    real,
-    revisions,
     settings,
     shell,
     standin,
@@ -69,12 +67,7 @@ def refuse_early(cwd: Path, chosen: settings.Settings) -> None:
     if chosen.before:
         before.find_program(chosen.before, cwd, repository.top)
     if chosen.reference is not None:
-        history = revisions.read_history(repository, made.tip, made.layout)
-        must = standin.wanted(repository, made, history)
-        address = postgres.parse_url(chosen.reference, "--reference")
-        with real.opened(address) as connection:
-            standin.refuse_unusable(connection, address, must)
-            postgres.client_for(connection.major())
+        postgres.client_for(standin.refuse_unusable_reference(repository, made))
     if chosen.server is not None:
         refuse_unusable_server(chosen.server)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tasklib import catalog, compare, postgres, sources, version_table
+from tasklib import catalog, compare, postgres, real, revisions, sources, version_table
 from tasklib.errors import Refused
 from tasklib.git import Repository
 from tasklib.history import History
@@ -42,6 +42,15 @@ def privileges(address: Address) -> str:
         f"GRANT pg_read_all_data TO {postgres.identifier(address.user)} (from PostgreSQL 14 on), or USAGE on the "
         "schemas and SELECT on their tables (and on the sequences of those that --data names); nothing more is needed"
     )
+
+
+def refuse_unusable_reference(repository: Repository, plan: Plan) -> int:
+    """`refuse_unusable` for the database that --reference names, which is only read; returns its major version."""
+    address = postgres.parse_url(plan.settings.reference or "", "--reference")
+    history = revisions.read_history(repository, plan.tip, plan.layout)
+    with real.opened(address) as connection:
+        refuse_unusable(connection, address, wanted(repository, plan, history))
+        return connection.major()
 
 
 def refuse_unusable(connection: Connection, address: Address, must: Wanted) -> None:

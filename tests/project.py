@@ -197,6 +197,11 @@ class Project:
     def file_of(self, revision: str) -> Path:
         return next(self.versions.glob(f"{revision}_*.py"))
 
+    @property
+    def base_file(self) -> Path:
+        """The file of the base migration, the one without a parent."""
+        return next(path for path in self.versions.glob("*.py") if "down_revision = None" in path.read_text())
+
     def base_text(self, revision: str) -> str:
         return self.file_of(revision).read_text(encoding="utf-8")
 

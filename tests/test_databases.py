@@ -12,11 +12,7 @@ from tasklib.postgres import Address
 from tasklib.server import Server
 from tests.conftest import MakePlain
 from tests.project import BIN, URL_IN_ENV, VARIABLE, Plain, Step, query
-
-
-def ddl(message: str, *statements: str) -> Step:
-    """A migration of SQL as it stands: `%` and `:name` in it are neither formatted nor bound."""
-    return Step(message, "\n".join(f"op.execute(sa.DDL({one.replace('%', '%%')!r}))" for one in statements))
+from tests.traps import ddl
 
 
 @pytest.fixture(scope="module")
@@ -31,9 +27,7 @@ def squash(project: Plain, rev: str, *words: str) -> str:
     done = project.squash(rev, *words)
     assert done.code == 0, done.said
     project.assert_nothing_left()
-    return next(
-        path.read_text() for path in project.versions.glob("*.py") if "down_revision = None" in path.read_text()
-    )
+    return project.base_file.read_text()
 
 
 def differences(project: Plain, old: str, beside: Path, user: Address | None = None) -> list[schema.Difference]:

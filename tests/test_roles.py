@@ -50,11 +50,6 @@ def squash(project: Plain, rev: str, *words: str, code: int = 0) -> Done:
     return done
 
 
-def base_of(project: Plain) -> str:
-    texts = [path.read_text() for path in project.versions.glob("*.py")]
-    return next(text for text in texts if "down_revision = None" in text)
-
-
 def test_roles_that_a_history_makes_are_made_by_the_base_and_compared_in_clusters_of_their_own(
     make_plain: MakePlain,
 ) -> None:
@@ -62,7 +57,7 @@ def test_roles_that_a_history_makes_are_made_by_the_base_and_compared_in_cluster
     said = squash(project, "head-2").out
     assert "each run gets a server of its own" in said
     assert "Roles that must be on every server, since the migrations name and do not make them: auditor" in said
-    text = base_of(project)
+    text = project.base_file.read_text()
     assert 'CREATE ROLE "auditor"' not in text and "short" not in text
     with postgres.connect(project.address()) as connection:
         connection.run("CREATE ROLE auditor")
@@ -130,7 +125,7 @@ def test_a_role_that_env_py_sets_and_a_password_of_a_role_that_no_text_shows_are
 
     done = squash(project, "head-1", "--keep-value", roles.PASSWORDS)
     assert "a secret of ours" not in done.said and "SCRAM-SHA-256$" not in done.said
-    text = base_of(project)
+    text = project.base_file.read_text()
     assert re.search(r"CREATE ROLE \\?\"hidden\\?\"\s+WITH LOGIN PASSWORD 'SCRAM-SHA-256\$", text), text
     assert 'ALTER TABLE public.users OWNER TO "hidden"' in text and "not_given_away OWNER" not in text
     assert "ALTER TABLE public.alembic_version OWNER TO CURRENT_USER" in text.split("def downgrade")[1]
@@ -151,9 +146,9 @@ def test_a_role_whose_password_is_left_out_is_made_without_one_and_a_changed_rol
     project = make_plain(HIDDEN, env=SETS_A_ROLE)
     done = squash(project, "head-1", "--data", "none")
     assert "Rows left out, as --data says: pg_catalog.pg_authid" in done.out
-    text = base_of(project)
+    text = project.base_file.read_text()
     assert "PASSWORD" not in text
-    path = next(path for path in project.versions.glob("*.py") if path.read_text() == text)
+    path = project.base_file
     path.write_text(text.replace("WITH LOGIN", "WITH LOGIN CREATEDB"), encoding="utf-8")
     project.commit("more than it had")
     verified = project.tool("verify", "--uri-var", VARIABLE, "--data", "none")

@@ -32,8 +32,7 @@ def squash(
     assert done.code == 0, done.said
     project.assert_nothing_left()
     assert project.git("rev-parse", "HEAD^") == old
-    base = next(one for one in project.ids if _is_base(project, one))
-    text = project.base_text(base)
+    text = project.base_file.read_text(encoding="utf-8")
     upgrade = native.read(text)
     print(f"native share: {upgrade.share:.0%} ({len(upgrade.operations)} of "
           f"{len(upgrade.operations) + len(upgrade.executed)} calls)")  # fmt: skip
@@ -42,15 +41,9 @@ def squash(
     return text
 
 
-def _is_base(project: Project, revision: str) -> bool:
-    return any(
-        "down_revision = None" in path.read_text(encoding="utf-8") for path in project.versions.glob(f"{revision}_*.py")
-    )
-
-
 def assert_laid_out(project: Project) -> None:
     """`ruff check` and `ruff format --check` pass on the base migration."""
-    base = next(path for path in project.versions.glob("*.py") if "down_revision = None" in path.read_text())
+    base = project.base_file
     ruff = Path(sys.executable).parent / "ruff"
     program = str(ruff) if ruff.exists() else shutil.which("ruff")
     assert program is not None, "ruff is missing, and the generated file must be laid out as it has it"
@@ -70,7 +63,7 @@ def assert_dumps_agree(project: Project, server: Server, tmp_path: Path, old: st
     project.new_database("by_old")
     project.new_database("by_new")
     there = replace(project, top=beside)
-    base = next(one for one in project.ids if _is_base(project, one))
+    base = next(one for one in project.ids if project.base_file.name.startswith(f"{one}_"))
     for target in (base, "head"):  # in two sessions: a sequence with CACHE skips what a session reserved
         project.db("upgrade", target, database="by_new")
         there.db("upgrade", target, database="by_old")

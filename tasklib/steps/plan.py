@@ -19,7 +19,6 @@ from tasklib import (
     datafiles,
     environment,
     postgres,
-    real,
     revisions,
     settings,
     sources,
@@ -69,21 +68,19 @@ def show(cwd: Path, chosen: Settings) -> Prepared:
     _section("Data files that go with the base which is squashed again", [entry.path for entry in data])
     paths = [m.path for m in cut.gone]
     texts = repository.read_many(made.tip, paths)
-    reads = environment.environment_reads(texts)
     _section("Squashed migrations that read the environment: the base keeps what it holds when you squash",
-             [f"{r.path}:{r.line}: {r.name}" for r in reads])  # fmt: skip
+             [read.listed for read in environment.environment_reads(texts)])  # fmt: skip
     _section("Squashed migrations that call for time or chance (in a row, one run's value becomes everybody's)",
-             [f"{r.path}:{r.line}: {r.name}" for r in sources.chance_calls(texts)])  # fmt: skip
+             [read.listed for read in sources.chance_calls(texts)])  # fmt: skip
     _section("Branches with migrations of their own below the cut (rebase them after the squash)",
              _other_branches(prepared))  # fmt: skip
-    role_lines = [f"{r.path}:{r.line}: {r.name}" for r in beyond.of_roles(texts)]
     apart = "each run gets a server of its own, and the base makes them too"
     _section(f"Squashed migrations that make roles ({apart if made.apart else 'on a server of yours: refused'})",
-             role_lines)  # fmt: skip
+             [read.listed for read in beyond.of_roles(texts)])  # fmt: skip
     _section("Squashed migrations that make what belongs to the server (refused: it would be made with each run)",
-             [f"{r.path}:{r.line}: {r.name}" for r in beyond.server_wide(texts)])  # fmt: skip
+             [read.listed for read in beyond.server_wide(texts)])  # fmt: skip
     _section("Migrations for other databases too (the base is for PostgreSQL only)",
-             [f"{r.path}:{r.line}: {r.name}" for r in sources.other_databases(
+             [read.listed for read in sources.other_databases(
                  {**texts, **repository.read_many(made.tip, [m.path for m in cut.kept])})])  # fmt: skip
     _warn_of_newer_server(prepared, server)
     tables = sources.version_tables(repository, made.tip)
@@ -113,7 +110,7 @@ def _url(prepared: Prepared) -> str:
     try:
         known.refuse_unnamed()
     except Refused:
-        listed = ", ".join(f"{r.name} ({r.path}:{r.line})" for r in known.likely())
+        listed = ", ".join(read.shown for read in known.likely())
         return "NOT NAMED: --uri-var NAME is needed" + (f"; the files read {listed}" if listed else "")
     shown = " or ".join(variables.options(offer.templates) for offer in known.offers())
     return f"not named; would be found out, connecting nowhere: {shown}"
@@ -123,10 +120,8 @@ def _reference(prepared: Prepared) -> str:
     """The real database that stands for the replay, and whether it can."""
     made = prepared.plan
     address = postgres.parse_url(made.settings.reference or "", "--reference")
-    history = revisions.read_history(prepared.repository, made.tip, made.layout)
     try:
-        with real.opened(address) as connection:
-            standin.refuse_unusable(connection, address, standin.wanted(prepared.repository, made, history))
+        standin.refuse_unusable_reference(prepared.repository, made)
     except Refused as error:
         return f"NOT USABLE: {error.text}"
     return f"{address.masked()}, at {made.revision}: its schema, and the rows of {truth.rows_of(made.settings.data)}"
