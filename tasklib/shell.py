@@ -21,6 +21,7 @@ T = TypeVar("T")
 
 
 AT_A_TIME = 2  # processes of the project's command that run side by side
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 END_SECONDS = 5.0  # for a process that was asked to end
 
 
@@ -31,8 +32,8 @@ def together(*calls: Callable[[], T]) -> list[T]:
     for the calls: none goes on behind the back of whoever then puts things back.
     """
     with ThreadPoolExecutor(AT_A_TIME) as pool:
-        futures = [pool.submit(call) for call in calls]
         try:
+            futures = [pool.submit(call) for call in calls]
             wait(futures)
         except BaseException:
             with uninterrupted(), _processes.ended():
@@ -43,12 +44,17 @@ def together(*calls: Callable[[], T]) -> list[T]:
 
 @contextmanager
 def termination_as_interrupt() -> Iterator[None]:
-    """SIGTERM, and SIGHUP (the terminal is gone), are KeyboardInterrupt in the block: with everything cleaned up."""
+    """SIGTERM, and SIGHUP (the terminal is gone), are KeyboardInterrupt in the block: with everything cleaned up.
+
+    As is Ctrl-C, once: an impatient second one could fall into the first lines of the cleaning up.
+    """
+    numbers = [number for number in INTERRUPTS if signal.getsignal(number) != signal.SIG_IGN]
 
     def interrupt(number: int, frame: object) -> None:
+        for one in numbers:
+            signal.signal(one, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    numbers = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) != signal.SIG_IGN]
     before = [(number, signal.signal(number, interrupt)) for number in numbers]
     try:
         yield
@@ -60,8 +66,7 @@ def termination_as_interrupt() -> Iterator[None]:
 @contextmanager
 def uninterrupted() -> Iterator[None]:
     """Ctrl-C, SIGTERM and SIGHUP are ignored for the length of a block, by its processes too. Main thread only."""
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = [(number, signal.signal(number, signal.SIG_IGN)) for number in numbers]
+    before = [(number, signal.signal(number, signal.SIG_IGN)) for number in INTERRUPTS]
     try:
         yield
     finally:

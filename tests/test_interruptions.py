@@ -210,6 +210,28 @@ def test_an_impatient_second_interrupt_does_not_stop_the_putting_back(slow: Proj
     assert_all_is_back(slow, head, databases)
 
 
+def test_a_second_interrupt_in_the_very_moment_of_the_first_is_none(tmp_path: Path) -> None:
+    # The first lines of an `except`, in which nothing is protected yet, stretched to seconds.
+    code = (
+        "import time\nfrom tasklib.shell import termination_as_interrupt\n"
+        "with termination_as_interrupt():\n  try:\n    print('begun', flush=True); time.sleep(60)\n"
+        "  except KeyboardInterrupt:\n    print('first', flush=True); time.sleep(2); print('put back', flush=True)\n"
+    )
+    out = tmp_path / "out"
+    with out.open("w") as stdout:
+        process = subprocess.Popen(
+            [BIN / "python", "-c", code], stdout=stdout, stderr=subprocess.STDOUT,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )  # fmt: skip
+    until("the block", lambda: "begun" in out.read_text())
+    process.send_signal(signal.SIGINT)
+    until("the first interrupt", lambda: "first" in out.read_text())
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        process.send_signal(number)
+    assert process.wait(timeout=PATIENCE) == 0
+    assert out.read_text().split("\n") == ["begun", "first", "put back", ""]
+
+
 def test_after_a_kill_status_says_where_it_stands_and_abort_puts_everything_back(slow: Project) -> None:
     head, databases = slow.git("rev-parse", "HEAD"), slow.databases()
     running = begin(slow)
