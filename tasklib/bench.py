@@ -13,6 +13,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from tasklib import (
     addresses,
+    binds,
     chains,
     console,
     datafiles,
@@ -149,7 +150,7 @@ class Bench(Scratch):
 
     def schemes(self) -> Sequence[str]:
         """URL schemes to try, in order; one will do where no template asks for a URL."""
-        names = [name for name, template in self.plan.templates if "{url}" in template]
+        names = [name for name, template in self.plan.templates if binds.holds_url(template)]
         return self.addresses().schemes(names) if names else addresses.SCHEMES[:1]
 
     def _watch(self, scheme: str, directory: Path | None) -> Watch | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,8 +51,8 @@ class Scratch:
     detached: bool = False
     # (database or chain, support of the chain) of what this process has proven by asking the command.
     proven: set[tuple[str, str]] = field(default_factory=set)
-    # The tree whose candidate this process has just built to R and compared, with the verdict: proof 1 is made then.
-    at_base: tuple[str, Verdict] | None = None
+    # The tree whose candidate this process has just built to R and compared, with the verdicts: proof 1 is made then.
+    at_base: tuple[str, Mapping[str, Verdict]] | None = None
     _server: Server | None = field(default=None, repr=False)
 
     def save(self, new: Plan) -> Plan:
@@ -128,14 +129,24 @@ class Scratch:
         with real.opened(self.reference()) as connection:
             return binaries.nearest(connection.major())
 
-    def address(self, role: str | None = None) -> Address:
-        """The address of a scratch database, or of the maintenance database."""
+    @property
+    def binds(self) -> tuple[str, ...]:
+        """What env.py calls its databases, of which each role has one; ("",) in most projects."""
+        return self.plan.binds
+
+    def address(self, role: str | None = None, bind: str | None = None) -> Address:
+        """The address of a scratch database (of the first bind where none is named), or of the maintenance database."""
         place = self.place()
         if role is None:
             return self.maintenance()
-        if role not in place.names:
-            raise Refused(f"There is no scratch database {role!r} yet.", f"{self.plan.program} createdb")
-        return self.maintenance(role).at(place.names[role])
+        key = self._key(role, bind)
+        if key not in place.names:
+            raise Refused(f"There is no scratch database {key!r} yet.", f"{self.plan.program} createdb")
+        return self.maintenance(role).at(place.names[key])
+
+    def targets(self, role: str) -> Mapping[str, Address]:
+        """The scratch databases of a role by bind, as the project's command gets them."""
+        return {bind: self.address(role, bind) for bind in self.binds}
 
     def maintenance(self, role: str = "") -> Address:
         """The maintenance database: beside a scratch database, whether that one is there or not, or the server's."""
@@ -181,42 +192,51 @@ class Scratch:
         return postgres.client_for(postgres.server_major(self.address()))
 
     def create(self, role: str, template: str | None = None, beside: str | None = None) -> Address:
-        """A fresh scratch database for ``role``: empty, or a copy of another role's; an older one is dropped.
+        """Fresh scratch databases for ``role``, one for each bind: empty, or copies of another role's; older ones are
+        dropped. Returns the first one's address.
 
-        ``beside`` names the role that it shares a cluster with, where others have clusters of their own.
+        ``beside`` names the role that they share a cluster with, where others have clusters of their own.
         """
         place = self.place()
         slot = _slot(role)
-        name = self._name(role)
-        if name == place.names.get("candidate"):
+        names = {self._key(role, bind): self._name(role, bind) for bind in self.binds}
+        if names[role] == place.names.get("candidate"):
             self.at_base = None
-        others = {other: one for other, one in place.names.items() if one != name}
+        others = {other: one for other, one in place.names.items() if one not in names.values()}
         # Into the plan first: a kill between the two leaves a name too many there, never a database that nobody knows.
-        self.save(replace(self.plan, place=replace(place, names={**others, role: name})))
+        self.save(replace(self.plan, place=replace(place, names={**others, **names})))
         if (ours := self.own_clusters()) is not None:
             self._port(slot, self.maintenance(beside).port if beside else self._make_cluster(ours, slot, template))
-        if ours is not None and template:
-            with postgres.connect(self.maintenance(role)) as connection:
-                postgres.rename_database(connection, self.address(template).database, name)
-            return self.address(role)
-        self._make(role, self.place().names[template] if template else "template0")
-        if template:
-            database.copy(self.address(template), self.address(role))
+        for bind in self.binds:
+            if ours is not None and template:
+                with postgres.connect(self.maintenance(role)) as connection:
+                    postgres.rename_database(connection, self.address(template, bind).database, self._name(role, bind))
+                continue
+            self._make(role, bind, self.address(template, bind).database if template else "template0")
+            if template:
+                database.copy(self.address(template, bind), self.address(role, bind))
         return self.address(role)
 
     def empty(self, role: str) -> None:
-        """Make a scratch database empty, in the cluster where it is."""
-        self._make(role, "template0")
+        """Make the scratch databases of a role empty, in the cluster where they are."""
+        for bind in self.binds:
+            self._make(role, bind, "template0")
 
-    def _make(self, role: str, template: str) -> None:
+    def _make(self, role: str, bind: str, template: str) -> None:
         """CREATE DATABASE, in the place of one that is there."""
-        name, token = self._name(role), self.place().token
+        name, token = self._name(role, bind), self.place().token
         with postgres.connect(self.maintenance(role)) as connection:
             postgres.drop_database(connection, name, token)
             postgres.create_database(connection, name, template, token)
 
-    def _name(self, role: str) -> str:
-        return f"alembic_squash_{self.place().token}_{_slot(role)}"
+    def _key(self, role: str, bind: str | None) -> str:
+        """What the plan calls the scratch database that a role has for a bind: of the first one it is the role."""
+        return role if bind is None or bind == self.binds[0] else f"{role}@{bind}"
+
+    def _name(self, role: str, bind: str) -> str:
+        # A bind's own name may be of any length.
+        number = self.binds.index(bind)
+        return f"alembic_squash_{self.place().token}_{_slot(role)}{number + 1 if number else ''}"
 
     def _make_cluster(self, ours: Server, slot: str, template: str | None) -> int:
         source = _slot(template) if template else clusters.FRESH
@@ -227,33 +247,36 @@ class Scratch:
         self.save(replace(self.plan, place=replace(place, ports={**place.ports, slot: port})))
 
     def rename(self, role: str, new: str) -> None:
-        """Make a scratch database one of another role, and of another name."""
+        """Make the scratch databases of a role those of another one, and of other names."""
         place = self.place()
-        old, name = place.names[role], self._name(new)
+        old = {bind: place.names[self._key(role, bind)] for bind in self.binds}
+        names = {self._key(new, bind): self._name(new, bind) for bind in self.binds}
         # As in `create`, both names are known before and until it is done.
-        self.save(replace(self.plan, place=replace(place, names={**place.names, new: name})))
+        self.save(replace(self.plan, place=replace(place, names={**place.names, **names})))
         if (ours := self.own_clusters()) is not None:
             self._port(_slot(new), clusters.move(ours, _slot(role), _slot(new)))
         with postgres.connect(self.maintenance(new)) as connection:
-            postgres.drop_database(connection, name, place.token)
-            postgres.rename_database(connection, old, name)
+            for bind in self.binds:
+                postgres.drop_database(connection, self._name(new, bind), place.token)
+                postgres.rename_database(connection, old[bind], self._name(new, bind))
         place = self.place()
-        left = {other: one for other, one in place.names.items() if other != role}
+        left = {other: one for other, one in place.names.items() if other.partition("@")[0] != role}
         self.save(replace(self.plan, place=replace(place, names=left)))
 
     def drop(self, *roles: str) -> None:
         """Drop scratch databases of ours, if they carry our marker."""
         place = self.place()
         ours = self.own_clusters()
-        for role in roles:
-            if role not in place.names:
+        chosen = {role.partition("@")[0] for role in roles}
+        keys = [key for key in place.names if key.partition("@")[0] in chosen]
+        for key in keys:
+            slot = _slot(key)
+            if ours is not None and clusters.exists(ours, slot):
+                clusters.end(ours, slot)
                 continue
-            if ours is not None and clusters.exists(ours, _slot(role)):
-                clusters.end(ours, _slot(role))
-                continue
-            with postgres.connect(self.maintenance(role)) as connection:
-                postgres.drop_database(connection, place.names[role], place.token)
-        left = {role: name for role, name in place.names.items() if role not in roles}
+            with postgres.connect(self.maintenance(key)) as connection:
+                postgres.drop_database(connection, place.names[key], place.token)
+        left = {key: name for key, name in place.names.items() if key not in keys}
         self.save(replace(self.plan, place=replace(place, names=left)))
 
     def log_size(self) -> int:
@@ -288,7 +311,8 @@ class Scratch:
 
 
 def _slot(role: str) -> str:
-    """What databases are called after: a role's own name, or one that roles have by turns."""
+    """What databases are called after: a role's own name, or one that roles have by turns; alike for all binds."""
+    role = role.partition("@")[0]
     return SHARED.get(role, role)
 
 
