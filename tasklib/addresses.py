@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from tasklib import environment, inis, settings, variables
+from tasklib import binds, environment, inis, several, variables
 from tasklib.errors import Refused
 from tasklib.git import Repository
 from tasklib.guard import DEAF
@@ -58,8 +58,8 @@ class Addresses:
 
     def held(self, name: str) -> str:
         """The value that a variable (or an option of the ini) has now: in the environment, else in .env; or ""."""
-        if settings.is_option(name):
-            return inis.option(self._ini() or "", self.layout.section, name) or ""
+        if binds.is_option(name):
+            return inis.option(self._ini() or "", *binds.option(name, self.layout.section)) or ""
         own = next((read.default for read in self._local() if read.name == name), "")
         return os.environ.get(name) or own
 
@@ -90,7 +90,10 @@ class Addresses:
         """The refusal where nobody said how the application gets its database URL, and nothing showed it."""
         reads = self.likely()
         listed = ", ".join(read.shown for read in reads)
+        named = several.named(self.repository, self.commit, self.layout)
         options = " or ".join(variables.options(offer.templates) for offer in self.offers()[:3])
+        if named is not None:
+            options = several.hint(named, (), reads)
         return Refused(
             "How does the application get its database URL? Neither --uri-var, --set nor the configuration says so. "
             + (f"The project's files read: {listed}." if listed else "No likely variable is in the project's files.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 
 from tasklib import compare, configs, console, probe, programs, reference, replay, serverwide, template
@@ -12,13 +13,13 @@ from tasklib.chains import Chain
 from tasklib.compare import Verdict
 from tasklib.errors import Differs, Failed, SquashError
 from tasklib.reference import Reference
+from tasklib.render import engines, owners
 from tasklib.render import file as files
 from tasklib.render import head as heads
-from tasklib.render import owners
-from tasklib.render.file import File
+from tasklib.render.file import File, Mark
 from tasklib.render.head import Head
 from tasklib.render.source import Source
-from tasklib.schema import Difference, report
+from tasklib.schema import Difference
 from tasklib.truth import made_from
 
 ROUNDS = 8
@@ -29,15 +30,16 @@ FALLBACKS = ("TABLE", "COMMENT", "CONSTRAINT", "FK CONSTRAINT", "INDEX", "SEQUEN
 def write(bench: Bench) -> File:
     """Write the base migration into R's own file; `Differs` where it does not converge on the reference."""
     replay.ensure_replayed(bench)
-    read = reference.read(bench)
-    reference.refuse_credentials(bench, read)
+    read = reference.read_all(bench)
+    for one in read.values():
+        reference.refuse_credentials(bench, one)
     head = _head(bench)
-    reference.write_data(bench, read)
+    reference.write_data(bench, read.values())
     sqlalchemy = programs.sqlalchemy_version(bench.command().words, bench.cwd)
-    ddl: frozenset[Key] = frozenset()
+    ddl: frozenset[Mark] = frozenset()
     known = False  # who runs the migrations
     for round_ in range(1, ROUNDS + 1):
-        file = files.assemble(head, _source(bench, read, sqlalchemy, ddl))
+        file = files.assemble(head, {bind: _source(bench, one, sqlalchemy, ddl) for bind, one in read.items()})
         bench.base.parent.mkdir(parents=True, exist_ok=True)
         bench.base.write_text(file.text, encoding="utf-8")
         # Before it is known to be right: so a later try knows that the file is ours.
@@ -49,50 +51,52 @@ def write(bench: Bench) -> File:
             bench.create("candidate")
             probe.prove_connections(bench, chain, "candidate")
             probe.prove_chain(bench, chain, "candidate")
-            more, verdict = _try(bench, chain, file, ddl, read.left_out)
-        if verdict and not known:
-            known, users = True, reference.users(bench, "candidate")
-            if users != read.users:
+            more, verdicts = _try(bench, chain, file, ddl, read)
+        if verdicts and not known:
+            known, users = True, {bind: reference.users(bench, "candidate", bind) for bind in read}
+            if any(users[bind] != one.users for bind, one in read.items()):
                 # The history gave Alembic's own table away; whose it was shows where it has just been made.
-                read = replace(read, users=users)
+                read = {bind: replace(one, users=users[bind]) for bind, one in read.items()}
                 continue
-        differences = verdict.found if verdict else ()
-        if verdict and not differences and not more:
-            bench.at_base = (tree, verdict)
+        if verdicts and not any(verdict.found for verdict in verdicts.values()) and not more:
+            bench.at_base = (tree, verdicts)
             return file
         if not more - ddl:
             break
         ddl |= more
     raise Differs(
         "The base migration could not be brought to make the reference. What is left:\n"
-        + report(differences, "reference", "candidate"),
+        + compare.report(verdicts, "reference", "candidate"),
         "this is a gap of this program: please report the objects above",
     )
 
 
 def _try(
-    bench: Bench, chain: Chain, file: File, ddl: frozenset[Key], left_out: frozenset[tuple[str, str]]
-) -> tuple[set[Key], Verdict | None]:
-    """Build the candidate with this file; the objects that must become DDL, and the verdict where it could be built."""
+    bench: Bench, chain: Chain, file: File, ddl: frozenset[Mark], read: Mapping[str, Reference]
+) -> tuple[set[Mark], Mapping[str, Verdict]]:
+    """Build the candidate with this file: the objects that must become DDL, and the verdicts where it was built."""
     try:
         replay.arrive(bench, chain, "candidate", bench.plan.revision, "The base migration failed")
     except Failed as error:
         culprit = _culprit(error, chain, file, bench.plan.revision)
-        if culprit is None or culprit in ddl or culprit[0] not in FALLBACKS:
+        if culprit is None or culprit in ddl or culprit[1][0] not in FALLBACKS:
             raise
-        return {culprit}, None
+        return {culprit}, {}
     # To the letter, volatile columns too: the file was written from this very reference.
-    verdict = compare.databases(bench, "reference", "candidate", {}, left_out)
-    return {key for d in verdict.found for key in fallbacks(d)}, verdict
+    verdicts = {
+        bind: compare.databases(bench, "reference", "candidate", {}, one.left_out, bind=bind)
+        for bind, one in read.items()
+    }
+    return {(bind, key) for bind, verdict in verdicts.items() for d in verdict.found for key in fallbacks(d)}, verdicts
 
 
-def _culprit(error: SquashError, chain: Chain, file: File, revision: str) -> Key | None:
+def _culprit(error: SquashError, chain: Chain, file: File, revision: str) -> Mark | None:
     """The object whose lines a failed upgrade was in."""
     name = chain.file(revision).name
     for line in reversed(re.findall(rf'{re.escape(name)}", line (\d+)', error.text)):
-        for first, last, key in file.spans:
+        for first, last, mark in file.spans:
             if first <= int(line) <= last:
-                return key
+                return mark
     return None
 
 
@@ -122,14 +126,17 @@ def _head(bench: Bench) -> Head:
         revision=plan.revision, message=cut.revision.message, gone=len(cut.gone), first=cut.gone[0].id,
         commit=plan.tip, made=made_from(plan, (plan.replayed or {})["major"]),
         created=heads.created(original), labels=cut.labels,
+        engines=engines.argument(original, plan.base_path) if len(bench.binds) > 1 else None,
     )  # fmt: skip
 
 
-def _source(bench: Bench, read: Reference, sqlalchemy: tuple[int, ...], ddl: frozenset[Key]) -> Source:
+def _source(bench: Bench, read: Reference, sqlalchemy: tuple[int, ...], ddl: frozenset[Mark]) -> Source:
+    own = frozenset(key for bind, key in ddl if bind == read.bind)
     version = bench.version_tables()
     staying = {(schema or "public", name) for schema, name in version}
     return Source(
         owners.for_anybody(read.snapshot.entries, read.model, read.users, staying), read.model, read.rows,
-        read.positions, read.populated, version, sqlalchemy, ddl, read.snapshot.facts,
+        read.positions, read.populated, version, sqlalchemy, own, read.snapshot.facts,
         read.users.migrator, read.switched, read.roles, serverwide.keeps_passwords(bench),
+        len(bench.binds) > 1,
     )  # fmt: skip

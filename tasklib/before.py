@@ -73,9 +73,9 @@ def run(bench: Bench, chain: Chain, apart: float, *roles: str) -> None:
 def _started(bench: Bench, role: str, variables: Mapping[str, str]) -> shell.Result:
     """Run the command as the project's own is run, with these variables besides; any exit code comes back."""
     words = find_program(bench.plan.settings.before, bench.cwd, bench.repository.top)
-    command, address = bench.command(), bench.address(role)
-    environment = {**command.environment(address), **variables}
-    return command.masked(shell.run(words, cwd=bench.cwd, env=environment, ok=None), address)
+    command, targets = bench.command(), bench.targets(role)
+    environment = {**command.environment(targets), **variables}
+    return command.masked(shell.run(words, cwd=bench.cwd, env=environment, ok=None), targets)
 
 
 def _run(bench: Bench, role: str) -> None:

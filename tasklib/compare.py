@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass
 
-from tasklib import catalog, postgres, roles, rows, schema
+from tasklib import binds, catalog, postgres, roles, rows, schema
 from tasklib.archive import Key
 from tasklib.bench import Bench
 from tasklib.catalog import Snapshot, Table
@@ -37,17 +37,17 @@ def databases(
     volatile: Volatile,
     left_out: Set[TableKey] = frozenset(),
     stable: rows.Stable | None = None,
+    bind: str | None = None,
 ) -> Verdict:
-    """Compare two scratch databases by role. Rows of the tables ``left_out`` are not compared, all others are.
+    """Compare two scratch databases by role, those of one bind. Rows of the tables ``left_out`` are not compared, all
+    others are.
 
     Raises `Failed` where there was nothing to compare: a proof of nothing is none.
     """
-    left, right = (catalog.snapshot(bench.address(role), bench.binaries(), bench.work) for role in (truth, other))
-    found = _schemas(bench, truth, other, left, right)
-    with (
-        postgres.connect(bench.address(truth), read_only=True) as one,
-        postgres.connect(bench.address(other), read_only=True) as two,
-    ):
+    these, those = bench.address(truth, bind), bench.address(other, bind)
+    left, right = (catalog.snapshot(address, bench.binaries(), bench.work) for address in (these, those))
+    found = _schemas(bench, (truth, other), bind, left, right)
+    with postgres.connect(these, read_only=True) as one, postgres.connect(those, read_only=True) as two:
         here = {(t.schema, t.name): t for t in catalog.tables(one)}
         there = {(t.schema, t.name): t for t in catalog.tables(two)}
         compared = total = 0
@@ -65,21 +65,33 @@ def databases(
     objects = len(left.objects())
     if bench.own_clusters() is not None:
         masked = frozenset((bench.plan.replayed or {}).get("passwords", ())) if stable is not None else frozenset()
-        these, those = (_roles(bench, role, masked, roles.TABLE not in left_out) for role in (truth, other))
-        found += schema.compare(these, those)
-        objects += len(these)
+        ours, theirs = (_roles(bench, role, masked, roles.TABLE not in left_out) for role in (truth, other))
+        found += schema.compare(ours, theirs)
+        objects += len(ours)
     if objects == 0 or compared == 0:
         raise Failed(f"There was nothing to compare in {truth}: {objects} objects, {compared} tables.")
     return Verdict(tuple(found), objects, compared, total, len(states))
 
 
-def _schemas(bench: Bench, truth: str, other: str, left: Snapshot, right: Snapshot) -> list[Difference]:
+def report(verdicts: Mapping[str, Verdict], truth: str, other: str) -> str:
+    """The differences as people read them; of several databases each under its bind's name."""
+    lines = []
+    for bind, verdict in verdicts.items():
+        if verdict.found:
+            lines += [f"In {binds.shown(bind)}:"] if len(verdicts) > 1 else []
+            lines.append(schema.report(verdict.found, truth, other))
+    return "\n".join(lines)
+
+
+def _schemas(
+    bench: Bench, roles: tuple[str, str], bind: str | None, left: Snapshot, right: Snapshot
+) -> list[Difference]:
     """Objects that differ; what may differ in print alone is looked at again after one restore on both sides."""
     found = schema.compare(left.objects(), right.objects())
     if not any(difference.what == "changed" for difference in found):
         return found
-    again_left, again_right = _reprinted(bench, truth, left), _reprinted(bench, other, right)
-    return schema.compare(again_left, again_right)
+    again = [_reprinted(bench, role, bind, one) for role, one in zip(roles, (left, right), strict=True)]
+    return schema.compare(*again)
 
 
 def _roles(bench: Bench, role: str, masked: Set[str], passwords: bool) -> dict[Key, str]:
@@ -87,15 +99,15 @@ def _roles(bench: Bench, role: str, masked: Set[str], passwords: bool) -> dict[K
         return roles.read(connection).facts(masked, passwords=passwords)
 
 
-def _reprinted(bench: Bench, role: str, original: Snapshot) -> Mapping[Key, str]:
+def _reprinted(bench: Bench, role: str, bind: str | None, original: Snapshot) -> Mapping[Key, str]:
     """Objects as they print after a restore of their own dump; what the restore lost keeps its first print.
 
     A CHECK, default or view that was made from its printed form prints differently than the one made from what somebody
     typed, though they are the same.
     """
     bench.create("reprint", beside=role)  # where the roles are that it names
-    address = bench.address("reprint")
-    postgres.copy_schema(bench.address(role), address, bench.binaries(), bench.work)
+    address = bench.address("reprint", bind)
+    postgres.copy_schema(bench.address(role, bind), address, bench.binaries(), bench.work)
     again = catalog.snapshot(address, bench.binaries(), bench.work).objects()
     bench.drop("reprint")
     objects = original.objects()
@@ -114,10 +126,11 @@ def data_filter(data: str) -> Callable[[Table], bool]:
     return lambda table: table.shown in names or f"{table.schema}.{table.name}" in names
 
 
-def refuse_unknown_tables(data: str, listed: Sequence[Table]) -> None:
+def refuse_unknown_tables(data: str, listed: Iterable[Table]) -> None:
     """`Refused` where --data names a table that the reference does not have."""
     if data in ("all", "none"):
         return
+    listed = list(listed)
     known = {t.shown for t in listed} | {f"{t.schema}.{t.name}" for t in listed}
     for name in (one.strip() for one in data.split(",")):
         if name and name not in known:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tasklib import console, project, roles, server
+from tasklib import binds, console, project, roles, server, several
 from tasklib.addresses import is_deaf
 from tasklib.bench import Bench
 from tasklib.chains import Chain
@@ -31,7 +31,7 @@ def refuse_unwatched(bench: Bench, command: Command) -> None:
         return
     deaf, place = is_deaf(command.scheme), bench.place()
     named = command.scheme if deaf else getattr(bench.addresses().deaf(), "name", command.scheme)
-    name = next((name for name, template in command.templates if "{url}" in template), "the URL")
+    name = next((name for name, template in command.templates if binds.holds_url(template)), "the URL")
     hint = f"{name}=postgresql+psycopg2://… in this shell, where the application takes that driver too"
     if deaf and place.server is None:
         raise Misconduct(
@@ -151,12 +151,21 @@ def others(bench: Bench, command: Command) -> list[Read]:
 
 
 def other_variables(bench: Bench, command: Command) -> str:
-    """The hint that names the other likely variables."""
+    """The hint that names the other likely variables; of several databases, what to type for each."""
+    named = several.named(bench.repository, bench.plan.tip, bench.plan.layout)
+    if named is not None and set(named.binds) != set(bench.binds):
+        return of_several(bench, command)
     found = others(bench, command)
     if not found:
         return "--uri-var NAME, the variable that the application reads its database URL from"
     listed = ", ".join(read.shown for read in found)
     return f"--uri-var {found[0].name}, perhaps; the project's files read {listed}"
+
+
+def of_several(bench: Bench, command: Command) -> str:
+    """The hint that gives each of several databases a variable."""
+    named = several.named(bench.repository, bench.plan.tip, bench.plan.layout)
+    return several.hint(named, command.templates, bench.addresses().likely())
 
 
 def _place(bench: Bench, chain: Chain, said: str) -> str:

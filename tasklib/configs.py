@@ -187,4 +187,4 @@ def with_locations(text: str, section: str, script: Path, locations: Sequence[Pa
         if separator.strip() not in SEPARATORS and any(" " in str(one) for one in locations):
             separator = values["version_path_separator"] = "os"
         values["version_locations"] = SEPARATORS.get(separator.strip(), " ").join(map(str, locations))
-    return inis.changed(found, section, list(values.items()))
+    return inis.changed(found, [(section, name, value) for name, value in values.items()])

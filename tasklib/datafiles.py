@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from tasklib import revisions
@@ -20,13 +20,19 @@ from tasklib.history import Migration
 SUFFIX = ".jsonl"
 
 
-def suffixes(tables: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
-    """What takes the place of ``.py`` in the data file of each table (schema, name): plain ASCII, each once."""
+def suffixes(
+    tables: Iterable[tuple[str, str]], bind: str = "", taken: Collection[str] = ()
+) -> dict[tuple[str, str], str]:
+    """What takes the place of ``.py`` in the data file of each table (schema, name): plain ASCII, each once.
+
+    With the name of the ``bind`` that the tables are of, and no suffix that is ``taken`` by another one's.
+    """
     found: dict[tuple[str, str], str] = {}
     for schema, name in sorted(tables):
-        plain = re.sub(r"[^a-z0-9]+", "_", name.lower() if schema == "public" else f"{schema}_{name}".lower())
+        words = (bind, "" if schema == "public" else schema, name)
+        plain = re.sub(r"[^a-z0-9]+", "_", "_".join(word for word in words if word).lower())
         wanted, number = f".{plain}{SUFFIX}", 2
-        while wanted in found.values():
+        while wanted in found.values() or wanted in taken:
             wanted, number = f".{plain}_{number}{SUFFIX}", number + 1
         found[(schema, name)] = wanted
     return found

@@ -25,11 +25,13 @@ def write(bench: Bench) -> str:
     command = bench.command()
     word = "migrate" if command.kind == "flask" else "revision --autogenerate"
     with console.doing(f"`{' '.join(made.layout.command)} {word} --rev-id {made.revision}` at {made.start[:12]}"):
-        address = bench.create("draft")
+        bench.create("draft")
         probe.prove_connections(bench, chain, "draft")
-        with postgres.connect(address) as connection:
-            for schema, name in bench.version_tables()[:1]:
+        targets = bench.targets("draft")
+        for address in targets.values():
+            with postgres.connect(address) as connection:
                 # autogenerate makes the version table first, and it may not: it runs read only.
+                schema, name = bench.version_tables()[0]
                 table = sql.Identifier(schema or "public", name)
                 connection.run(sql.SQL("CREATE TABLE {} (version_num varchar(32) NOT NULL PRIMARY KEY)").format(table))
         places = [bench.repository.top / place for place in made.layout.locations]
@@ -42,14 +44,14 @@ def write(bench: Bench) -> str:
         if len(places) > 1:
             words += ["--version-path", str(next(place for place in places if bench.base.is_relative_to(place)))]
         here = chains.in_tree(bench.repository, made.layout, chain.history)
-        result = command.run(here, words, address, read_only=True)
+        result = command.run(here, words, targets, read_only=True)
         fresh = _files(bench) - before
         if result.code or len(fresh) != 1:
             for path in fresh:
                 _remove(bench, path)
             if earlier is not None:
                 bench.base.write_bytes(earlier)
-            command.refuse_if_it_cannot_run(result, address)
+            command.refuse_if_it_cannot_run(result, targets)
             said = "\n  | ".join((result.stderr or result.stdout).strip().splitlines()[-12:])
             raise Failed(f"`migrate` wrote {len(fresh)} files at {made.start[:12]}, not one. It said:\n  | {said}",
                          "--source history does not need the models of that commit")  # fmt: skip

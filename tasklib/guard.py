@@ -48,6 +48,8 @@ class Guard:
             "psycopg": self.watch_psycopg,
             "flask_migrate": self.mend_flask_migrate,
         }
+        if given["several"]:
+            self.hooks["alembic.runtime.environment"] = self.watch_alembic
 
     def write(self, **line: Any) -> None:
         if self.record:
@@ -157,6 +159,17 @@ class Guard:
 
         mended.current = current  # type: ignore[attr-defined]
         module.command = mended
+
+    def watch_alembic(self, module: Any) -> None:
+        """Note with which arguments env.py runs migrations: where there are several databases, each has a name."""
+        theirs = module.EnvironmentContext.run_migrations
+
+        def run_migrations(self_: Any, **kw: Any) -> None:
+            self.write(engine={name: value for name, value in kw.items() if isinstance(value, str)})
+            theirs(self_, **kw)
+
+        run_migrations.__doc__ = theirs.__doc__
+        module.EnvironmentContext.run_migrations = run_migrations
 
     # --- drivers in Python ---------------------------------------------------------------------------------------
 

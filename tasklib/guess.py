@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tasklib import console, probe, settings, variables
+from tasklib import binds, console, probe, variables
 from tasklib.bench import Bench
 from tasklib.chains import Chain
 from tasklib.conduct import Misconduct
@@ -81,10 +81,10 @@ def _tried(bench: Bench, chain: Chain, offers: Sequence[Offer], schemes: Sequenc
     filled: list[tuple[str, str]] = []
     for number, (offer, scheme) in enumerate(zip(offers, schemes, strict=True)):
         address = replace(nowhere, database=_name(bench, number))
-        filled += [(name, settings.fill(template, address.values(scheme))) for name, template in offer.templates]
+        filled += [(name, binds.fill(template, address.values(scheme))) for name, template in offer.templates]
     assert command.watch is not None
     closed = replace(command, templates=tuple(filled), watch=replace(command.watch, closed=True))
-    return closed.current(chain, nowhere)
+    return closed.current(chain, {"": nowhere})
 
 
 def _name(bench: Bench, number: int) -> str:

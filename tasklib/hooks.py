@@ -31,7 +31,7 @@ def formatted(bench: Bench, text: str) -> str:
     command = bench.command()
     with console.doing("the project's post_write_hooks on the base migration"):
         result = command.run(
-            chain, words, bench.address("candidate"), read_only=True, extra={"ALEMBIC_SQUASH_TEXT": str(ours)}
+            chain, words, bench.targets("candidate"), read_only=True, extra={"ALEMBIC_SQUASH_TEXT": str(ours)}
         )
     made = {path for place in places for path in place.rglob("*.py")} - before
     after = made.pop().read_text(encoding="utf-8") if len(made) == 1 else ""

@@ -6,16 +6,15 @@ import configparser
 import io
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 
 @contextmanager
-def with_options(
-    ini: Path, options: Sequence[tuple[str, str]], *, section: str = "alembic", beside: bool
-) -> Iterator[Path]:
-    """A copy of an ini with other options in a section, readable for its owner only, for the length of a block.
+def with_options(ini: Path, options: Sequence[tuple[str, str, str]], *, beside: bool) -> Iterator[Path]:
+    """A copy of an ini with other options (section, name, value), readable for its owner only, for the length of a
+    block.
 
     ``beside`` the original where that is ours, since env.py may look around; else elsewhere, ``%(here)s`` as it was.
     """
@@ -27,7 +26,7 @@ def with_options(
         with os.fdopen(number, "w", encoding="utf-8") as file:
             found = parser(text)
             # Alembic says what is wrong with a text that is no ini.
-            file.write(changed(found, section, options) if found is not None else text)
+            file.write(changed(found, options) if found is not None else text)
         yield Path(path)
     finally:
         Path(path).unlink()
@@ -39,11 +38,11 @@ def option(text: str, section: str, name: str) -> str | None:
     return found.get(section, name, fallback=None) if found is not None else None
 
 
-def changed(ini: configparser.RawConfigParser, section: str, options: Sequence[tuple[str, str]]) -> str:
-    """The text of an ini with other options in a section; the rest as it was, but for the comments."""
-    if not ini.has_section(section):
-        ini.add_section(section)
-    for name, value in options:
+def changed(ini: configparser.RawConfigParser, options: Iterable[tuple[str, str, str]]) -> str:
+    """The text of an ini with other options (section, name, value); the rest as it was, but for the comments."""
+    for section, name, value in options:
+        if not ini.has_section(section):
+            ini.add_section(section)
         ini.set(section, name, value.replace("%", "%%"))
     written = io.StringIO()
     ini.write(written)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
 
-from tasklib import console, inis, postgres, programs, settings, shell, watch
+from tasklib import binds, console, inis, postgres, programs, shell, watch
 from tasklib.chains import Chain
 from tasklib.errors import Failed, Refused
 from tasklib.postgres import Address
@@ -21,8 +21,10 @@ from tasklib.watch import Seen, Watch
 
 R = TypeVar("R", bound=shell.Result)
 
+# The databases that a run gets, by bind ("" is the only one of most projects); all are on one server.
+Targets = Mapping[str, Address]
 # An app may insist on a URL although the subcommand (`init`) needs no database; it must not be the user's own.
-NOWHERE = Address("127.0.0.1", 1, "nobody", "", "none")
+NOWHERE: Targets = {"": Address("127.0.0.1", 1, "nobody", "", "none")}
 READ_ONLY = {"PGOPTIONS": "-c default_transaction_read_only=on"}
 # What wrappers (poetry, uv, pdm, pipenv) and Python say where the program is not in the environment that they found.
 NO_PROGRAM = re.compile(
@@ -60,8 +62,8 @@ class Command:
     watch: Watch | None = None
     section: str = "alembic"
 
-    def environment(self, address: Address | None, record: Path | None = None) -> dict[str, str]:
-        """The command's environment: ours without libpq's variables, with those that lead to ``address`` or nowhere.
+    def environment(self, targets: Targets | None, record: Path | None = None) -> dict[str, str]:
+        """The command's environment: ours without libpq's variables, with those that lead to ``targets`` or nowhere.
 
         The guard, which keeps its drivers from any other place, writes to ``record``.
         """
@@ -69,22 +71,25 @@ class Command:
             **postgres.clean_environment(programs.environment(self.words)),
             "PYTHONDONTWRITEBYTECODE": "1",
         }
-        address = address or NOWHERE
-        environment.update(address.environment())
-        environment.update({name: value for name, value in self._filled(address) if not settings.is_option(name)})
+        targets = targets or NOWHERE
+        environment.update(_first(targets).environment())
+        environment.update({name: value for name, value in self._filled(targets) if not binds.is_option(name)})
         if self.watch is not None:
-            environment.update(self.watch.environment(address, record, environment))
+            environment.update(self.watch.environment(_first(targets), record, environment, several=len(targets) > 1))
         return environment
 
-    def _filled(self, address: Address) -> list[tuple[str, str]]:
-        values = address.values(self.scheme)
-        return [(name, settings.fill(template, values)) for name, template in self.templates]
+    def _filled(self, targets: Targets) -> list[tuple[str, str]]:
+        values = _first(targets).values(self.scheme)
+        for bind in binds.named(self.templates):
+            own = targets.get(bind, _first(targets)).values(self.scheme)
+            values |= {f"{what}:{bind}" if bind else what: value for what, value in own.items()}
+        return [(name, binds.fill(template, values)) for name, template in self.templates]
 
     def run(
         self,
         chain: Chain,
         words: Sequence[str],
-        address: Address | None,
+        targets: Targets | None,
         *,
         read_only: bool = False,
         extra: Mapping[str, str] | None = None,
@@ -92,8 +97,8 @@ class Command:
     ) -> Ran:
         """Run one subcommand with the script directory ``chain``; any exit code comes back."""
         sub, *rest = words
-        with self._ini(chain, address or NOWHERE) as ini, self._record() as record:
-            environment = {**self.environment(address, record), **(READ_ONLY if read_only else {}), **(extra or {})}
+        with self._ini(chain, targets or NOWHERE) as ini, self._record() as record:
+            environment = {**self.environment(targets, record), **(READ_ONLY if read_only else {}), **(extra or {})}
             if self.kind == "flask":
                 argv = [*self.words, sub, "-d", str(chain.directory), *rest]
             elif self.kind == "code":
@@ -103,7 +108,7 @@ class Command:
                 argv = [*self.words, *(word for file in files for word in ("-c", file)), sub, *rest]
             result = shell.run(argv, cwd=self.cwd, env=environment, ok=None, on_error_line=on_error_line)
             seen = watch.read(record) if record is not None else Seen()
-        return self.masked(Ran(result.argv, result.code, result.stdout, result.stderr, seen), address)
+        return self.masked(Ran(result.argv, result.code, result.stdout, result.stderr, seen), targets)
 
     @contextmanager
     def _record(self) -> Iterator[Path | None]:
@@ -114,14 +119,15 @@ class Command:
                 yield path
 
     @contextmanager
-    def _ini(self, chain: Chain, address: Address) -> Iterator[Path | None]:
+    def _ini(self, chain: Chain, targets: Targets) -> Iterator[Path | None]:
         """The ini to run with; for the length of a run one of its own, where the URL gets in by an option of it."""
         ini = chain.ini
-        options = [(name, value) for name, value in self._filled(address) if settings.is_option(name)]
+        filled = self._filled(targets)
+        options = [(*binds.option(name, self.section), value) for name, value in filled if binds.is_option(name)]
         if ini is None or not options:
             yield ini
         else:
-            with inis.with_options(ini, options, section=self.section, beside=chain.is_ours) as own:
+            with inis.with_options(ini, options, beside=chain.is_ours) as own:
                 yield own
 
     def is_watched(self) -> bool:
@@ -148,21 +154,22 @@ class Command:
             argv = [*self.words, "-c", str(directory.parent / "alembic.ini"), "init", *words, str(directory)]
         return shell.run(argv, cwd=self.cwd, env=environment, ok=None)
 
-    def current(self, chain: Chain, address: Address) -> Ran:
-        """What the command says the database is at; read only, whatever env.py does."""
-        return self.run(chain, ["current", "--verbose"], address, read_only=True)
+    def current(self, chain: Chain, targets: Targets) -> Ran:
+        """What the command says the databases are at; read only, whatever env.py does."""
+        return self.run(chain, ["current", "--verbose"], targets, read_only=True)
 
-    def show(self, chain: Chain, address: Address, revision: str) -> Ran:
-        return self.run(chain, ["show", revision], address, read_only=True)
+    def show(self, chain: Chain, targets: Targets, revision: str) -> Ran:
+        return self.run(chain, ["show", revision], targets, read_only=True)
 
-    def upgrade(self, chain: Chain, address: Address, target: str, total: int) -> Ran:
-        """Upgrade to ``target``, showing progress over ``total`` migrations."""
-        return self._move(chain, address, ["upgrade", target], total)
+    def upgrade(self, chain: Chain, targets: Targets, target: str, total: int) -> Ran:
+        """Upgrade to ``target``, showing progress over ``total`` migrations (in each database)."""
+        return self._move(chain, targets, ["upgrade", target], total)
 
-    def downgrade(self, chain: Chain, address: Address, target: str) -> Ran:
-        return self._move(chain, address, ["downgrade", target], 1)
+    def downgrade(self, chain: Chain, targets: Targets, target: str) -> Ran:
+        return self._move(chain, targets, ["downgrade", target], 1)
 
-    def _move(self, chain: Chain, address: Address, words: Sequence[str], total: int) -> Ran:
+    def _move(self, chain: Chain, targets: Targets, words: Sequence[str], total: int) -> Ran:
+        total *= len(targets)
         seen: list[str] = []
 
         def progress(line: str) -> None:
@@ -172,14 +179,14 @@ class Command:
                 console.live(f"{len(seen)}/{total} {match.group(2).rstrip(',')}")
 
         try:
-            return self.run(chain, words, address, on_error_line=progress)
+            return self.run(chain, words, targets, on_error_line=progress)
         finally:
             console.end_live()
 
-    def refuse_if_it_cannot_run(self, result: shell.Result, address: Address | None = None) -> None:
+    def refuse_if_it_cannot_run(self, result: shell.Result, targets: Targets | None = None) -> None:
         """Raise `Failed` with the application's own error where the command did not even start.
 
-        ``address`` is the one that the command was run with.
+        ``targets`` are those that the command was run with.
         """
         said = result.stderr + result.stdout
         if result.code == 0:
@@ -194,7 +201,7 @@ class Command:
             # needs the app says why.
             asked = self.masked(
                 shell.run([*self.words[:-1], "routes"], cwd=self.cwd,
-                          env={**self.environment(address), **READ_ONLY}, ok=None), address)  # fmt: skip
+                          env={**self.environment(targets), **READ_ONLY}, ok=None), targets)  # fmt: skip
             if asked.code != 0:
                 why = asked.stderr if asked.stderr.strip() else asked.stdout
             elif "No such command" in said:
@@ -226,9 +233,10 @@ class Command:
             hint,
         )
 
-    def masked(self, result: R, address: Address | None) -> R:
+    def masked(self, result: R, targets: Targets | None) -> R:
         """The same result without the password: some applications print their URL when they fail."""
-        if address is None or not address.password:
+        address = _first(targets or NOWHERE)
+        if not address.password:
             return result
 
         def mask(text: str) -> str:
@@ -240,6 +248,10 @@ class Command:
             return text
 
         return replace(result, stdout=mask(result.stdout), stderr=mask(result.stderr))
+
+
+def _first(targets: Targets) -> Address:
+    return next(iter(targets.values()))
 
 
 def failing_migration(result: shell.Result, chain: Chain) -> str | None:

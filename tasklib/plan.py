@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from tasklib import binds
 from tasklib.errors import Refused
 from tasklib.git import Repository
 from tasklib.settings import Settings
@@ -122,6 +123,11 @@ class Plan:
     def templates(self) -> tuple[tuple[str, str], ...]:
         """How the database's address gets into the application: as the user said, else as it was found."""
         return self.settings.set or self.found
+
+    @property
+    def binds(self) -> tuple[str, ...]:
+        """The databases that the script directory is for, by env.py's names of them; ("",) where there is one."""
+        return binds.named(self.templates)
 
     def finished(self, step: str) -> Plan:
         """The same plan with one more step done."""

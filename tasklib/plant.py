@@ -7,9 +7,16 @@ from contextlib import contextmanager
 
 from psycopg2 import sql
 
-from tasklib import version_table
-from tasklib.postgres import Connection
+from tasklib import postgres, version_table
+from tasklib.postgres import Address, Connection
 from tasklib.version_table import Name
+
+
+@contextmanager
+def planted_at(address: Address, tables: Sequence[Name]) -> Iterator[Plant]:
+    """`planted` in the database of an address."""
+    with postgres.connect(address) as connection, planted(connection, tables) as plant:
+        yield plant
 
 
 @contextmanager

@@ -6,14 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tasklib import beyond, datafiles, git, inplace, plan, project, revisions, truth
+from tasklib import beyond, binds, datafiles, git, inplace, plan, project, revisions, several, truth
 from tasklib.addresses import Addresses
 from tasklib.bench import program
 from tasklib.errors import Refused
 from tasklib.git import Repository
 from tasklib.history import Cut, History, Migration
 from tasklib.plan import Layout, Plan
-from tasklib.settings import Settings, is_option
+from tasklib.render import engines
+from tasklib.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ def prepare(cwd: Path, settings: Settings, *, reading: bool = False) -> Prepared
     texts = _texts(repository, tip, cut, settings)
     if not reading:
         _refuse_server_wide(texts)
+        _refuse_unlike_several(settings, repository.read(tip, target.path), target.path, texts)
     start = tip
     if settings.source == "models":
         start = find_commit(repository, layout, history, target, tip, settings.commit)
@@ -108,6 +110,17 @@ def _refuse_server_wide(texts: Mapping[str, str]) -> None:
         )
 
 
+def _refuse_unlike_several(settings: Settings, source: str, path: str, texts: Mapping[str, str]) -> None:
+    """`Refused` where --set names several databases, and the migrations are not for several, or make roles."""
+    named = binds.named(settings.set)
+    if len(named) == 1:
+        return
+    engines.argument(source, path)
+    found = beyond.of_roles(texts)
+    if found:
+        raise Refused(several.ROLES.format("\n  ".join(read.listed for read in found[:10])), several.NO_ROLES)
+
+
 def _refuse_dirty(repository: Repository) -> None:
     dirty = repository.dirty()
     if dirty:
@@ -120,7 +133,7 @@ def _refuse_dirty(repository: Repository) -> None:
 
 def refuse_unnamed_variable(repository: Repository, commit: str, layout: Layout, settings: Settings) -> None:
     """`Refused` where nobody said how the application gets its database URL, and finding it out cannot be tried."""
-    options = [name for name, _ in settings.set if is_option(name)]
+    options = [name for name, _ in settings.set if binds.is_option(name)]
     if options and layout.ini is None:
         raise Refused(
             f"--set {options[0]} is an option of an alembic.ini, and this project's command has none of its own.",
@@ -246,6 +259,7 @@ def from_checkout(repository: Repository, cwd: Path, settings: Settings) -> Prep
     cut = revisions.read_history(repository, tree, layout).cut(base.id)
     texts = _texts(repository, tree, cut, settings)
     _refuse_server_wide(texts)
+    _refuse_unlike_several(settings, repository.read(commit, old.migrations[base.id].path), base.path, texts)
     made = Plan(
         revision=base.id, original="", tip=tree, branch="", start=head, source="history", base_path=base.path,
         gone=tuple(m.id for m in cut.gone), kept=tuple(m.id for m in cut.kept), layout=layout,

@@ -7,13 +7,13 @@ another id, and `current` must print that one. All of it read only.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from tasklib import addresses, conduct, plant, postgres, shell
+from tasklib import addresses, conduct, plant, postgres, several, shell
 from tasklib.bench import Bench
 from tasklib.chains import Chain
 from tasklib.conduct import Misconduct
@@ -71,51 +71,69 @@ def prove_connections(bench: Bench, chain: Chain, *roles: str) -> None:
 
 
 def _where(bench: Bench, role: str) -> str:
-    address = bench.address(role)
+    address = bench.address(role)  # those of other binds go with it
     return f"{address.host}:{address.port}/{address.database}"
 
 
 def _prove_connection(bench: Bench, chain: Chain, role: str, tables: Sequence[Name]) -> None:
-    command = bench.command()
-    address = bench.address(role)
-    with postgres.connect(address) as connection, plant.planted(connection, tables) as planted:
-        for marker in _markers(chain, bench.plan.revision):
-            planted(marker)
+    command, targets = bench.command(), bench.targets(role)
+    databases = [address.database for address in targets.values()]
+    with ExitStack() as stack:
+        plants = {bind: stack.enter_context(plant.planted_at(address, tables)) for bind, address in targets.items()}
+        for markers in _markers(chain, bench.plan.revision, bench.binds):
+            for bind, marker in markers.items():
+                plants[bind](marker)
             since = bench.log_size()
-            result = command.current(chain, address)
-            # After Alembic's own line: the application may print what it likes before.
-            parts = re.split(r"(?m)^Current revision\(s\) for ", result.stdout)
-            said = CURRENT.findall(parts[-1])
-            # More than one connection: env.py goes to other databases too, which we did not make.
-            connections = len(parts) - 1
+            result = command.current(chain, targets)
             logged = bench.logged(since)
-            wrong = result.code != 0 or not _is_at(chain, said, marker) or connections > 1
+            wrong = _wrong(bench, chain, command, result, markers)
             if wrong:
                 _refuse_missing_variable(bench, command, result)
             conduct.refuse_elsewhere(bench, command, result)
-            conduct.refuse_writes(bench, chain, result, logged.of(address.database))
+            conduct.refuse_writes(bench, chain, result, logged.of(*databases))
             conduct.refuse_other_code(bench, chain, result)
             if wrong:
                 conduct.refuse_missing_role(result)
-                command.refuse_if_it_cannot_run(result, address)
-                if result.code == 0 and connections > 1:
-                    raise Misconduct(
-                        f"env.py connects to {connections} databases (as `flask db init --multidb` makes it); one was "
-                        "expected, since a squash proves one database. Nothing was written anywhere.",
-                        "several databases in one script directory are not supported",
-                    )
-                raise _elsewhere(bench, command, result, marker, said)
+                command.refuse_if_it_cannot_run(result, targets)
+                raise wrong
             if addresses.is_deaf(command.scheme):
-                _refuse_other_databases(command, result, logged, address.database)
+                _refuse_other_databases(command, result, logged, databases)
 
 
-def _refuse_other_databases(command: Command, result: Ran, logged: Logged, database: str) -> None:
-    """`Refused` where the server's own record does not say that the command was at this database and no other one."""
+def _wrong(
+    bench: Bench, chain: Chain, command: Command, result: Ran, markers: Mapping[str, str | None]
+) -> SquashError | None:
+    """The error for a run of `current` that did not print what the databases held (``markers``), each for its own."""
+    # After Alembic's own line: the application may print what it likes before.
+    parts = re.split(r"(?m)^Current revision\(s\) for ", result.stdout)
+    connections, said = len(parts) - 1, [CURRENT.findall(part) for part in parts[1:]]
+    if len(markers) == 1 and (result.code or connections <= 1):
+        last, marker = CURRENT.findall(parts[-1]), next(iter(markers.values()))
+        good = result.code == 0 and _is_at(chain, last, marker)
+        return None if good else _elsewhere(bench, command, result, marker, last)
+    visits = several.visits(said, result.seen.engines, bench.binds)
+    right = [visit.bind in markers and _is_at(chain, visit.said, markers[visit.bind]) for visit in visits]
+    if result.code == 0 and all(right) and sorted(visit.bind for visit in visits) == sorted(markers):
+        return None
+    if result.code:
+        return _elsewhere(bench, command, result, next(iter(markers.values())), [one for part in said for one in part])
+    if connections != len(markers):
+        # env.py goes to other databases too, which we did not make.
+        named = several.named(bench.repository, bench.plan.tip, bench.plan.layout)
+        text = several.count(connections, bench.binds, named, visits)
+    else:
+        text = several.mistaken(visits, markers, right, bench.binds) if visits else several.UNNAMED
+    return Misconduct(f"{text} Nothing was written anywhere.", conduct.of_several(bench, command))
+
+
+def _refuse_other_databases(command: Command, result: Ran, logged: Logged, databases: Sequence[str]) -> None:
+    """`Refused` where the server's own record does not say that the command was at these databases and no other one."""
     theirs = {name for name, application in logged.connections if application != postgres.APPLICATION}
-    if theirs != {database} or not result.seen.there:
+    if theirs != set(databases) or not result.seen.there:
         raise Misconduct(
             f"The server's record says that the command connected to {', '.join(sorted(theirs)) or 'no database'}; "
-            f"{database} was expected, and no other one ({command.scheme} ignores PGOPTIONS, so this decides)."
+            f"{' and '.join(databases)} was expected, and no other one ({command.scheme} ignores PGOPTIONS, so this "
+            "decides)."
         )
 
 
@@ -134,9 +152,11 @@ def prove_chain(bench: Bench, chain: Chain, role: str) -> None:
     command = bench.command()
     revision = bench.plan.revision
     since = bench.log_size()
-    result = command.show(chain, bench.address(role), revision)
+    targets = bench.targets(role)
+    result = command.show(chain, targets, revision)
     conduct.refuse_elsewhere(bench, command, result)
-    conduct.refuse_writes(bench, chain, result, bench.logged(since).of(bench.address(role).database))
+    databases = [address.database for address in targets.values()]
+    conduct.refuse_writes(bench, chain, result, bench.logged(since).of(*databases))
     # From the line of R on: the application may print what it likes before.
     _, _, shown = result.stdout.rpartition(f"Rev: {revision}")
     path = re.search(r"(?m)^Path: (.+)$", shown)
@@ -146,7 +166,7 @@ def prove_chain(bench: Bench, chain: Chain, role: str) -> None:
     found = set(re.split(r",\s*", parent.group(1).strip())) if parent else set()
     right_file = path is not None and Path(path.group(1).strip()).resolve() == chain.file(revision).resolve()
     if result.code or not right_file or found != wanted:
-        command.refuse_if_it_cannot_run(result, bench.address(role))
+        command.refuse_if_it_cannot_run(result, targets)
         raise Refused(
             f"The command does not run the {chain.name} chain: `show {revision}` was expected to name "
             f"{chain.file(revision)} with the parent {', '.join(sorted(wanted))}, and said:\n  | "
@@ -156,10 +176,16 @@ def prove_chain(bench: Bench, chain: Chain, role: str) -> None:
     bench.proven.add((chain.name, chain.support))
 
 
-def _markers(chain: Chain, revision: str) -> list[str | None]:
-    """Two different states of the version table; a chain of one revision has only "it" and "nothing"."""
+def _markers(chain: Chain, revision: str, names: tuple[str, ...]) -> list[Mapping[str, str | None]]:
+    """Two different states of the version table; a chain of one revision has only "it" and "nothing".
+
+    Of several databases each in turn is in the one state and all others in the other.
+    """
     others = sorted(i for i in chain.history.migrations if i != revision)
-    return [revision, others[0] if others else None]
+    other = others[0] if others else None
+    if len(names) == 1:
+        return [{names[0]: revision}, {names[0]: other}]
+    return [{name: revision if name == turn else other for name in names} for turn in names]
 
 
 # A line of `current --verbose`.
@@ -173,13 +199,15 @@ def _refuse_missing_variable(bench: Bench, command: Command, result: Ran) -> Non
     last = result.stderr.strip().splitlines()[-1:]
     if result.code == 0 or not last or IMPORT_FAILED.match(last[0]):
         return
+    named = several.named(bench.repository, bench.plan.tip, bench.plan.layout)
     for read in conduct.others(bench, command):
         if re.search(rf"\b{re.escape(read.name)}\b", last[0]):
             raise Refused(
                 f"The application fails without {read.name}, which {read.path}:{read.line} reads; only "
                 f"{conduct.names(command)} is given to it. It says: {last[0]}\nNothing was written anywhere.",
-                f"--uri-var {read.name}",
-            )
+                conduct.of_several(bench, command) if named and read.name in named.names.values()
+                else f"--uri-var {read.name}",
+            )  # fmt: skip
 
 
 def _elsewhere(bench: Bench, command: Command, result: Ran, marker: str | None, said: Sequence[str]) -> SquashError:

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from tasklib import (
+    binds,
     catalog,
     compare,
     console,
@@ -24,10 +25,14 @@ from tasklib import (
 from tasklib.archive import Key
 from tasklib.bench import Bench, watched
 from tasklib.chains import Chain
-from tasklib.compare import Verdict
+from tasklib.compare import TableKey, Verdict
 from tasklib.errors import Differs, Refused
 from tasklib.schema import compare as compare_objects
 from tasklib.schema import report
+
+# By bind: what was found, and the tables whose rows --data leaves out.
+Verdicts = Mapping[str, Verdict]
+LeftOut = Mapping[str, frozenset[TableKey]]
 
 
 @dataclass(frozen=True)
@@ -83,12 +88,9 @@ def prove(bench: Bench, tree: str) -> Proof:
     new = bench.chain("new", tree)
     _refuse_other_history(bench, new)
     server = serverwide.look(bench)
-    with postgres.connect(bench.address("reference"), read_only=True) as connection:
-        with_rows, left_out = reference.with_rows(bench, connection)
-    at_base, at_head = replay.volatile(bench, "base"), replay.volatile(bench, "head")
-    at_head_rows = replay.stable(bench, "head")
+    carried, left_out = _rows(bench)
     old_at_r, old_at_head = truth.old(plan)
-    verdicts: list[tuple[str, Verdict]] = []
+    verdicts: list[tuple[str, Verdicts]] = []
 
     with console.doing("proof 4: where the command connects, and that it runs the new chain"):
         if bench.at_base is None or bench.at_base[0] != tree:
@@ -99,8 +101,8 @@ def prove(bench: Bench, tree: str) -> Proof:
 
     with console.doing(f"proof 1: the new chain to {plan.revision} against the reference"):
         known, bench.at_base = bench.at_base, None  # the candidate goes on to the head below
-        verdict = known[1] if known is not None and known[0] == tree else _built_to_base(bench, new, left_out)
-        verdicts.append((f"at {plan.revision}, {old_at_r} and new chain", verdict))
+        found = known[1] if known is not None and known[0] == tree else _built_to_base(bench, new, left_out)
+        verdicts.append((f"at {plan.revision}, {old_at_r} and new chain", found))
         _refuse_differences(verdicts[-1], "reference", "candidate")
 
     with console.doing("proof 3: down and up again, on a database of its own"):
@@ -118,23 +120,28 @@ def prove(bench: Bench, tree: str) -> Proof:
             partial(replay.arrive, bench, new, "candidate", "heads", "A kept migration failed after the new base"),
             partial(replay.arrive, bench, new, "deployed", "heads", "A kept migration failed on a database at R"),
         )
-        verdicts.append((f"at head, {old_at_head} and new chain", compare.databases(
-            bench, "oldhead", "candidate", at_head, left_out, at_head_rows)))  # fmt: skip
+        verdicts.append((f"at head, {old_at_head} and new chain", _at_head(bench, "candidate", left_out)))
         _refuse_differences(verdicts[-1], "old chain", "new chain")
-        verdicts.append((f"at head, {old_at_head} and a deployed database taken on", compare.databases(
-            bench, "oldhead", "deployed", at_head, stable=at_head_rows)))  # fmt: skip
+        verdicts.append((f"at head, {old_at_head} and a deployed database taken on", _at_head(bench, "deployed", {})))
         _refuse_differences(verdicts[-1], "old chain", "deployed")
         serverwide.refuse_new_roles(bench, server)
 
-    checks = [f"{what}: the same ({verdict.shown()})" for what, verdict in verdicts]
+    checks = [
+        f"{what}{binds.place(bind, bench.binds)}: the same ({verdict.shown()})"
+        for what, found in verdicts
+        for bind, verdict in found.items()
+    ]
     checks.append("the command connected to these databases and ran these files (shown before each run)")
-    names = rows.names(at_base)
-    carried = {table.shown for table, _ in with_rows}
+    volatile = [
+        binds.before(bind, name, bench.binds)
+        for bind in bench.binds
+        for name in rows.names(replay.volatile(bench, "base", bind))
+        if name.rsplit(".", 1)[0] in carried[bind]
+    ]
     return Proof(
-        tree, plan.tip, int((plan.replayed or bench.plan.replayed or {})["major"]), tuple(checks),
-        tuple(name for name in names if name.rsplit(".", 1)[0] in carried),
-        tuple(sorted(_shown(key) for key in left_out)), tuple(truth.limits(plan)),
-        tuple(sorted(bench.plan.needed_roles)),
+        tree, plan.tip, int((plan.replayed or bench.plan.replayed or {})["major"]), tuple(checks), tuple(volatile),
+        tuple(sorted(binds.before(bind, _shown(key), bench.binds) for bind in left_out for key in left_out[bind])),
+        tuple(truth.limits(plan)), tuple(sorted(bench.plan.needed_roles)),
     )  # fmt: skip
 
 
@@ -142,14 +149,33 @@ def _shown(key: tuple[str, str]) -> str:
     return catalog.Table(*key, "r", ()).shown
 
 
-def _built_to_base(bench: Bench, new: Chain, left_out: frozenset[tuple[str, str]]) -> Verdict:
+def _rows(bench: Bench) -> tuple[Mapping[str, set[str]], LeftOut]:
+    """By bind, the tables whose rows the base carries, and those whose rows --data leaves out."""
+    carried: dict[str, set[str]] = {}
+    left_out: dict[str, frozenset[TableKey]] = {}
+    for bind, address in bench.targets("reference").items():
+        with postgres.connect(address, read_only=True) as connection:
+            listed, left_out[bind] = reference.with_rows(bench, connection, bind)
+        carried[bind] = {table.shown for table, _ in listed}
+    return carried, left_out
+
+
+def _built_to_base(bench: Bench, new: Chain, left_out: LeftOut) -> Verdicts:
     replay.arrive(bench, new, "candidate", bench.plan.revision, "The new chain failed")
     return _at_base(bench, "candidate", left_out)
 
 
-def _at_base(bench: Bench, role: str, left_out: frozenset[tuple[str, str]]) -> Verdict:
-    volatile, stable = replay.volatile(bench, "base"), replay.stable(bench, "base")
-    return compare.databases(bench, "reference", role, volatile, left_out, stable)
+def _at_base(bench: Bench, role: str, left_out: LeftOut) -> Verdicts:
+    return {bind: _compared(bench, "base", ("reference", role), bind, left_out) for bind in bench.binds}
+
+
+def _at_head(bench: Bench, role: str, left_out: LeftOut) -> Verdicts:
+    return {bind: _compared(bench, "head", ("oldhead", role), bind, left_out) for bind in bench.binds}
+
+
+def _compared(bench: Bench, where: str, roles: tuple[str, str], bind: str, left_out: LeftOut) -> Verdict:
+    volatile, stable = replay.volatile(bench, where, bind), replay.stable(bench, where, bind)
+    return compare.databases(bench, *roles, volatile, left_out.get(bind, frozenset()), stable, bind)
 
 
 def _refuse_other_history(bench: Bench, new: Chain) -> None:
@@ -177,39 +203,42 @@ def _refuse_other_history(bench: Bench, new: Chain) -> None:
         )
 
 
-def _refuse_differences(verdict: tuple[str, Verdict], left: str, other: str) -> None:
-    what, found = verdict
-    if found.found:
+def _refuse_differences(verdicts: tuple[str, Verdicts], left: str, other: str) -> None:
+    what, found = verdicts
+    count = sum(len(verdict.found) for verdict in found.values())
+    if count:
         raise Differs(
-            f"The databases differ {what}: {len(found.found)} differences. Nothing is merged.\n"
-            + report(found.found, left, other)
+            f"The databases differ {what}: {count} differences. Nothing is merged.\n"
+            + compare.report(found, left, other)
         )
 
 
-def _down_and_up(bench: Bench, new: Chain, left_out: frozenset[tuple[str, str]]) -> Verdict:
+def _down_and_up(bench: Bench, new: Chain, left_out: LeftOut) -> Verdicts:
     """Downgrade to nothing, and up again: the reference once more."""
-    command = bench.command()
-    address = bench.address("roundtrip")
-    result = command.downgrade(new, address, "base")
+    targets = bench.targets("roundtrip")
+    result = bench.command().downgrade(new, targets, "base")
     tables = bench.version_tables()
-    left = version_table.versions(address, tables)
-    if result.code or left:
-        tail = "\n  | ".join((result.stderr or result.stdout).strip().splitlines()[-12:])
-        raise Differs(f"`downgrade base` of the base migration failed (exit code {result.code}):\n  | {tail}")
-    remains = _without_version_table(catalog.snapshot(address, bench.binaries(), bench.work).objects(), tables)
+    for bind, address in targets.items():
+        if result.code or version_table.versions(address, tables):
+            tail = "\n  | ".join((result.stderr or result.stdout).strip().splitlines()[-12:])
+            of = "" if result.code else binds.place(bind, bench.binds)
+            raise Differs(f"`downgrade base` of the base migration failed{of} (exit code {result.code}):\n  | {tail}")
     bench.create("reprint", beside="roundtrip")
     empty = catalog.snapshot(bench.address("reprint"), bench.binaries(), bench.work).objects()
     bench.drop("reprint")
-    differences = compare_objects(empty, remains)
-    if differences:
-        raise Differs(
-            "`downgrade base` leaves something behind:\n" + report(differences, "empty database", "after downgrade")
-        )
+    for bind, address in targets.items():
+        remains = _without_version_table(catalog.snapshot(address, bench.binaries(), bench.work).objects(), tables)
+        differences = compare_objects(empty, remains)
+        if differences:
+            raise Differs(
+                f"`downgrade base` leaves something behind{binds.place(bind, bench.binds)}:\n"
+                + report(differences, "empty database", "after downgrade")
+            )
     serverwide.refuse_left_roles(bench, "roundtrip")
     replay.arrive(bench, new, "roundtrip", bench.plan.revision, "`upgrade` after `downgrade base` failed")
-    verdict = _at_base(bench, "roundtrip", left_out)
-    _refuse_differences((f"at {bench.plan.revision} after down and up", verdict), "reference", "after down and up")
-    return verdict
+    found = _at_base(bench, "roundtrip", left_out)
+    _refuse_differences((f"at {bench.plan.revision} after down and up", found), "reference", "after down and up")
+    return found
 
 
 def _without_version_table(objects: Mapping[Key, str], tables: object) -> dict[Key, str]:

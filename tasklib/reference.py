@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
@@ -41,8 +41,9 @@ CREDENTIAL = re.compile(
 
 @dataclass(frozen=True)
 class Reference:
-    """All that the file is made from, read once."""
+    """All that the file is made from for one database, read once. ``bind`` is env.py's name for it."""
 
+    bind: str
     snapshot: catalog.Snapshot
     model: tables.Model
     rows: tuple[Rows, ...]
@@ -59,28 +60,42 @@ def looks_secret(column: str) -> bool:
     return CREDENTIAL.search(re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", column)) is not None
 
 
-def read(bench: Bench) -> Reference:
-    """Schema, tables, rows and sequences of the reference; rows only of tables that are not large."""
-    address = bench.address("reference")
+def read_all(bench: Bench) -> dict[str, Reference]:
+    """The reference of each bind."""
+    found: dict[str, Reference] = {}
+    for bind in bench.binds:
+        taken = [one.suffix for other in found.values() for one in other.rows if one.suffix]
+        found[bind] = read(bench, bind, taken)
+    return found
+
+
+def read(bench: Bench, bind: str, taken: Collection[str] = ()) -> Reference:
+    """Schema, tables, rows and sequences of the reference; rows only of tables that are not large.
+
+    ``taken`` are suffixes of data files that other binds' tables have.
+    """
+    address = bench.address("reference", bind)
     snapshot = catalog.snapshot(address, bench.binaries(), bench.work)
     with postgres.connect(address, read_only=True) as connection:
         model = tables.read_model(connection)
-        carried, left_out = with_rows(bench, connection)
+        carried, left_out = with_rows(bench, connection, bind)
         read = [_rows(connection, model.tables[(table.schema, table.name)], count) for table, count in carried]
-        suffixes = datafiles.suffixes((one.table.schema, one.table.name) for one in read if not one.rows)
+        large = [(one.table.schema, one.table.name) for one in read if not one.rows]
+        suffixes = datafiles.suffixes(large, bind, taken)
         found = tuple(replace(one, suffix=suffixes.get((one.table.schema, one.table.name))) for one in read)
         positions = catalog.sequences(connection)
         populated = tuple((t.schema, t.name) for t in catalog.tables(connection) if t.kind == "m")
         off, made = switches(connection), serverwide.made(bench)
-        return Reference(snapshot, model, found, positions, populated, left_out, users(bench, "reference"), off, made)
+        who = users(bench, "reference", bind)
+        return Reference(bind, snapshot, model, found, positions, populated, left_out, who, off, made)
 
 
-def users(bench: Bench, role: str) -> Users:
+def users(bench: Bench, role: str, bind: str) -> Users:
     """Who ran the migrations on a scratch database, by the owner of Alembic's own table, and who connected there.
 
     They are not the same where env.py sets a role.
     """
-    address = bench.address(role)
+    address = bench.address(role, bind)
     with postgres.connect(address, read_only=True) as connection:
         there = existing(connection, bench.version_tables())
         owner = "SELECT tableowner FROM pg_tables WHERE schemaname = %s AND tablename = %s"
@@ -88,7 +103,7 @@ def users(bench: Bench, role: str) -> Users:
 
 
 def with_rows(
-    bench: Bench, connection: Connection
+    bench: Bench, connection: Connection, bind: str
 ) -> tuple[list[tuple[catalog.Table, int]], frozenset[tuple[str, str]]]:
     """The reference's tables with rows that the base migration carries, each with their count; and the tables (schema,
     name) whose rows --data leaves out. `Refused` where --data names a table that is not there.
@@ -96,12 +111,21 @@ def with_rows(
     wanted = compare.data_filter(bench.plan.settings.data)
     version = {(schema or "public", name) for schema, name in bench.version_tables()}
     listed = [t for t in catalog.tables(connection) if (t.schema, t.name) not in version]
-    compare.refuse_unknown_tables(bench.plan.settings.data, listed)
+    compare.refuse_unknown_tables(bench.plan.settings.data, [*listed, *_of_others(bench, bind)])
     theirs = catalog.of_extensions(connection)
     counts = [(t, rows.count(connection, t)) for t in listed if t.kind == "r" and (t.schema, t.name) not in theirs]
     carried = [(table, count) for table, count in counts if count and wanted(table)]
     left_out = {(t.schema, t.name) for t, count in counts if count and not wanted(t)}
     return carried, frozenset(left_out | serverwide.passwords_left_out(bench))
+
+
+def _of_others(bench: Bench, bind: str) -> Iterator[catalog.Table]:
+    """The tables of the other binds' references: --data names tables of whichever database."""
+    if bench.plan.settings.data not in ("all", "none"):
+        for other in bench.binds:
+            if other != bind:
+                with postgres.connect(bench.address("reference", other), read_only=True) as connection:
+                    yield from catalog.tables(connection)
 
 
 def _rows(connection: Connection, table: Table, count: int) -> Rows:
@@ -117,13 +141,18 @@ def _rows(connection: Connection, table: Table, count: int) -> Rows:
     return Rows(table, count, tuple(found))
 
 
-def write_data(bench: Bench, read: Reference) -> None:
-    """Write the data files of large tables, streamed, beside R's file; those of an earlier draft go.
+def write_data(bench: Bench, read: Iterable[Reference]) -> None:
+    """Write the data files of large tables of all binds, streamed, beside R's file; those of an earlier draft go.
 
     `Refused` where a file of that name is there that is not ours, or where git would not take it.
     """
-    large = [one for one in read.rows if one.suffix is not None]
-    paths = {str(PurePosixPath(bench.plan.base_path).with_suffix(one.suffix or "")): one for one in large}
+    paths: dict[str, Rows] = {}
+    of: dict[str, str] = {}
+    for reference in read:
+        for one in reference.rows:
+            if one.suffix is not None:
+                path = str(PurePosixPath(bench.plan.base_path).with_suffix(one.suffix))
+                paths[path], of[path] = one, reference.bind
     top = bench.repository.top
     for path in paths:
         if path not in bench.plan.data and (top / path).exists():
@@ -141,22 +170,22 @@ def write_data(bench: Bench, read: Reference) -> None:
     for path in set(earlier) - paths.keys():
         (top / path).unlink(missing_ok=True)
     bench.base.parent.mkdir(parents=True, exist_ok=True)
-    with postgres.connect(bench.address("reference"), read_only=True) as connection:
-        connection.run("SET search_path = ''")  # as for all that the file holds
-        for path, one in paths.items():
+    for path, one in paths.items():
+        with postgres.connect(bench.address("reference", of[path]), read_only=True) as connection:
+            connection.run("SET search_path = ''")  # as for all that the file holds
             datafiles.write(top / path, values.types(one.table), values.read(connection, one.table))
-            package = packaging.left_out(top, path)
-            if package is not None:
-                console.warn(
-                    f"{path} lies in the package {package}, and nothing in its setuptools configuration includes it: "
-                    "where the migrations are installed with it, add *.jsonl to its package data"
-                )
+        package = packaging.left_out(top, path)
+        if package is not None:
+            console.warn(
+                f"{path} lies in the package {package}, and nothing in its setuptools configuration includes it: "
+                "where the migrations are installed with it, add *.jsonl to its package data"
+            )
     bench.save(replace(bench.plan, data=tuple(sorted(paths))))
 
 
 def refuse_credentials(bench: Bench, reference: Reference) -> None:
     """`Refused` where a volatile column that looks like a credential would become one constant for everybody."""
-    volatile = replay.volatile(bench, "base")
+    volatile = replay.volatile(bench, "base", reference.bind)
     kept = set(bench.plan.settings.keep_value)
     carried = {(one.table.schema, one.table.name) for one in reference.rows}
     names = rows.names({key: columns for key, columns in volatile.items() if key in carried})

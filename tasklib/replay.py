@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tasklib import (
     before,
+    binds,
     catalog,
     conduct,
     console,
@@ -31,7 +32,7 @@ from tasklib.history import History
 from tasklib.migrations import Ran, explain_failure, failing_migration
 from tasklib.rows import Stable, Volatile
 from tasklib.server import Logged
-from tasklib.version_table import by_table, versions
+from tasklib.version_table import Name, by_table, versions
 
 # The two runs start at least this many seconds apart, so that a clock rounded to the second shows.
 APART = 1.1
@@ -109,7 +110,7 @@ def _run_twice(bench: Bench, chain: Chain) -> None:
     bench.finished("replay")
 
 
-def _take_reference(bench: Bench, chain: Chain) -> Volatile:
+def _take_reference(bench: Bench, chain: Chain) -> Mapping[str, Volatile]:
     """A real database in the place of the replay: of what came before R there is one run, so nothing is volatile."""
     with console.doing(f"the real database {bench.reference().masked()} as the reference"):
         copying.take(bench, chain, "first")
@@ -125,7 +126,7 @@ def _to_base(bench: Bench, chain: Chain, role: str) -> None:
         arrive(bench, chain, role, bench.plan.revision, "The old chain failed where its roles are there already")
 
 
-def _replay_to_base(bench: Bench, chain: Chain, server: serverwide.Server, what: str) -> Volatile:
+def _replay_to_base(bench: Bench, chain: Chain, server: serverwide.Server, what: str) -> Mapping[str, Volatile]:
     """Both runs to R; the first one is the reference."""
     plan = bench.plan
     if plan.settings.before:
@@ -177,64 +178,79 @@ def _arrive_later(bench: Bench, chain: Chain, role: str, target: str, what: str)
     arrive(bench, chain, role, target, what)
 
 
-def volatile(bench: Bench, where: str) -> Volatile:
-    """What the two runs showed, at "base" (R) or "head"."""
+def volatile(bench: Bench, where: str, bind: str | None = None) -> Volatile:
+    """What the two runs showed of one bind's databases, at "base" (R) or "head"."""
     if bench.plan.replayed is None:
         return {}
-    found: Mapping[str, Mapping[str, Sequence[str]]] = bench.plan.replayed[where]
+    found: Mapping[str, Mapping[str, Sequence[str]]] = bench.plan.replayed[where][bind or bench.binds[0]]
     return {
         (schema, table): frozenset(columns) for schema, tables in found.items() for table, columns in tables.items()
     }
 
 
-def _as_json(found: Volatile) -> dict[str, dict[str, list[str]]]:
-    result: dict[str, dict[str, list[str]]] = {}
-    for (schema, table), columns in sorted(found.items()):
-        result.setdefault(schema, {})[table] = sorted(columns)
+def volatile_names(bench: Bench, bind: str) -> list[str]:
+    """Volatile columns at R as they are listed: T.C, with the bind before it where there are several databases."""
+    return [binds.before(bind, name, bench.binds) for name in rows.names(volatile(bench, "base", bind))]
+
+
+def _as_json(found: Mapping[str, Volatile]) -> dict[str, dict[str, dict[str, list[str]]]]:
+    result: dict[str, dict[str, dict[str, list[str]]]] = {}
+    for bind, of_bind in found.items():
+        tables = result.setdefault(bind, {})
+        for (schema, table), columns in sorted(of_bind.items()):
+            tables.setdefault(schema, {})[table] = sorted(columns)
     return result
 
 
-def learn_volatile(bench: Bench, where: str, first: str, second: str) -> Volatile:
-    """Columns whose values two runs of one history (two roles) do not share; `Refused` where more than that differs.
+def learn_volatile(bench: Bench, where: str, first: str, second: str) -> Mapping[str, Volatile]:
+    """By bind, columns whose values two runs of one history (two roles) do not share; `Refused` where more than that
+    differs.
 
     The rows of those tables that both runs share to the letter are kept in our directory, see `stable`.
     """
+    return {bind: _learn_volatile(bench, where, bind, first, second) for bind in bench.binds}
+
+
+def _learn_volatile(bench: Bench, where: str, bind: str, first: str, second: str) -> Volatile:
     found: dict[tuple[str, str], frozenset[str]] = {}
     shared: list[tuple[str, str, list[str]]] = []
+    of = binds.place(bind, bench.binds)
     with (
-        postgres.connect(bench.address(first), read_only=True) as one,
-        postgres.connect(bench.address(second), read_only=True) as two,
+        postgres.connect(bench.address(first, bind), read_only=True) as one,
+        postgres.connect(bench.address(second, bind), read_only=True) as two,
     ):
         tables, others = catalog.tables(one), catalog.tables(two)
         if tables != others:
-            raise Refused("Two runs of the old chain made different tables or columns: the history depends on chance.")
+            raise Refused(
+                f"Two runs of the old chain made different tables or columns{of}: the history depends on chance."
+            )
         for table in tables:
             columns = rows.volatile_columns(one, two, table)
             if columns is None:
                 raise Refused(
-                    f"Two runs of the old chain put different rows into {table.shown}: other counts, or no set of "
+                    f"Two runs of the old chain put different rows into {table.shown}{of}: other counts, or no set of "
                     "columns explains it. What is different in each run cannot be proven equal.",
                     f"make the migration that fills {table.shown} put the same rows there in each run",
                 )
             if columns:
                 found[(table.schema, table.name)] = columns
                 shared.append((table.schema, table.name, sorted(rows.stable_rows(one, two, table))))
-    _stable_file(bench, where).write_text(json.dumps(shared), encoding="utf-8")
+    _stable_file(bench, where, bind).write_text(json.dumps(shared), encoding="utf-8")
     return found
 
 
-def stable(bench: Bench, where: str) -> Stable:
+def stable(bench: Bench, where: str, bind: str | None = None) -> Stable:
     """Of tables with volatile columns, digests of the rows that had the same values in both runs."""
-    listed = json.loads(_stable_file(bench, where).read_text(encoding="utf-8"))
+    listed = json.loads(_stable_file(bench, where, bind or bench.binds[0]).read_text(encoding="utf-8"))
     return {(schema, table): frozenset(digests) for schema, table, digests in listed}
 
 
-def _stable_file(bench: Bench, where: str) -> Path:
-    return bench.work / f"stable-{where}.json"
+def _stable_file(bench: Bench, where: str, bind: str) -> Path:
+    return bench.work / f"stable-{where}{bench.binds.index(bind) or ''}.json"
 
 
 def arrive(bench: Bench, chain: Chain, role: str, target: str, what: str) -> None:
-    """Upgrade a scratch database to ``target`` (an id, or "heads") and check in the database that it got there.
+    """Upgrade a role's scratch databases to ``target`` (an id, or "heads") and check in each that it got there.
 
     Raises `Failed` with the migration's name and the database's words where it did not.
     """
@@ -242,20 +258,22 @@ def arrive(bench: Bench, chain: Chain, role: str, target: str, what: str) -> Non
     history = chain.history
     ends = set(history.heads) if target == "heads" else {target}
     wanted = ends.union(*(history.ancestors(end) for end in ends))
-    address = bench.address(role)
-    start, since = versions(address, tables), bench.log_size()
-    result = bench.command().upgrade(chain, address, target, len(wanted - _closure(history, start)))
+    targets = bench.targets(role)
+    start, since = versions(bench.address(role), tables), bench.log_size()
+    result = bench.command().upgrade(chain, targets, target, len(wanted - _closure(history, start)))
     conduct.refuse_elsewhere_at_work(chain, result)
-    found = by_table(address, tables)
-    # A migration may have made a table of that name itself, beside Alembic's own.
-    reached = next((one for one in found.values() if _closure(history, one) == wanted), set().union(*found.values()))
-    known = {one for one in reached if one in history.migrations}
-    closure = _closure(history, known)
-    if result.code != 0 or closure != wanted or known != reached:
-        bench.command().refuse_if_it_cannot_run(result, address)
+    for bind, address in targets.items():
+        found = by_table(address, tables)
+        # A migration may have made a table of that name itself, beside Alembic's own.
+        reached = next((o for o in found.values() if _closure(history, o) == wanted), set().union(*found.values()))
+        known = {one for one in reached if one in history.migrations}
+        if result.code == 0 and _closure(history, known) == wanted and known == reached:
+            continue
+        bench.command().refuse_if_it_cannot_run(result, targets)
+        logged = bench.logged(since).of(*(one.database for one in targets.values()))
         if result.code == 0:
-            raise _ended_well(what, reached, ends, wanted, bench.logged(since).of(address.database))
-        result = _with_what_was_caught(result, bench.logged(since).of(address.database))
+            raise _ended_well(f"{what}{binds.place(bind, bench.binds)}", reached, ends, wanted, logged)
+        result = _with_what_was_caught(result, logged)
         error = explain_failure(result, chain, what)
         culprit = failing_migration(result, chain)
         if chain.name == "old" and culprit and isinstance(error, Failed):
@@ -272,10 +290,13 @@ def _closure(history: History, ids: Iterable[str]) -> set[str]:
 
 def _note_version_table(bench: Bench, role: str) -> None:
     """Keep which of several tables is Alembic's own, where that shows at R."""
-    found = by_table(bench.address(role), bench.version_tables())
-    holding = [table for table, ids in found.items() if ids == {bench.plan.revision}]
-    if len(holding) == 1:
-        schema, name = holding[0]
+    holding: list[set[Name]] = []
+    for address in bench.targets(role).values():
+        found = by_table(address, bench.version_tables())
+        holding.append({table for table, ids in found.items() if ids == {bench.plan.revision}})
+    everywhere = set.intersection(*holding)  # each database has one of its own, of the same name
+    if len(everywhere) == 1:
+        schema, name = everywhere.pop()
         bench.save(replace(bench.plan, version_table=("" if schema == "public" else schema, name)))
 
 

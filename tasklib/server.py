@@ -93,9 +93,9 @@ class Logged:
     connections: tuple[tuple[str, str], ...] = ()
     errors: tuple[LoggedError, ...] = ()
 
-    def of(self, database: str) -> Logged:
+    def of(self, *databases: str) -> Logged:
         """The same, without the errors of other databases."""
-        return Logged(self.connections, tuple(error for error in self.errors if error.database == database))
+        return Logged(self.connections, tuple(error for error in self.errors if error.database in databases))
 
 
 def logged(server: Server, since: int) -> Logged:

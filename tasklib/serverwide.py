@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from tasklib import beyond, console, postgres, roles, schema
+from tasklib import beyond, console, postgres, roles, schema, several
 from tasklib.bench import Bench
 from tasklib.errors import Differs, Failed, Refused, SquashError
 from tasklib.roles import Cluster, Made
@@ -150,6 +150,8 @@ def _refuse_changed_roles(bench: Bench, before: Cluster, after: Cluster) -> None
     if not changed:
         return
     text = f"The history makes or changes roles: {', '.join(changed)}."
+    if len(bench.binds) > 1:
+        raise Refused(several.ROLES.format(", ".join(changed)), several.NO_ROLES)
     if bench.place().server is not None:
         raise RolesMade(text)
     new = [name for name in after.roles if name not in before.roles]

@@ -11,7 +11,7 @@ from typing import Any
 
 from invoke.context import Context
 
-from tasklib import postgres
+from tasklib import binds, postgres
 from tasklib.errors import Refused
 
 # The option names of the command line, with what --help says about each.
@@ -25,7 +25,9 @@ HELP = {
     "command": "How the project runs its migrations, e.g. 'flask db' or 'poetry run flask db' (default: found).",
     "uri-var": "The environment variable that your app reads its database URL from.",
     "set": "NAME=TEMPLATE: an environment variable for the command (or an option of alembic.ini, such as "
-    "sqlalchemy.url); {url} {host} {port} {user} {password} {database} are filled in. Repeatable.",
+    "sqlalchemy.url, or SECTION:sqlalchemy.url); {url} {host} {port} {user} {password} {database} are filled in. Of "
+    "several databases in one script directory each has its own: {url:BIND}, {database:BIND} …; BIND is a key of "
+    "SQLALCHEMY_BINDS or a name in the ini's databases, and {url} is the default one. Repeatable.",
     "server": "URL of a PostgreSQL server for the scratch databases (default: a throwaway server). Its password is not "
     "kept: give the URL again with each step, or set PGPASSWORD.",
     "before": "COMMAND that runs first on the empty scratch database, where the first tables do not come from a "
@@ -44,7 +46,6 @@ KEYS = tuple(name.replace("-", "_") for name in HELP)
 DEFAULTS: dict[str, None] = dict.fromkeys(KEYS)
 SECRET = re.compile(r"PASSWORD|PASSWD|SECRET|TOKEN|(^|_)KEY$", re.IGNORECASE)
 PASSWORD = re.compile(r"://[^\s{}@]*:[^\s{}]+@")  # in a URL
-PLACEHOLDERS = ("url", "host", "port", "user", "password", "database")
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,8 @@ def resolve(context: Context, given: Mapping[str, Any]) -> Settings:
     if merged["reference"]:
         postgres.parse_url(str(merged["reference"]), "--reference")
         _refuse_with_reference(merged, data)
+    templates = _templates(_text(merged["uri_var"]), _items(merged["set"]))
+    _refuse_with_several(merged, binds.named(templates))
     if merged["commit"] and source != "models":
         raise Refused("--commit goes with --source models: history is replayed with today's code.", "leave it out")
     return Settings(
@@ -110,7 +113,7 @@ def resolve(context: Context, given: Mapping[str, Any]) -> Settings:
         commit=_text(merged["commit"]),
         directory=_text(merged["directory"]),
         command=tuple(shlex.split(str(merged["command"] or ""))),
-        set=_templates(_text(merged["uri_var"]), _items(merged["set"])),
+        set=templates,
         server=_text(merged["server"]),
         before=_before(_text(merged["before"])),
         reference=_text(merged["reference"]),
@@ -125,16 +128,6 @@ def with_server(context: Context, given: Mapping[str, Any]) -> Mapping[str, Any]
     section = context.config.get("squash", {})
     urls = {key: section.get(key) for key in ("server", "reference") if key in given and not given[key]}
     return {**given, **{key: url for key, url in urls.items() if url}}
-
-
-def is_option(name: str) -> bool:
-    """Whether a name of --set is an option of the ini (``sqlalchemy.url``): no environment variable holds a dot."""
-    return "." in name
-
-
-def fill(template: str, values: Mapping[str, str]) -> str:
-    """The template with ``{url}`` and its siblings filled in; other braces stay."""
-    return re.sub(r"\{(\w+)\}", lambda match: values.get(match.group(1), match.group(0)), template)
 
 
 def _refuse_unknown(configured: Mapping[str, Any]) -> None:
@@ -153,7 +146,7 @@ def _templates(uri_var: str | None, items: list[str]) -> tuple[tuple[str, str], 
     found = {uri_var: "{url}"} if uri_var else {}
     for item in items:
         name, equals, template = item.partition("=")
-        if not equals or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z0-9_]+)*", name):
+        if not equals or not re.fullmatch(r"([\w.-]+:)?[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z0-9_]+)*", name):
             # Of what may be a URL no more is shown than its scheme: it may hold a password.
             raise Refused(f"--set {name.split('://')[0]} is not NAME=TEMPLATE.", "--set DATABASE_URL={url}")
         if PASSWORD.search(template):
@@ -166,10 +159,13 @@ def _templates(uri_var: str | None, items: list[str]) -> tuple[tuple[str, str], 
                 f"--set {name} looks like a secret; options are kept in the plan, which must never hold one.",
                 f"export {name} in this shell instead: the command inherits it; or --set {name}={{password}}",
             )
-        unknown = [word for word in re.findall(r"\{(\w+(?::\w+)?)\}", template) if word not in PLACEHOLDERS]
+        unknown = [match.group(0) for match in binds.PLACEHOLDER.finditer(template) if match[1] not in binds.NAMES]
         if unknown:
+            raise Refused(f"--set {name} uses {unknown[0]}; known are {' '.join('{' + p + '}' for p in binds.NAMES)}.")
+        if (odd := binds.NO_BIND.search(template)) is not None:
             raise Refused(
-                f"--set {name} uses {{{unknown[0]}}}; known are {' '.join('{' + p + '}' for p in PLACEHOLDERS)}."
+                f"--set {name} uses {odd.group(0)}; a bind's name has letters, digits and _ only, since it is part of "
+                "the names of functions (upgrade_BIND)."
             )
         found[name] = template
     if uri_var is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", uri_var):
@@ -189,6 +185,16 @@ def _refuse_with_reference(merged: Mapping[str, Any], data: str) -> None:
             "--data all with --reference: no real database's rows are taken as a whole into a file in git.",
             "--data TABLE,TABLE names the tables whose rows every new database needs",
         )
+
+
+def _refuse_with_several(merged: Mapping[str, Any], named: tuple[str, ...]) -> None:
+    for option, why in (("before", "runs its command on one empty database"), ("reference", "names one database")):
+        if merged[option] and len(named) > 1:
+            raise Refused(
+                f"--{option} {why}, and --set names {len(named)}: {binds.listed(named)}.",
+                "leave it out, and make the migrations run from empty databases: put what they lack into the first "
+                "one, in a commit of its own (it goes with the squash)",
+            )
 
 
 def _before(text: str | None) -> tuple[str, ...]:

@@ -22,10 +22,11 @@ from tasklib import (
     standin,
     variables,
 )
-from tasklib.bench import Bench, open_bench, program, refuse_unusable_server
+from tasklib.bench import Bench, open_bench, program
 from tasklib.errors import Failed, SquashError
 from tasklib.options import ALL, Given, dry, step
 from tasklib.prepare import prepare
+from tasklib.scratch import refuse_unusable_server
 from tasklib.steps import checkout, cleanup, createdb, merge, migrate, reinit, replay, restore, verify
 from tasklib.steps import plan as plans
 

@@ -30,11 +30,11 @@ def renew(bench: Bench, chain: Chain, role: str) -> None:
     if not any(ids.values()):
         return  # the first upgrade makes it
     # The shortest id: a column that a migration made wider is narrow again for a moment.
-    result = bench.command().run(chain, ["stamp", min(chain.history.migrations, key=len)], address)
+    result = bench.command().run(chain, ["stamp", min(chain.history.migrations, key=len)], bench.targets(role))
     with postgres.connect(address) as connection:
         made = version_table.existing(connection, tables)
         if len(made) != 1:
-            bench.command().refuse_if_it_cannot_run(result, address)
+            bench.command().refuse_if_it_cannot_run(result, bench.targets(role))
             said = "\n  | ".join((result.stderr or result.stdout).strip().splitlines()[-12:])
             raise Failed(
                 f"`stamp` made {len(made)} version tables in a scratch database, not one. It said:\n  | {said}"

@@ -30,11 +30,14 @@ def explain(
     if plan.source == "models":
         text += "\n--source models writes the base without a replay, but proves it by one."
     ways = [f"repair {path} in a commit of its own (it goes with the squash)"]
-    if not plan.settings.before:
+    of_one = len(plan.binds) == 1  # the other ways are for one database
+    if of_one and not plan.settings.before:
         ways.append("--before 'COMMAND' runs what makes the first tables on the empty database")
-    ways.append(f"--reference URL takes a real database at {plan.revision} for the replay (it is only read)")
+    if of_one:
+        ways.append(f"--reference URL takes a real database at {plan.revision} for the replay (it is only read)")
     if plan.source == "history":
-        ways.append("--source models lets autogenerate write the base, and needs one of these for its proof")
+        proof = ", and needs one of these for its proof" if of_one else ", and is proven by a replay as well"
+        ways.append(f"--source models lets autogenerate write the base{proof}")
     return Failed(text, ";\n    ".join(ways))
 
 

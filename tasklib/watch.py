@@ -34,12 +34,14 @@ class Contact:
 @dataclass(frozen=True)
 class Seen:
     """What the guard saw in a run. ``there`` is False where it did not run at all; ``modules`` maps each module of the
-    project's own packages to the file that it came from.
+    project's own packages to the file that it came from. ``engines`` are the arguments (name → text) with which env.py
+    ran migrations, one after the other; only of several databases.
     """
 
     there: bool = False
     contacts: tuple[Contact, ...] = ()
     modules: Mapping[str, str] = field(default_factory=dict)
+    engines: tuple[Mapping[str, str], ...] = ()
 
     @property
     def refused(self) -> tuple[Contact, ...]:
@@ -59,8 +61,14 @@ class Watch:
     closed: bool = False
     packages: tuple[str, ...] = ()
 
-    def environment(self, address: Address | None, record: Path | None, inherited: Mapping[str, str]) -> dict[str, str]:
-        """Variables that bring the guard into every Python that a process with them starts."""
+    def environment(
+        self, address: Address | None, record: Path | None, inherited: Mapping[str, str], *, several: bool = False
+    ) -> dict[str, str]:
+        """Variables that bring the guard into every Python that a process with them starts.
+
+        ``address`` is one scratch database's, and those that are named like it may be connected to as well; with
+        ``several`` the guard also tells which of them env.py migrates, by its own names.
+        """
         given = {
             "host": address.host if address and not self.closed else None,
             "port": address.port if address else 0,
@@ -68,6 +76,7 @@ class Watch:
             "whole": self.whole,
             "strict": self.strict,
             "packages": self.packages,
+            "several": several,
             "record": str(record) if record else None,
         }
         path = [str(self.directory), *filter(None, [inherited.get("PYTHONPATH")])]
@@ -93,7 +102,7 @@ def write(directory: Path) -> None:
 
 def read(record: Path) -> Seen:
     """What the guard wrote down."""
-    there, contacts, modules = False, [], {}
+    there, contacts, modules, engines = False, [], {}, []
     for line in record.read_text(encoding="utf-8").splitlines():
         try:
             told = json.loads(line)
@@ -102,5 +111,7 @@ def read(record: Path) -> Seen:
         there = there or "python" in told
         if "driver" in told:
             contacts.append(Contact(**told))
+        if "engine" in told:
+            engines.append(told["engine"])
         modules.update(told.get("modules", {}))
-    return Seen(there, tuple(contacts), modules)
+    return Seen(there, tuple(contacts), modules, tuple(engines))

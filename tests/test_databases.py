@@ -229,10 +229,10 @@ def test_the_ways_of_env_py_and_of_migrations_need_no_option_but_the_settings_th
     assert query(address, "SELECT version_num FROM schema_version") == [(project.ids[-1],)]
 
 
-def test_several_databases_in_one_script_directory_are_refused_by_name(make_plain: MakePlain) -> None:
+def test_databases_that_env_py_does_not_name_to_their_migrations_are_refused(make_plain: MakePlain) -> None:
     project = make_plain([Step("a"), Step("b"), Step("c")])
     file = project.top / project.script / "env.py"
-    # As the templates for several databases do it: one after the other.
+    # One after the other, and the same migrations in each.
     second = """
 
 from sqlalchemy import create_engine
@@ -247,5 +247,6 @@ for url in [os.environ["OTHER_URL"]]:
     project.commit("two databases")
     head = project.git("rev-parse", "HEAD")
     done = project.squash("head-1", "--set", "OTHER_URL={url}")
-    assert done.code == 1 and "env.py connects to 2 databases" in done.err and "not supported" in done.err, done.said
+    assert done.code == 1 and "env.py connects to 2 databases; --set and --uri-var name one" in done.err, done.said
+    assert "--set NAME={url:BIND} for each of them" in done.err
     project.assert_nothing_left(head)

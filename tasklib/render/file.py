@@ -1,11 +1,12 @@
-"""The text of the file: head, upgrade() in its order, downgrade() in reverse."""
+"""The text of the file: head, upgrade() in its order, downgrade() in reverse; of several databases a pair for each."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tasklib.archive import Key
-from tasklib.render import upgrade
+from tasklib.render import engines, upgrade
 from tasklib.render.head import Head
 from tasklib.render.source import Source
 
@@ -14,6 +15,7 @@ UNCHECKED = (
     '    op.execute("SET LOCAL check_function_bodies = false")',
 )
 CHECKED = '    op.execute("RESET check_function_bodies")'
+Mark = tuple[str, Key]  # bind and object
 
 
 @dataclass(frozen=True)
@@ -21,11 +23,29 @@ class File:
     """The text of a base migration; ``spans`` says which lines (first, last) make which object."""
 
     text: str
-    spans: tuple[tuple[int, int, Key], ...]
+    spans: tuple[tuple[int, int, Mark], ...]
 
 
-def assemble(head: Head, source: Source) -> File:
-    """The base migration; the same input gives the same bytes."""
+def assemble(head: Head, sources: Mapping[str, Source]) -> File:
+    """The base migration, of one reference for each bind; the same input gives the same bytes."""
+    bodies = {bind: _bodies(source) for bind, source in sources.items()}
+    used = set().union(*(source.used for source in sources.values()))
+    lines = head.lines({bind: source.row_counts() for bind, source in sources.items()}, used)
+    if head.engines is not None:
+        lines += [*engines.dispatch(head.engines), "", ""]
+    spans: list[tuple[int, int, Mark]] = []
+    for bind, (up, own, down) in bodies.items():
+        name = f"_{bind}" if head.engines is not None else ""
+        lines.append(f"def upgrade{name}():")
+        spans += [(first + len(lines), last + len(lines), (bind, key)) for first, last, key in own]
+        lines += [*(up or ["    pass"]), "", "", f"def downgrade{name}():"]
+        lines += down if head.engines is not None else ["    refuse_to_lose_rows()", *down]
+        lines += ["    pass", "", ""] if head.engines is not None and not down else ["", ""]
+    return File("\n".join(lines[:-2]) + "\n", tuple(spans))
+
+
+def _bodies(source: Source) -> tuple[list[str], list[tuple[int, int, Key]], list[str]]:
+    """The lines of upgrade(), which of them (first, last) make which object, and the lines of downgrade()."""
     items = upgrade.items_of(source)
     body: list[str] = []
     group = reason = ""
@@ -51,9 +71,4 @@ def assemble(head: Head, source: Source) -> File:
         spans.append((len(body) + 1, len(body) + len(lines), item.key))
         body += lines
     body += [CHECKED] if unchecked else []
-    down = [line for item in reversed(items) for line in item.down]
-    top = head.lines(source.row_counts(), source.used)
-    text = "\n".join([*top, "def upgrade():", *(body or ["    pass"]), "", "", "def downgrade():",
-                      "    refuse_to_lose_rows()", *down]) + "\n"  # fmt: skip
-    offset = len(top) + 1
-    return File(text, tuple((first + offset, last + offset, key) for first, last, key in spans))
+    return body, spans, [line for item in reversed(items) for line in item.down]

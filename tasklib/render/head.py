@@ -94,7 +94,8 @@ def in_quotes(value):
 class Head:
     """What the top of the file says. ``gone`` is how many migrations it replaces, ``first`` the oldest one's id;
     ``commit`` still has them; ``made`` says what it was made from; ``created`` is the old file's own line;
-    ``header`` are comment lines before all that.
+    ``header`` are comment lines before all that. ``engines`` is the argument of upgrade() by which a file for several
+    databases tells them.
     """
 
     revision: str
@@ -106,9 +107,12 @@ class Head:
     created: str
     header: Sequence[str]
     labels: tuple[str, ...]
+    engines: str | None = None
 
-    def lines(self, rows: Mapping[str, int], used: Collection[str]) -> list[str]:
-        """``rows`` holds how many rows the file puts into each table; ``used`` is as `Source` has it."""
+    def lines(self, rows: Mapping[str, Mapping[str, int]], used: Collection[str]) -> list[str]:
+        """``rows`` holds, by bind, how many rows the file puts into each table; ``used`` is as `Source` has it."""
+        of_engine = self.engines is not None
+        where = " in each database" if of_engine else ""
         lines = [
             *self.header,
             f'"""{_docstring(self.message or f"base {self.revision}")}',
@@ -136,14 +140,15 @@ class Head:
             # What its ancestors depended on went with them.
             "depends_on = None",
             "",
-            "# Every table that upgrade() makes, and how many rows it puts there.",
-            *pycode.render(_dictionary(rows), 0, "ROWS = "),
+            f"# Every table that upgrade() makes{where}, and how many rows it puts there.",
+            *pycode.render(_counts(rows) if of_engine else _dictionary(*rows.values()), 0, "ROWS = "),
         ]
         if "DatabaseType" in used:
             lines += DATABASE_TYPE.rstrip("\n").split("\n")
         if "load_rows" in used:
-            lines += LOAD_ROWS.rstrip("\n").split("\n")
-        guard = GUARD.replace("{row_security}", ROW_SECURITY if "row security" in used else "")
+            lines += (_of_engines(LOAD_ROWS) if of_engine else LOAD_ROWS).rstrip("\n").split("\n")
+        security = ROW_SECURITY if "row security" in used else ""
+        guard = (_of_engines(GUARD) if of_engine else GUARD).replace("{row_security}", security)
         return [*lines, *guard.rstrip("\n").split("\n"), "", ""]
 
 
@@ -151,6 +156,23 @@ def created(text: str) -> str:
     """The line with which an old migration says when it was made, or nothing."""
     found = re.search(r"(?m)^Create Date: .+$", text)
     return found.group(0) if found else ""
+
+
+def _of_engines(text: str) -> str:
+    """A function for one database as one for any of several, which is told how many rows its tables get."""
+    for of_one, of_any in (
+        ("def refuse_to_lose_rows():", "def refuse_to_lose_rows(rows):"),
+        ("for table, count in ROWS.items():", "for table, count in rows.items():"),
+        ("def load_rows(table, suffix):", "def load_rows(table, suffix, expected):"),
+        ("if count != ROWS[table]:", "if count != expected:"),
+        ("{ROWS[table]} were expected", "{expected} were expected"),
+    ):
+        text = text.replace(of_one, of_any)
+    return text
+
+
+def _counts(rows: Mapping[str, Mapping[str, int]]) -> Items:
+    return Items([(string(bind), _dictionary(of_bind)) for bind, of_bind in rows.items()], "{}")
 
 
 def _dictionary(rows: Mapping[str, int]) -> Items:

@@ -27,7 +27,8 @@ def item(source: Source, one: Rows, inline_keys: Mapping[tuple[str, str], Sequen
     always = [column.name for column in values.carried(table) if column.identity == "a"]
     if one.suffix is not None:
         source.used.add("load_rows")
-        up = pycode.render(Call("load_rows", [string(table.shown), string(one.suffix)]), 4)
+        expected = [str(one.count)] if source.several else []
+        up = pycode.render(Call("load_rows", [string(table.shown), string(one.suffix), *expected]), 4)
     elif not values.carried(table):
         # None of their values is given.
         text = f"INSERT INTO {table.shown} SELECT FROM generate_series(1, {one.count})"

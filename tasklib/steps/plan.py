@@ -14,6 +14,7 @@ from tasklib import (
     before,
     beyond,
     binaries,
+    binds,
     configs,
     console,
     datafiles,
@@ -60,6 +61,7 @@ def show(cwd: Path, chosen: Settings) -> Prepared:
         *([("instead of a replay", _reference(prepared))] if chosen.reference else []),
         ("command", _command(made.layout)),
         ("database URL", _url(prepared)),
+        *([("databases", binds.listed(made.binds))] if len(made.binds) > 1 else []),
         ("PostgreSQL", server),
     ]))  # fmt: skip
     _section("Mentions of revisions that go, outside of their files (they will point nowhere)",

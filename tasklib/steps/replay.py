@@ -9,7 +9,7 @@ from pathlib import Path
 
 from invoke.context import Context
 
-from tasklib import console, rows
+from tasklib import console
 from tasklib import replay as replays
 from tasklib.bench import Bench, open_bench
 from tasklib.options import Given, dry, step
@@ -31,6 +31,6 @@ def replay(context: Context, given: Given) -> None:
 def run(bench: Bench) -> None:
     """Replay where it has not been done for this tip; says which columns are volatile."""
     replays.ensure_replayed(bench)
-    names = rows.names(replays.volatile(bench, "base"))
+    names = [name for bind in bench.binds for name in replays.volatile_names(bench, bind)]
     if names:
         console.note("  volatile columns (another value in each run): " + ", ".join(names))

@@ -1,0 +1,34 @@
+"""The shape of a migration for several databases, as the templates of `flask db init --multidb` and of Alembic's own
+`multidb` make it: one function for each, called by env.py's name for it.
+"""
+
+from __future__ import annotations
+
+import ast
+
+from tasklib.errors import Refused
+
+DISPATCH = """def upgrade({argument}):
+    globals()[f"upgrade_{{{argument}}}"]()
+
+
+def downgrade({argument}):
+    refuse_to_lose_rows(ROWS[{argument}])
+    globals()[f"downgrade_{{{argument}}}"]()
+"""
+
+
+def argument(source: str, path: str) -> str:
+    """What an old migration calls the name that env.py gives to its `upgrade`; `Refused` where it takes none."""
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.FunctionDef) and node.name == "upgrade" and len(node.args.args) == 1:
+            return node.args.args[0].arg
+    raise Refused(
+        f"{path} has no upgrade(engine_name), as migrations for several databases have; --set names several.",
+        "leave the bind out: --set NAME={url}",
+    )
+
+
+def dispatch(argument: str) -> list[str]:
+    """The lines of upgrade() and downgrade()."""
+    return DISPATCH.format(argument=argument).rstrip("\n").split("\n")
