@@ -23,6 +23,7 @@ from tasklib import (
     database,
     datafiles,
     git,
+    groundwork,
     inplace,
     plan,
     postgres,
@@ -362,8 +363,11 @@ class Bench:
             return self._ours(place.server).binaries
         return postgres.client_for(postgres.server_major(self.address()))
 
-    def create(self, role: str, template: str | None = None, beside: str | None = None) -> Address:
-        """A fresh scratch database for ``role``: empty, or a copy of another role's; an older one is dropped.
+    def create(
+        self, role: str, template: str | None = None, beside: str | None = None, *, bare: bool = False
+    ) -> Address:
+        """A fresh scratch database for ``role``: a copy of another role's, or with the groundwork alone (``bare``:
+        without it); an older one is dropped.
 
         ``beside`` names the role that it shares a cluster with, where others have clusters of their own.
         """
@@ -384,11 +388,20 @@ class Bench:
         self._make(role, self.place().names[template] if template else "template0")
         if template:
             database.copy(self.address(template), self.address(role))
+        elif not bare:
+            self.lay_groundwork(role)
         return self.address(role)
+
+    def lay_groundwork(self, role: str) -> None:
+        """Make in a scratch database what must be there before the first migration, where it is missing."""
+        if self.plan.groundwork:
+            with postgres.connect(self.address(role)) as connection:
+                groundwork.lay(connection, self.plan.groundwork)
 
     def empty(self, role: str) -> None:
         """Make a scratch database empty, in the cluster where it is."""
         self._make(role, "template0")
+        self.lay_groundwork(role)
 
     def _make(self, role: str, template: str) -> None:
         """CREATE DATABASE, in the place of one that is there."""

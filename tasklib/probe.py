@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from tasklib import addresses, conduct, plant, postgres, shell
+from tasklib import addresses, asked, conduct, plant, postgres, shell
 from tasklib.bench import Bench
 from tasklib.chains import Chain
 from tasklib.conduct import Misconduct
@@ -81,14 +81,15 @@ def _prove_connection(bench: Bench, chain: Chain, role: str, tables: Sequence[Na
     with postgres.connect(address) as connection, plant.planted(connection, tables) as planted:
         for marker in _markers(chain, bench.plan.revision):
             planted(marker)
-            since = bench.log_size()
-            result = command.current(chain, address)
+            result, logged = asked.ask(bench, chain, command, address, planted)
+            if asked.learn_table(bench, chain, command, address, planted, result, logged):
+                planted(marker)
+                result, logged = asked.ask(bench, chain, command, address, planted)
             # After Alembic's own line: the application may print what it likes before.
             parts = re.split(r"(?m)^Current revision\(s\) for ", result.stdout)
             said = CURRENT.findall(parts[-1])
             # More than one connection: env.py goes to other databases too, which we did not make.
             connections = len(parts) - 1
-            logged = bench.logged(since)
             wrong = result.code != 0 or not _is_at(chain, said, marker) or connections > 1
             if wrong:
                 _refuse_missing_variable(bench, command, result)

@@ -11,6 +11,7 @@ from tasklib import (
     catalog,
     compare,
     console,
+    groundwork,
     postgres,
     probe,
     reference,
@@ -42,11 +43,12 @@ class Proof:
     left_out: tuple[str, ...]
     truth: tuple[str, ...] = ()
     needed_roles: tuple[str, ...] = ()
+    groundwork: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
         """The proof for people: in the report and in the commit's message."""
         found = [f"Proven on PostgreSQL {self.major}, git tree {self.tree}:", *(f"- {check}" for check in self.checks)]
-        found += self.truth
+        found += [*self.truth, *self.groundwork]
         if self.needed_roles:
             names = ", ".join(self.needed_roles)
             found.append(f"Roles that must be on every server, since the migrations name and do not make them: {names}")
@@ -71,7 +73,7 @@ def ensure_proven(bench: Bench) -> Proof:
 
 def from_json(data: Mapping[str, Any]) -> Proof:
     """The proof that the plan keeps."""
-    lists = ("checks", "volatile", "left_out", "truth", "needed_roles")
+    lists = ("checks", "volatile", "left_out", "truth", "needed_roles", "groundwork")
     return Proof(**{**data, **{name: tuple(data[name]) for name in lists}})
 
 
@@ -134,7 +136,7 @@ def prove(bench: Bench, tree: str) -> Proof:
         tree, plan.tip, int((plan.replayed or bench.plan.replayed or {})["major"]), tuple(checks),
         tuple(name for name in names if name.rsplit(".", 1)[0] in carried),
         tuple(sorted(_shown(key) for key in left_out)), tuple(truth.limits(plan)),
-        tuple(sorted(bench.plan.needed_roles)),
+        tuple(sorted(bench.plan.needed_roles)), tuple(groundwork.shown(bench.plan.groundwork)),
     )  # fmt: skip
 
 

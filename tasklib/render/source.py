@@ -29,7 +29,8 @@ class Source:
     """A reference to render.
 
     ``ddl`` names the objects that must be the server's DDL; ``sqlalchemy`` is the version of the project's own;
-    ``migrator`` is the user who ran the migrations; ``used`` collects what the file must import or define, see `Types`.
+    ``schemas`` are there before the first migration, and stay; ``migrator`` is the user who ran the migrations;
+    ``used`` collects what the file must import or define, see `Types`.
     """
 
     entries: Sequence[Entry]
@@ -45,6 +46,7 @@ class Source:
     switched: Sequence[Switch] = ()
     roles: Made | None = None
     keeps_passwords: bool = False
+    schemas: frozenset[str] = frozenset()
     used: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
