@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
-from tasklib import compare, configs, console, probe, programs, reference, replay, serverwide, template
+from tasklib import compare, configs, console, groundwork, probe, programs, reference, replay, serverwide, template
 from tasklib.archive import Key
 from tasklib.bench import Bench
 from tasklib.chains import Chain
@@ -134,9 +134,17 @@ def _source(bench: Bench, read: Reference, sqlalchemy: tuple[int, ...], ddl: fro
     own = frozenset(key for bind, key in ddl if bind == read.bind)
     version = bench.version_tables()
     staying = {(schema or "public", name) for schema, name in version}
+    laid = groundwork.keys(bench.plan.groundwork)
+    schemas = frozenset(name for kind, _, name in laid if kind == "SCHEMA")
+    comments = {f"EXTENSION {name}" for kind, _, name in laid if kind == "EXTENSION"}
+    entries = [
+        entry
+        for entry in owners.for_anybody(read.snapshot.entries, read.model, read.users, staying, schemas)
+        if entry.key not in laid and not (entry.kind == "COMMENT" and entry.tag in comments)
+    ]
     return Source(
-        owners.for_anybody(read.snapshot.entries, read.model, read.users, staying), read.model, read.rows,
+        entries, read.model, read.rows,
         read.positions, read.populated, version, sqlalchemy, own, read.snapshot.facts,
         read.users.migrator, read.switched, read.roles, serverwide.keeps_passwords(bench),
-        len(bench.binds) > 1,
+        len(bench.binds) > 1, schemas,
     )  # fmt: skip

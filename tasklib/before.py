@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tasklib import conduct, console, inplace, postgres, probe, programs, shell, stamp, version_table
+from tasklib import asked, conduct, console, inplace, postgres, probe, programs, shell, stamp, version_table
 from tasklib.bench import Bench
 from tasklib.chains import Chain
 from tasklib.errors import Failed, Refused
@@ -68,6 +68,9 @@ def run(bench: Bench, chain: Chain, apart: float, *roles: str) -> None:
         )
     for role in roles:
         stamp.renew(bench, chain, role)
+        with postgres.connect(bench.address(role), read_only=True) as connection:
+            asked.note_schemas(bench, connection)
+        bench.lay_groundwork(role)
 
 
 def _started(bench: Bench, role: str, variables: Mapping[str, str]) -> shell.Result:
@@ -99,7 +102,7 @@ def _run(bench: Bench, role: str) -> None:
 
 def _refuse_other_database(bench: Bench, role: str) -> None:
     """`Refused` where the command, which may only read meanwhile, does not come to the scratch database."""
-    bench.create(role)  # anew, so that no session was counted yet
+    bench.create(role, bare=True)  # anew, so that no session was counted yet
     with probe.new_files_removed(bench):
         result = _started(bench, role, READ_ONLY)
         until = time.monotonic() + SEEN_SECONDS
@@ -114,7 +117,7 @@ def _refuse_other_database(bench: Bench, role: str) -> None:
                     + conduct.names(bench.command()),
                 )
             time.sleep(0.05)
-    bench.create(role)
+    bench.create(role, bare=True)
 
 
 def _sessions(bench: Bench, role: str) -> int:

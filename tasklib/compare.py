@@ -105,7 +105,7 @@ def _reprinted(bench: Bench, role: str, bind: str | None, original: Snapshot) ->
     A CHECK, default or view that was made from its printed form prints differently than the one made from what somebody
     typed, though they are the same.
     """
-    bench.create("reprint", beside=role)  # where the roles are that it names
+    bench.create("reprint", beside=role, bare=True)  # where the roles are that it names
     address = bench.address("reprint", bind)
     postgres.copy_schema(bench.address(role, bind), address, bench.binaries(), bench.work)
     again = catalog.snapshot(address, bench.binaries(), bench.work).objects()

@@ -79,8 +79,7 @@ def refuse_writes(bench: Bench, chain: Chain, ran: Ran, logged: server.Logged) -
     """`Refused` where a command that was only asked something tried to write, whether it hid the error or not."""
     said = ran.stderr + ran.stdout
     moved = re.search(r"Running (?:up|down)grade .*", said)
-    errors = [(match.group(1), error.statement) for error in logged.errors if (match := READ_ONLY.match(error.text))]
-    errors = errors or [(match.group(1), _statement(said)) for match in READ_ONLY.finditer(said)]
+    errors = writes(ran, logged)
     if not errors and moved is None:
         return
     where = _place(bench, chain, said) or "Something that the application or env.py runs at its start"
@@ -91,6 +90,13 @@ def refuse_writes(bench: Bench, chain: Chain, ran: Ran, logged: server.Logged) -
         "Only migrations may write, or what they build cannot be told. Nothing was written anywhere.",
         "take it (create_all(), upgrade(), CREATE SCHEMA …) out of env.py and of what the application does at import",
     )
+
+
+def writes(ran: Ran, logged: server.Logged) -> list[tuple[str, str]]:
+    """(what, statement) of all that was refused to a command that may only read; "" where no statement is known."""
+    said = ran.stderr + ran.stdout
+    errors = [(match.group(1), error.statement) for error in logged.errors if (match := READ_ONLY.match(error.text))]
+    return errors or [(match.group(1), _statement(said)) for match in READ_ONLY.finditer(said)]
 
 
 def refuse_other_code(bench: Bench, chain: Chain, ran: Ran) -> None:
@@ -104,14 +110,18 @@ def refuse_other_code(bench: Bench, chain: Chain, ran: Ran) -> None:
         path, first = Path(file), name.partition(".")[0]
         if any(path.resolve().is_relative_to(root) for root in roots) or first not in packages:
             continue
-        inner = bench.repository.top / packages[first] / name.replace(".", "/")
-        own = next((one for one in (inner / "__init__.py", inner.with_suffix(".py")) if one.is_file()), None)
-        if own is not None and path.is_file() and own.read_bytes() != path.read_bytes():
+        inner = [bench.repository.top / place / name.replace(".", "/") for place in packages[first]]
+        files = (file for one in inner for file in (one / "__init__.py", one.with_suffix(".py")))
+        # Several packages of a repository may have a module of one name: it is one of them.
+        own = [file for file in files if file.is_file()]
+        if own and path.is_file() and path.read_bytes() not in [file.read_bytes() for file in own]:
+            place = own[0].parents[name.count(".") + (own[0].name == "__init__.py")]
+            place = place.parent if place.name == "src" else place
             raise Misconduct(
                 f"The command runs {path}, which is not what this tree holds as "
-                f"{own.relative_to(bench.repository.top)}: the project is installed from elsewhere in its environment. "
-                "What would be proven is not the code of this tree.",
-                f"pip install -e {bench.repository.top} in the environment of `{' '.join(bench.plan.layout.command)}`",
+                f"{own[0].relative_to(bench.repository.top)}: the project is installed from elsewhere in its "
+                "environment. What would be proven is not the code of this tree.",
+                f"pip install -e {place} in the environment of `{' '.join(bench.plan.layout.command)}`",
             )
 
 

@@ -10,7 +10,20 @@ from collections.abc import Sequence, Set
 
 from psycopg2 import sql
 
-from tasklib import catalog, compare, console, postgres, real, roles, sources, stamp, standin, truth, version_table
+from tasklib import (
+    asked,
+    catalog,
+    compare,
+    console,
+    postgres,
+    real,
+    roles,
+    sources,
+    stamp,
+    standin,
+    truth,
+    version_table,
+)
 from tasklib.bench import Bench
 from tasklib.chains import Chain
 from tasklib.errors import CommandFailed, Failed, Refused
@@ -76,7 +89,7 @@ def take(bench: Bench, chain: Chain, role: str) -> None:
                     f"pg_dump could not read {address.masked()}:\n  | {error.stderr.strip()}",
                     standin.privileges(address),
                 ) from None
-        target = bench.create(role)
+        target = bench.create(role, bare=True)
         errors = [
             *postgres.restore(schema, target, client, "--section=pre-data"),
             *postgres.restore(contents, target, client),
@@ -87,6 +100,8 @@ def take(bench: Bench, chain: Chain, role: str) -> None:
             path.unlink(missing_ok=True)
     _refuse_loss(errors, address)
     _refresh(target, filled)
+    with postgres.connect(target, read_only=True) as restored:
+        asked.note_schemas(bench, restored)
     stamp.renew(bench, chain, role)
     more = " (--data TABLE,… names those that new databases need)" if must.data == "none" else ""
     console.note(f"    at {must.revision}; its schema, and the rows of {truth.rows_of(must.data)}{more}")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from psycopg2 import sql
 
-from tasklib import chains, console, postgres, probe, replay, revisions, template, truth
+from tasklib import asked, chains, console, postgres, probe, replay, revisions, template, truth
 from tasklib.bench import Bench
 from tasklib.errors import Failed
 from tasklib.plan import Plan
@@ -44,6 +44,8 @@ def write(bench: Bench) -> str:
         if len(places) > 1:
             words += ["--version-path", str(next(place for place in places if bench.base.is_relative_to(place)))]
         here = chains.in_tree(bench.repository, made.layout, chain.history)
+        if made.groundwork:
+            command = asked.may_write(command)  # env.py makes it anew each time
         result = command.run(here, words, targets, read_only=True)
         fresh = _files(bench) - before
         if result.code or len(fresh) != 1:

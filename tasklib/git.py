@@ -169,6 +169,13 @@ class Repository:
         """Commits reachable from ``start`` that touch one of ``paths``, newest first; merges are followed."""
         return self.run("rev-list", "--full-history", start, "--", *paths).stdout.split()
 
+    def renamed_from(self, path: str, start: str) -> tuple[str, str] | None:
+        """(commit, earlier path) of the last time that a file was renamed, as git sees it; None where it never was."""
+        words = ["log", "--follow", "--diff-filter=R", "--name-status", "--format=%H", "-z", "-1", start, "--", path]
+        parts = [part.strip() for part in self.run(*words).stdout.split("\0")]
+        at = next((number for number, part in enumerate(parts) if re.fullmatch(r"R\d+", part)), None)
+        return (parts[0], parts[at + 1]) if at else None
+
     def commits_since(self, commit: str, *known: str) -> list[str]:
         """Commits that ``commit`` reaches and none of the ``known`` does."""
         return self.run("rev-list", commit, "--not", *known).stdout.split()

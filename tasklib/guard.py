@@ -30,7 +30,8 @@ PATIENCE = 20  # refused connections, after which the process ends: some applica
 class Guard:
     """What may be connected to: databases whose name begins with ``databases`` on one host and port (None: nothing).
 
-    Where ``whole`` is set, all of that server is ours. ``record`` is the file that gets a line for each connection.
+    Where ``whole`` is set, all of that server is ours. ``writes``: what connects there may write, whatever PGOPTIONS
+    say to all else. ``record`` is the file that gets a line for each connection.
     """
 
     def __init__(self, given: dict[str, Any]) -> None:
@@ -39,6 +40,7 @@ class Guard:
         self.databases: str = given["databases"]
         self.whole: bool = given["whole"]
         self.strict: bool = given["strict"]
+        self.writes: bool = given.get("writes", False)
         self.record: str | None = given["record"]
         self.packages = set(given["packages"])
         self.addresses: set[str] | None = None
@@ -106,7 +108,10 @@ class Guard:
             return
 
         def watched(dsn: str, *others: Any, **named: Any) -> Any:
-            self.check_libpq("psycopg2", module.extensions.parse_dsn(dsn), module.OperationalError)
+            parameters = module.extensions.parse_dsn(dsn)
+            self.check_libpq("psycopg2", parameters, module.OperationalError)
+            if self.writes:
+                dsn = module.extensions.make_dsn(dsn, options=_writing(parameters))
             return connect(dsn, *others, **named)
 
         module._connect = watched
@@ -119,6 +124,8 @@ class Guard:
         def watched(conninfo: str, *others: Any, **named: Any) -> Any:
             parameters = module.conninfo.conninfo_to_dict(conninfo)
             self.check_libpq("psycopg", parameters, module.OperationalError)
+            if self.writes:
+                conninfo = module.conninfo.make_conninfo(conninfo, options=_writing(parameters))
             return connect(conninfo, *others, **named)
 
         for name, other in list(sys.modules.items()):  # before 3.2 psycopg.connection has imported it by then
@@ -207,6 +214,12 @@ class Guard:
             if name.partition(".")[0] in self.packages and isinstance(file, str):
                 found[name] = file
         self.write(modules=found)
+
+
+def _writing(parameters: dict[str, Any]) -> str:
+    """libpq's options for a connection that may write."""
+    given = str(parameters.get("options") or os.environ.get("PGOPTIONS") or "")
+    return f"{given} -c default_transaction_read_only=off".strip()
 
 
 def _is_of(packages: tuple[str, ...]) -> bool:

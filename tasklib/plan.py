@@ -108,6 +108,8 @@ class Plan:
     apart: bool = False
     # Roles that the history names and does not make, which the throwaway server is given: name → attributes.
     needed_roles: Mapping[str, str] = field(default_factory=dict)
+    # Statements that every scratch database begins with → why: what env.py makes before any migration, say.
+    groundwork: Mapping[str, str] = field(default_factory=dict)
     scheme: str | None = None
     # Templates as in the settings, where the user named none and the probe found them.
     found: tuple[tuple[str, str], ...] = ()

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from psycopg2 import sql
 
-from tasklib import postgres, version_table
+from tasklib import groundwork, postgres, version_table
 from tasklib.postgres import Address, Connection
 from tasklib.version_table import Name
 
@@ -26,14 +26,12 @@ def planted(connection: Connection, tables: Sequence[Name]) -> Iterator[Plant]:
     Whoever connects to the database meanwhile is read only, by whatever driver: also those that ignore PGOPTIONS.
     """
     plant = Plant(connection, tables)
-    database = sql.Identifier(str(connection.value("SELECT current_database()")))
-    setting = sql.SQL("default_transaction_read_only")
     try:
         plant.prepare()
-        connection.run(sql.SQL("ALTER DATABASE {} SET {} = on").format(database, setting))
+        plant.close()
         yield plant
     finally:
-        connection.run(sql.SQL("ALTER DATABASE {} RESET {}").format(database, setting))
+        plant.open()
         plant.undo()
 
 
@@ -45,7 +43,34 @@ class Plant:
         self.tables = tables
         self.rows: dict[Name, list[str]] = {}
         self.made: list[Name] = []
-        self.schemas: list[str] = []
+        self.before = groundwork.there(connection)
+        self.database = sql.Identifier(str(connection.value("SELECT current_database()")))
+
+    def close(self) -> None:
+        """Whoever connects from now on is read only."""
+        self.connection.run(sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = on").format(self.database))
+
+    def open(self) -> None:
+        self.connection.run(sql.SQL("ALTER DATABASE {} RESET default_transaction_read_only").format(self.database))
+
+    @contextmanager
+    def writable(self) -> Iterator[None]:
+        """Whoever connects during the block may write, if it does not say otherwise itself."""
+        self.open()
+        try:
+            yield
+        finally:
+            self.close()
+
+    def add(self, schema: str, name: str, marker: str | None) -> None:
+        """One more version table, which is there already, and goes at the end."""
+        self.tables = [*self.tables, (schema, name)]
+        self.made.append((schema, name))
+        self._fill(schema, name, [marker] if marker else [])
+
+    def lay(self, statements: Sequence[str]) -> None:
+        """Groundwork that may be missing; what of it was missing goes again at the end."""
+        groundwork.lay(self.connection, statements)
 
     def prepare(self) -> None:
         there = {(s, t) for s, t in self.connection.rows("SELECT schemaname, tablename FROM pg_tables")}
@@ -55,7 +80,6 @@ class Plant:
                 self.connection.run(sql.SQL("CREATE SCHEMA {0}; GRANT USAGE ON SCHEMA {0} TO PUBLIC").format(
                     sql.Identifier(schema)
                 ))  # fmt: skip
-                self.schemas.append(schema)
                 schemas.add(schema)
             if (schema or "public", name) in there:
                 self.rows[(schema, name)] = version_table.ids(self.connection, (schema or "public", name))
@@ -72,8 +96,7 @@ class Plant:
     def undo(self) -> None:
         for schema, name in self.made:
             self.connection.run(sql.SQL("DROP TABLE {}").format(_table(schema, name)))
-        for schema in self.schemas:
-            self.connection.run(sql.SQL("DROP SCHEMA {}").format(sql.Identifier(schema)))
+        groundwork.take_away(self.connection, self.before)
         for (schema, name), rows in self.rows.items():
             self._fill(schema, name, rows)
 

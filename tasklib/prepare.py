@@ -191,6 +191,13 @@ def find_commit(
             return commit
         if len(heads) == 1:
             sole.append(heads[0])
+    moved = repository.renamed_from(target.path, tip)
+    if moved is not None and not layout.holds_revision(moved[1]):
+        raise Refused(
+            f"{target.path} was {moved[1]} until the commit {moved[0][:12]}, and {target.id} was the sole head of no "
+            "commit since: --source models follows no script directory that moved.",
+            "--source history needs no such commit",
+        )
     order = [m.id for m in history.ordered(history.migrations)]
     at = order.index(target.id)
     near = sorted((i for i in set(sole) if i in order), key=lambda i: (abs(order.index(i) - at), order.index(i)))[:3]

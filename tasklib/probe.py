@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from tasklib import addresses, conduct, plant, postgres, several, shell
+from tasklib import addresses, asked, conduct, plant, postgres, several, shell
 from tasklib.bench import Bench
 from tasklib.chains import Chain
 from tasklib.conduct import Misconduct
@@ -83,9 +83,11 @@ def _prove_connection(bench: Bench, chain: Chain, role: str, tables: Sequence[Na
         for markers in _markers(chain, bench.plan.revision, bench.binds):
             for bind, marker in markers.items():
                 plants[bind](marker)
-            since = bench.log_size()
-            result = command.current(chain, targets)
-            logged = bench.logged(since)
+            result, logged = asked.ask(bench, chain, command, role, plants)
+            if asked.learn_table(bench, chain, command, role, plants, result, logged):
+                for bind, marker in markers.items():
+                    plants[bind](marker)
+                result, logged = asked.ask(bench, chain, command, role, plants)
             wrong = _wrong(bench, chain, command, result, markers)
             if wrong:
                 _refuse_missing_variable(bench, command, result)

@@ -17,6 +17,8 @@ from tasklib.settings import Settings
 from tasklib.tree import Tree, join, upwards
 from tasklib.words import Words
 
+PACKAGING = ("pyproject.toml", "setup.py", "setup.cfg")
+
 
 def find_layout(repository: Repository, commit: str, settings: Settings, cwd: Path) -> Layout:
     """The script directory, its version locations and the command; `Refused` where there is none or several."""
@@ -189,23 +191,26 @@ def _from(cwd: str, words: tuple[str, ...], here: str) -> tuple[str, ...]:
 
 
 @remembered
-def own_packages(repository: Repository, commit: str, layout: Layout) -> dict[str, str]:
-    """The project's own importable packages and modules: name → the directory that it is in, from the top level.
+def own_packages(repository: Repository, commit: str, layout: Layout) -> dict[str, tuple[str, ...]]:
+    """The project's own importable packages and modules: name → the directories that hold one, from the top level.
 
-    At the top level, where the command runs, and in src/ of both. A script directory is none, nor what is called as a
-    module of the standard library, or as everybody's tests.
+    At the top level, where the command runs, wherever a package of a larger repository is made (it has a pyproject.toml
+    or setup.py), and in src/ of all these. A script directory is none, nor what is called as a module of the standard
+    library, or as everybody's tests.
     """
-    roots = dict.fromkeys(os.path.normpath(one) for one in (layout.cwd, f"{layout.cwd}/src", ".", "src"))
-    others = {"tests", "test", "docs", "examples", "setup", "conftest", *sys.stdlib_module_names}
     paths = {entry.path for entry in repository.files(commit)}
-    found: dict[str, str] = {}
-    for path in sorted(paths):
-        for root in roots:
+    made = sorted(str(PurePosixPath(path).parent) for path in paths if PurePosixPath(path).name in PACKAGING)
+    tops = (layout.cwd, ".", *made)
+    roots = dict.fromkeys(os.path.normpath(one) for top in tops for one in (top, f"{top}/src"))
+    others = {"tests", "test", "docs", "examples", "setup", "conftest", *sys.stdlib_module_names}
+    found: dict[str, list[str]] = {}
+    for root in roots:
+        for path in sorted(paths):
             inner = path if root == "." else path.removeprefix(f"{root}/")
             if root != "." and inner == path:
                 continue
-            name = re.fullmatch(r"([A-Za-z_]\w*)(?:/__init__)?\.py", inner)
-            script = name is not None and f"{path.removesuffix('__init__.py')}env.py" in paths
-            if name is not None and name.group(1) not in others and not script:
-                found.setdefault(name.group(1), root)
-    return found
+            name = re.fullmatch(r"([A-Za-z_]\w*)(?:(?:/[A-Za-z_]\w*)?/__init__)?\.py", inner)
+            at = f"{root}/{name.group(1)}" if name is not None else ""
+            if name is not None and name.group(1) not in others and f"{os.path.normpath(at)}/env.py" not in paths:
+                found.setdefault(name.group(1), []).append(root)
+    return {name: tuple(dict.fromkeys(places)) for name, places in found.items()}

@@ -12,6 +12,7 @@ from tasklib import (
     catalog,
     compare,
     console,
+    groundwork,
     postgres,
     probe,
     reference,
@@ -47,11 +48,12 @@ class Proof:
     left_out: tuple[str, ...]
     truth: tuple[str, ...] = ()
     needed_roles: tuple[str, ...] = ()
+    groundwork: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
         """The proof for people: in the report and in the commit's message."""
         found = [f"Proven on PostgreSQL {self.major}, git tree {self.tree}:", *(f"- {check}" for check in self.checks)]
-        found += self.truth
+        found += [*self.truth, *self.groundwork]
         if self.needed_roles:
             names = ", ".join(self.needed_roles)
             found.append(f"Roles that must be on every server, since the migrations name and do not make them: {names}")
@@ -76,7 +78,7 @@ def ensure_proven(bench: Bench) -> Proof:
 
 def from_json(data: Mapping[str, Any]) -> Proof:
     """The proof that the plan keeps."""
-    lists = ("checks", "volatile", "left_out", "truth", "needed_roles")
+    lists = ("checks", "volatile", "left_out", "truth", "needed_roles", "groundwork")
     return Proof(**{**data, **{name: tuple(data[name]) for name in lists}})
 
 
@@ -142,6 +144,7 @@ def prove(bench: Bench, tree: str) -> Proof:
         tree, plan.tip, int((plan.replayed or bench.plan.replayed or {})["major"]), tuple(checks), tuple(volatile),
         tuple(sorted(binds.before(bind, _shown(key), bench.binds) for bind in left_out for key in left_out[bind])),
         tuple(truth.limits(plan)), tuple(sorted(bench.plan.needed_roles)),
+        tuple(groundwork.shown(bench.plan.groundwork)),
     )  # fmt: skip
 
 

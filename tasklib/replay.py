@@ -82,7 +82,7 @@ def _replay(bench: Bench) -> Chain:
 def _run_twice(bench: Bench, chain: Chain) -> None:
     plan = bench.plan
     for role in ROLES:
-        bench.create(role)
+        bench.create(role, bare=bool(plan.settings.before))
     server = serverwide.look(bench)
     what = "The old chain cannot be replayed from an empty database"
     with console.doing("proof 4: where the command connects, and that it runs the old chain"):
@@ -158,7 +158,7 @@ def _again_alone(bench: Bench, chain: Chain, error: SquashError, what: str) -> N
     try:
         for role in ROLES:
             if bench.plan.revision not in versions(bench.address(role), bench.version_tables()):
-                bench.create(role)
+                bench.create(role, bare=bool(bench.plan.settings.before))
                 if bench.plan.settings.before:
                     before.run(bench, chain, 0, role)
                 arrive(bench, chain, role, bench.plan.revision, what)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasklib import binaries, clusters, console, database, plan, postgres, real, server
+from tasklib import binaries, clusters, console, database, groundwork, plan, postgres, real, server
 from tasklib.binaries import Binaries
 from tasklib.errors import Failed, Refused, SquashError
 from tasklib.git import Repository
@@ -191,9 +191,11 @@ class Scratch:
             return self._ours(place.server).binaries
         return postgres.client_for(postgres.server_major(self.address()))
 
-    def create(self, role: str, template: str | None = None, beside: str | None = None) -> Address:
-        """Fresh scratch databases for ``role``, one for each bind: empty, or copies of another role's; older ones are
-        dropped. Returns the first one's address.
+    def create(
+        self, role: str, template: str | None = None, beside: str | None = None, *, bare: bool = False
+    ) -> Address:
+        """Fresh scratch databases for ``role``, one for each bind: copies of another role's, or with the groundwork
+        alone (``bare``: without it); older ones are dropped. Returns the first one's address.
 
         ``beside`` names the role that they share a cluster with, where others have clusters of their own.
         """
@@ -215,12 +217,25 @@ class Scratch:
             self._make(role, bind, self.address(template, bind).database if template else "template0")
             if template:
                 database.copy(self.address(template, bind), self.address(role, bind))
+            elif not bare:
+                self._lay_groundwork(role, bind)
         return self.address(role)
+
+    def lay_groundwork(self, role: str) -> None:
+        """Make in the scratch databases of a role what must be there before the first migration."""
+        for bind in self.binds:
+            self._lay_groundwork(role, bind)
+
+    def _lay_groundwork(self, role: str, bind: str) -> None:
+        if self.plan.groundwork:
+            with postgres.connect(self.address(role, bind)) as connection:
+                groundwork.lay(connection, self.plan.groundwork)
 
     def empty(self, role: str) -> None:
         """Make the scratch databases of a role empty, in the cluster where they are."""
         for bind in self.binds:
             self._make(role, bind, "template0")
+            self._lay_groundwork(role, bind)
 
     def _make(self, role: str, bind: str, template: str) -> None:
         """CREATE DATABASE, in the place of one that is there."""

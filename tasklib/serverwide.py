@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from tasklib import beyond, console, postgres, roles, schema, several
+from tasklib import asked, beyond, console, postgres, roles, schema, several
 from tasklib.bench import Bench
 from tasklib.errors import Differs, Failed, Refused, SquashError
 from tasklib.roles import Cluster, Made
@@ -68,7 +68,7 @@ def again(bench: Bench, work: Callable[[], T], attributes: str = "") -> T:
         try:
             return work()
         except SquashError as error:
-            if not _provide(bench, error, attributes):
+            if not (_provide(bench, error, attributes) or asked.provide(bench, error)):
                 raise
 
 

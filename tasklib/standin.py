@@ -33,7 +33,9 @@ class Wanted:
 
 
 def wanted(repository: Repository, plan: Plan, history: History) -> Wanted:
-    return Wanted(plan.revision, history, sources.version_tables(repository, plan.tip), plan.settings.data)
+    known = plan.version_table
+    tables = (known,) if known else sources.version_tables(repository, plan.tip)
+    return Wanted(plan.revision, history, tables, plan.settings.data)
 
 
 def privileges(address: Address) -> str:
@@ -79,7 +81,7 @@ def _refuse_elsewhere(connection: Connection, address: Address, must: Wanted) ->
     there = version_table.existing(connection, must.tables)
     expected = f"{must.revision} alone was expected there."
     if not there:
-        alike = version_table.lookalikes(connection)
+        alike = [".".join(one) for one in version_table.lookalikes(connection)]
         looked = ", ".join(f"{schema}.{name}" if schema else name for schema, name in must.tables)
         raise Refused(
             f"{address.masked()} has no version table ({looked}); {expected}",

@@ -42,13 +42,14 @@ def ids(connection: Connection, table: Name) -> list[str]:
     return [str(one) for (one,) in found]
 
 
-def lookalikes(connection: Connection) -> list[str]:
-    """Names of all tables with a column ``version_num``: version tables that no file of the project names, perhaps."""
+def lookalikes(connection: Connection) -> list[Name]:
+    """All tables with a column ``version_num``: version tables that no file of the project names, perhaps."""
     found = connection.rows(
-        "SELECT a.attrelid::regclass::text FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid"
-        " WHERE a.attname = 'version_num' AND c.relkind = 'r' AND NOT a.attisdropped ORDER BY 1"
+        "SELECT n.nspname, c.relname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid"
+        " JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " WHERE a.attname = 'version_num' AND c.relkind = 'r' AND NOT a.attisdropped ORDER BY 1, 2"
     )
-    return [str(one) for (one,) in found]
+    return [(str(schema), str(name)) for schema, name in found]
 
 
 def id_type(connection: Connection, table: Name) -> str:

@@ -52,13 +52,15 @@ class Seen:
 @dataclass(frozen=True)
 class Watch:
     """The guard on disk. ``whole``: every database of the server is ours; ``strict``: a deaf driver is to be expected;
-    ``closed``: nothing may be connected to at all; ``packages``: the project's own, of whose modules it tells.
+    ``closed``: nothing may be connected to at all; ``writes``: drivers of libpq may write to scratch databases,
+    whatever PGOPTIONS say; ``packages``: the project's own, of whose modules it tells.
     """
 
     directory: Path
     whole: bool = False
     strict: bool = False
     closed: bool = False
+    writes: bool = False
     packages: tuple[str, ...] = ()
 
     def environment(
@@ -75,6 +77,7 @@ class Watch:
             "databases": address.database.rpartition("_")[0] + "_" if address else "",
             "whole": self.whole,
             "strict": self.strict,
+            "writes": self.writes,
             "packages": self.packages,
             "several": several,
             "record": str(record) if record else None,

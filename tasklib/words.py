@@ -21,7 +21,7 @@ class Words:
         """None where no command was named. ``kind`` is "alembic", "flask", or "" for a program of the project's own."""
         if not words:
             return None
-        at = next((i for i, word in enumerate(words) if Path(word).name == "alembic"), None)
+        at = next((i for i, word in enumerate(words) if Path(word).name in ("alembic", "alembic.config")), None)
         if at is None:
             flask = {"flask", "db", "manage.py"} & {Path(word).name for word in words}
             return Words("flask" if flask else "", tuple(words))

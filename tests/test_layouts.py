@@ -506,6 +506,36 @@ def test_a_package_that_is_installed_from_another_checkout_gives_no_false_proof(
     assert reaches(made, *command).startswith("0 ")
 
 
+def test_a_package_of_a_larger_repository_that_is_installed_from_another_checkout_is_noticed(
+    make_plain: MakePlain,
+) -> None:
+    made = make_plain([], env=URL_IN_ENV.replace("import os\n", "import os\n\nimport company.prices\nimport pricing\n"))
+    for name in ("alembic.ini", "migrations"):
+        move(made, name, f"services/api/{name}")
+    made.script = "services/api/migrations"
+    for lib, module in (("pricing", "src/pricing/__init__.py"), ("company", "company/prices/__init__.py")):
+        made.write(f"libs/{lib}/pyproject.toml", f'[project]\nname = "{lib}"\nversion = "1"\n')
+        made.write(f"libs/{lib}/{module}", "VAT = 20\n")
+    # Another one has a module of that name too; what runs is one of them.
+    made.write("libs/old/setup.py", "")
+    made.write("libs/old/pricing.py", "VAT = 19\n")
+    made.versions.mkdir(exist_ok=True)
+    made.add(*SHOP[:3])
+    shutil.copytree(made.top, made.top.parent / "other")
+    other = made.top.parent / "other/libs"
+    virtual_environment(made.top.parent / "venv", other / "pricing/src", other / "company")
+    command = ("--command", str(made.top.parent / "venv/bin/alembic"))
+    assert reaches(made, *command).startswith("0 ")
+    for file in ("pricing/src/pricing/__init__.py", "company/company/prices/__init__.py"):
+        (other / file).write_text("VAT = 7\n", encoding="utf-8")
+        said = reaches(made, *command)
+        assert said.startswith("1 ") and f"which is not what this tree holds as libs/{file}" in said, said
+        assert f"pip install -e {made.top}/libs/{file.split('/')[0]} in" in said
+        shutil.copyfile(made.top / "libs" / file, other / file)
+    (other / "pricing/src/pricing/__init__.py").write_text("VAT = 19\n", encoding="utf-8")
+    assert reaches(made, *command).startswith("0 ")
+
+
 # --- what is read, without running anything ----------------------------------------------------------------------
 
 

@@ -194,3 +194,21 @@ def test_a_commit_whose_app_does_not_import_shows_the_apps_own_error_and_puts_ev
     assert "a_module_of_long_ago" in done.err
     project.assert_nothing_left(head)
     assert project.squash(project.ids[1]).code == 0  # the history needs no old code
+
+
+def test_a_script_directory_that_moved_since_r_is_named(make: Make) -> None:
+    project = history(make)
+    project.git("mv", "migrations", "db")
+    project.script = "db"
+    moved = project.commit("another place")
+    project.add(Step("later"))
+    head = project.git("rev-parse", "HEAD")
+    done = project.squash(project.ids[1], "--source", "models")
+    assert done.code == 1, done.said
+    file = project.file_of(project.ids[1]).name
+    assert f"db/versions/{file} was migrations/versions/{file} until the commit {moved[:12]}" in done.err
+    assert "--source history needs no such commit" in done.err
+    project.assert_nothing_left(head)
+    # Since then it is followed as ever: R is the head of that commit.
+    dry = project.tool("plan", "--rev", project.ids[3], "--source", "models")
+    assert dry.code == 0, dry.said

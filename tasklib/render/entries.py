@@ -87,7 +87,11 @@ def item(source: Source, entry: Entry) -> Item:
     if entry.tag == f"SCHEMA {PUBLIC}" and entry.kind == "COMMENT":
         # The schema stays, with the comment that PostgreSQL gives it.
         down = execute_all([f"COMMENT ON SCHEMA {PUBLIC} IS 'standard public schema'"], "")
-    elif entry.kind == "ACL" and (entry.tag == f"SCHEMA {PUBLIC}" or _of_a_version_table(source, entry)):
+    elif entry.kind == "COMMENT" and _of_a_schema_that_stays(source, entry):
+        down = execute_all([f"COMMENT ON SCHEMA {source.model.quoted(entry.tag.removeprefix('SCHEMA '))} IS NULL"], "")
+    elif entry.kind == "ACL" and (
+        entry.tag == f"SCHEMA {PUBLIC}" or _of_a_version_table(source, entry) or _of_a_schema_that_stays(source, entry)
+    ):
         back = [_revoked(f" {text}").strip() for text in reversed(sqltext.statements(entry.ddl))]
         down = execute_all(back, "")
     elif entry.kind == "DEFAULT ACL":
@@ -110,6 +114,10 @@ def _of_a_version_table(source: Source, entry: Entry) -> bool:
     """Whether privileges are on what stays when all else is dropped."""
     tags = {(schema or PUBLIC, f"TABLE {name}") for schema, name in source.version_tables}
     return (entry.schema, entry.tag) in tags
+
+
+def _of_a_schema_that_stays(source: Source, entry: Entry) -> bool:
+    return entry.tag.startswith("SCHEMA ") and entry.tag.removeprefix("SCHEMA ") in source.schemas
 
 
 def _goes_with_table(source: Source, entry: Entry) -> bool:

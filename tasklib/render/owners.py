@@ -27,17 +27,27 @@ class Users:
 
 
 def for_anybody(
-    entries: Sequence[Entry], model: Model, users: Users, staying: Collection[tuple[str, str]]
+    entries: Sequence[Entry],
+    model: Model,
+    users: Users,
+    staying: Collection[tuple[str, str]],
+    schemas: Collection[str] = (),
 ) -> tuple[Entry, ...]:
     """The dump's entries as another server's user can run them, and entries more for owners and access methods.
 
-    ``staying`` are the tables that downgrade() leaves: it gives them back.
+    ``staying`` are the tables that downgrade() leaves, ``schemas`` the schemas: it gives them back.
     """
     written = [_with_access_method(_with_words(entry, users)) for entry in entries]
     given = [entry for entry in entries if entry.kind in OWNED and _is_given_away(entry, model, users)]
     number = max((entry.dump_id for entry in entries), default=0)
     owners = (
-        _owner(entry, number + n, users, entry.kind == "TABLE" and (entry.schema, entry.tag) in staying)
+        _owner(
+            entry,
+            number + n,
+            users,
+            (entry.kind == "TABLE" and (entry.schema, entry.tag) in staying)
+            or (entry.kind == "SCHEMA" and entry.tag in schemas),
+        )
         for n, entry in enumerate(given, 1)
     )
     return (*written, *owners)

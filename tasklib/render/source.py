@@ -29,8 +29,8 @@ class Source:
     """A reference to render.
 
     ``ddl`` names the objects that must be the server's DDL; ``sqlalchemy`` is the version of the project's own;
-    ``migrator`` is the user who ran the migrations; ``several``: the file is for other databases too; ``used`` collects
-    what the file must import or define, see `Types`.
+    ``migrator`` is the user who ran the migrations; ``several``: the file is for other databases too; ``schemas`` are
+    there before the first migration, and stay; ``used`` collects what the file must import or define, see `Types`.
     """
 
     entries: Sequence[Entry]
@@ -47,6 +47,7 @@ class Source:
     roles: Made | None = None
     keeps_passwords: bool = False
     several: bool = False
+    schemas: frozenset[str] = frozenset()
     used: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
