@@ -92,9 +92,9 @@ def hint(found: Named | None, templates: Sequence[tuple[str, str]], reads: Seque
     """What to type so that each database has its variable; ``templates`` are those that were given, ``reads`` the
     likely variables that the project's files read.
     """
-    given = {name for name, _ in templates}
-    listed = ", ".join(read.shown for read in reads if read.name not in given)
     if found is None:
+        given = {name for name, _ in templates}
+        listed = ", ".join(read.shown for read in reads if read.name not in given)
         text = "--set NAME={url:BIND} for each of them, by the name that env.py has for it; {url} is the default one"
         return f"{text}; the project's files read {listed}" if listed else text
     of = {variable: bind for bind, variable in found.names.items() if variable}
@@ -114,8 +114,9 @@ def hint(found: Named | None, templates: Sequence[tuple[str, str]], reads: Seque
         variable = found.names.get(bind, "") if bind else next(iter(spare), "")
         form = variables.form_of(variable)[0] or "{url}"
         typed.append(f"--set {variable or 'NAME'}={form.replace('}', f':{bind}}}') if bind else form}")
-    unsaid = listed if any("--set NAME=" in one for one in typed) else ""
-    return " ".join(typed) + (f"; the project's files read {unsaid}" if unsaid else "")
+    unsaid = [read.shown for read in reads if not any(one.startswith(f"--set {read.name}=") for one in typed)]
+    more = unsaid and any(one.startswith("--set NAME=") for one in typed)
+    return " ".join(typed) + (f"; the project's files read {', '.join(unsaid)}" if more else "")
 
 
 # --- where env.py went ---------------------------------------------------------------------------------------------

@@ -250,3 +250,6 @@ for url in [os.environ["OTHER_URL"]]:
     assert done.code == 1 and "env.py connects to 2 databases; --set and --uri-var name one" in done.err, done.said
     assert "--set NAME={url:BIND} for each of them" in done.err
     project.assert_nothing_left(head)
+    done = project.squash("head-1", "--set", "OTHER_URL={url:other}")
+    assert done.code == 1 and "has no upgrade(engine_name), as migrations for several databases have" in done.err
+    project.assert_nothing_left(head)

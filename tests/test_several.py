@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tasklib import postgres
+from tasklib import binds, git, postgres, several, sources
+from tasklib.plan import Layout
 from tasklib.server import Server
 from tests.conftest import MakePlain
 from tests.project import APP, BIN, VARIABLE, Done, Plain, Project, build, query, whole
@@ -165,6 +166,69 @@ def two(tmp_path: Path, server: Server, flask_template: Path) -> Two:
     return made
 
 
+# --- what the options and the files say ---------------------------------------------------------------------------
+
+
+def test_templates_name_binds_and_are_filled_with_their_addresses() -> None:
+    assert binds.named([("A", "{url}"), ("B", "no {word:x}"), ("C", "{password:users}")]) == ("", "users")
+    assert binds.named([("HOST", "{host}"), ("ONE", "{database:one}"), ("TWO", "{url:two}")]) == ("one", "two")
+    assert binds.named([("HOST", "{host}")]) == binds.named([]) == ("",)
+    assert binds.fill("{url}|{url:users}|{other}|{a:b}", {"url": "u", "url:users": "v"}) == "u|v|{other}|{a:b}"
+    assert binds.option("engine1:sqlalchemy.url", "alembic") == ("engine1", "sqlalchemy.url")
+    assert binds.option("sqlalchemy.url", "alembic") == ("alembic", "sqlalchemy.url")
+
+
+def test_binds_are_seen_in_the_projects_files_with_their_variables(two: Two) -> None:
+    project = two.project
+    layout = Layout("flask", "migrations", (), None, ("flask", "db"), ".")
+    project.write("app.py", "")
+    project.write("config.py", """
+class Config:
+    SQLALCHEMY_BINDS: dict = {
+        "users": {"url": os.getenv("USERS_URL", "sqlite://")}, "logs": f"postgresql:///{os.environ['LOGS_DB_NAME']}",
+        "odd": make_url(),
+    }
+""")  # fmt: skip
+    repository = git.find(project.top)
+    found = several.named(repository, project.commit("a configuration"), layout)
+    assert found is not None and found.binds == ("", "users", "logs", "odd")
+    names = ("USERS_URL", "MAIN_DB_URL", "OTHER_URL")
+    reads = [sources.Read(name, "config.py", line) for line, name in enumerate(names, 4)]
+    hint = several.hint(found, [("USERS_URL", "{url}")], reads)
+    assert hint == (
+        "--set MAIN_DB_URL={url} --set USERS_URL={url:users} --set LOGS_DB_NAME={database:logs} --set NAME={url:odd}; "
+        "the project's files read OTHER_URL (config.py:6)"
+    )
+    # An env.py for one database takes no notice of binds.
+    project.write("migrations/env.py", "from alembic import context\n")
+    assert several.named(repository, project.commit("one database"), layout) is None
+
+
+def test_where_each_connection_went_is_told_by_the_id_that_one_database_alone_holds() -> None:
+    def visits(*said: tuple[str, str]) -> list[several.Visit]:
+        return several.visits([[one] for _, one in said], [{"name": e, "x": "1"} for e, _ in said], ("", "users"))
+
+    swapped = visits(("", "other"), ("users", "R"))
+    assert swapped == [several.Visit("", ("other",)), several.Visit("users", ("R",))]
+    markers = {"": "R", "users": "other"}
+    assert several.mistaken(swapped, markers, [False, False], ("", "users")) == (
+        "For the bind users, env.py goes to the scratch database of the default database: the variables are swapped, "
+        "or one is given to both."
+    )
+    elsewhere = several.mistaken(visits(("", "third"), ("users", "other")), markers, [False, True], ("", "users"))
+    assert elsewhere == (
+        "For the default database, env.py does not go to the scratch database that stands for it: `current` was "
+        "expected to print R there and printed third."
+    )
+    one = several.count(1, ("", "users"), None, visits(("", "R")))
+    assert one == (
+        "env.py connects to 1 database (the default one); --set names 2: the default one, users. "
+        "It goes nowhere for users."
+    )
+    # Where env.py names none of them, nothing is told.
+    assert several.visits([["R"], ["R"]], [{}, {}], ("", "users")) == []
+
+
 # --- Flask-Migrate -----------------------------------------------------------------------------------------------
 
 
@@ -194,6 +258,7 @@ def test_two_databases_are_squashed_into_one_file_with_a_function_for_each_and_t
     assert "CREATE VIEW public.free" in now[0] and "CREATE TYPE public.mood" in now[1]
 
 
+@pytest.mark.slow
 def test_downgrade_of_the_base_loses_rows_of_neither_database(two: Two) -> None:
     project = two.project
     assert two.squash("head").code == 0
@@ -245,9 +310,6 @@ def test_a_bind_that_nobody_named_is_refused_with_what_to_type(two: Two) -> None
         url = live.url("postgresql+psycopg2")
         said = refused(two, "--uri-var", VARIABLE, **{USERS: url})
         assert f"went to {live.host}:{live.port}/{live.database}" in said and typed in said
-        # Nothing is named at all, and both variables lead to one that is in use.
-        said = refused(two, **{VARIABLE: url, USERS: url})
-        assert "was not let through" in said and typed in said
 
 
 def test_what_is_for_one_database_is_refused_for_several_in_one_sentence(two: Two) -> None:
@@ -278,7 +340,7 @@ def test_verify_notices_what_was_changed_in_the_base_of_one_database_and_says_of
     done = two.tool("verify", *BOTH)
     assert done.code == 3 and "leaves something behind (the " in done.err, done.said
     again = two.tool("verify")
-    assert again.code == 1 and "2 databases" in again.err, again.said
+    assert again.code == 1 and f"--set {VARIABLE}={{url}} --set {USERS}={{url:users}}" in again.err, again.said
 
 
 MODELS = """
@@ -327,13 +389,22 @@ def plain_two(make_plain: MakePlain) -> Two:
     return made
 
 
-def test_the_sections_of_an_ini_that_nobody_named_or_that_are_swapped_are_refused(plain_two: Two) -> None:
-    said = refused(plain_two)
-    typed = " ".join(f"--set engine{n}:sqlalchemy.url={{url:engine{n}}}" for n in (1, 2))
-    assert typed in said
+TYPED = " ".join(f"--set engine{n}:sqlalchemy.url={{url:engine{n}}}" for n in (1, 2))
+
+
+def test_sections_of_an_ini_that_are_swapped_are_refused_by_name(plain_two: Two) -> None:
     said = refused(plain_two, "--set", "engine1:sqlalchemy.url={url:engine2}", "--set",
                    "engine2:sqlalchemy.url={url:engine1}")  # fmt: skip
-    assert "For the bind engine2, env.py goes to the scratch database of the bind engine1" in said and typed in said
+    assert "For the bind engine2, env.py goes to the scratch database of the bind engine1" in said and TYPED in said
+
+
+@pytest.mark.slow
+def test_databases_that_nobody_named_are_not_guessed_but_what_to_type_is_said(two: Two, plain_two: Two) -> None:
+    assert TYPED in refused(plain_two)
+    with in_use(two.project) as live:  # both variables lead to it
+        url = live.url("postgresql+psycopg2")
+        said = refused(two, **{VARIABLE: url, USERS: url})
+        assert "was not let through" in said and f"--set {VARIABLE}={{url}} --set {USERS}={{url:users}}" in said
 
 
 @pytest.mark.slow
@@ -362,8 +433,9 @@ def test_a_column_that_differs_in_each_run_of_one_database_is_listed_with_its_bi
         "tables": ('op.execute("CREATE TABLE days (day date)")', 'op.execute("CREATE TABLE days (at timestamptz)")'),
         "chance": ("op.execute(\"INSERT INTO days VALUES ('2024-02-29')\")", made.format("days")),
     })  # fmt: skip
-    done = plain_two.squash("head")
+    done = plain_two.squash("head", "--data", "days")
     assert done.code == 0, done.said
+    assert "Rows left out, as --data says: engine1:plans, engine2:people" in done.out.splitlines(), done.out
     listed = "Was different in each database, is now always the same value: engine2:days.at"
     assert listed in done.out.splitlines() and listed in project.git("show", "--no-patch", "--format=%B").splitlines()
     project.assert_nothing_left()
