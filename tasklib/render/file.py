@@ -48,6 +48,9 @@ def _bodies(source: Source) -> tuple[list[str], list[tuple[int, int, Key]], list
     """The lines of upgrade(), which of them (first, last) make which object, and the lines of downgrade()."""
     items = upgrade.items_of(source)
     body: list[str] = []
+    if "load_rows" in source.used or any("%" in line for item in items for line in item.up):
+        source.used.add("percent signs")
+        body += ["    leave_percent_signs()"]
     group = reason = ""
     spans: list[tuple[int, int, Key]] = []
     unchecked = False
