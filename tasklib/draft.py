@@ -27,10 +27,14 @@ def write(bench: Bench) -> str:
     with console.doing(f"`{' '.join(made.layout.command)} {word} --rev-id {made.revision}` at {made.start[:12]}"):
         address = bench.create("draft")
         probe.prove_connections(bench, chain, "draft")
-        with postgres.connect(address) as connection:
-            for schema, name in bench.version_tables()[:1]:
+        tables = bench.version_tables()
+        if made.groundwork or len(tables) > 1:
+            # env.py makes its schemas each time, and one of several tables cannot be made for it.
+            command = asked.may_write(command)
+        else:
+            with postgres.connect(address) as connection:
                 # autogenerate makes the version table first, and it may not: it runs read only.
-                table = sql.Identifier(schema or "public", name)
+                table = sql.Identifier(tables[0][0] or "public", tables[0][1])
                 connection.run(sql.SQL("CREATE TABLE {} (version_num varchar(32) NOT NULL PRIMARY KEY)").format(table))
         places = [bench.repository.top / place for place in made.layout.locations]
         earlier = bench.base.read_bytes() if bench.base.exists() else None
@@ -42,8 +46,6 @@ def write(bench: Bench) -> str:
         if len(places) > 1:
             words += ["--version-path", str(next(place for place in places if bench.base.is_relative_to(place)))]
         here = chains.in_tree(bench.repository, made.layout, chain.history)
-        if made.groundwork:
-            command = asked.may_write(command)  # env.py makes it anew each time
         result = command.run(here, words, address, read_only=True)
         fresh = _files(bench) - before
         if result.code or len(fresh) != 1:

@@ -10,11 +10,13 @@ from functools import partial
 from pathlib import Path
 
 from tasklib import (
+    asked,
     before,
     catalog,
     conduct,
     console,
     copying,
+    groundwork,
     guess,
     postgres,
     probe,
@@ -277,6 +279,8 @@ def _note_version_table(bench: Bench, role: str) -> None:
     if len(holding) == 1:
         schema, name = holding[0]
         bench.save(replace(bench.plan, version_table=("" if schema == "public" else schema, name)))
+        # Nobody but --before or env.py can have made its schema in an empty database.
+        asked.note_schema(bench, schema, groundwork.TABLE if bench.plan.settings.before else groundwork.ENV)
 
 
 def _with_what_was_caught(result: Ran, logged: Logged) -> Ran:
