@@ -21,7 +21,7 @@ from tasklib.conduct import Misconduct
 from tasklib.errors import SquashError
 from tasklib.migrations import Command, Ran
 from tasklib.plant import Plant
-from tasklib.postgres import Address, Connection
+from tasklib.postgres import Address
 from tasklib.server import Logged
 
 NO_SCHEMA = re.compile(r'schema "([^"]+)" does not exist')
@@ -40,19 +40,19 @@ def need(bench: Bench, statements: Sequence[str], by: str) -> bool:
     return bool(new)
 
 
+def note_schema(bench: Bench, schema: str, by: str) -> bool:
+    """`need` for the schema of the version table, which must be there before Alembic makes that."""
+    one = f"CREATE SCHEMA IF NOT EXISTS {postgres.identifier(schema)}"
+    return schema != "public" and need(bench, [one], by)
+
+
 def provide(bench: Bench, error: SquashError) -> bool:
     """Whether ``error`` says that the version table's schema is missing, and scratch databases will now have it."""
     found = NO_SCHEMA.search(error.text)
     of_tables = {schema for schema, _ in bench.version_tables()}
     if found is None or found.group(1) not in of_tables or len(bench.binds) > 1:
         return False
-    return need(bench, [f"CREATE SCHEMA IF NOT EXISTS {postgres.identifier(found.group(1))}"], groundwork.TABLE)
-
-
-def note_schemas(bench: Bench, connection: Connection) -> None:
-    """Keep in the plan that version tables that somebody made lie in schemas which must be there first."""
-    made = {schema for schema, _ in version_table.existing(connection, bench.version_tables())} - {"public"}
-    need(bench, [f"CREATE SCHEMA IF NOT EXISTS {postgres.identifier(one)}" for one in sorted(made)], groundwork.TABLE)
+    return note_schema(bench, found.group(1), groundwork.TABLE)
 
 
 def ask(bench: Bench, chain: Chain, command: Command, role: str, plants: Mapping[str, Plant]) -> tuple[Ran, Logged]:

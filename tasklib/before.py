@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tasklib import asked, conduct, console, inplace, postgres, probe, programs, shell, stamp, version_table
+from tasklib import conduct, console, inplace, postgres, probe, programs, shell, stamp, version_table
 from tasklib.bench import Bench
 from tasklib.chains import Chain
 from tasklib.errors import Failed, Refused
@@ -68,8 +68,6 @@ def run(bench: Bench, chain: Chain, apart: float, *roles: str) -> None:
         )
     for role in roles:
         stamp.renew(bench, chain, role)
-        with postgres.connect(bench.address(role), read_only=True) as connection:
-            asked.note_schemas(bench, connection)
         bench.lay_groundwork(role)
 
 

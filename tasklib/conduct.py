@@ -113,7 +113,7 @@ def refuse_other_code(bench: Bench, chain: Chain, ran: Ran) -> None:
         inner = [bench.repository.top / place / name.replace(".", "/") for place in packages[first]]
         files = (file for one in inner for file in (one / "__init__.py", one.with_suffix(".py")))
         # Several packages of a repository may have a module of one name: it is one of them.
-        own = [file for file in files if file.is_file()]
+        own = sorted((file for file in files if file.is_file()), key=lambda file: file.name != path.name)
         if own and path.is_file() and path.read_bytes() not in [file.read_bytes() for file in own]:
             place = own[0].parents[name.count(".") + (own[0].name == "__init__.py")]
             place = place.parent if place.name == "src" else place

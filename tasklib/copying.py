@@ -15,6 +15,7 @@ from tasklib import (
     catalog,
     compare,
     console,
+    groundwork,
     postgres,
     real,
     roles,
@@ -101,7 +102,8 @@ def take(bench: Bench, chain: Chain, role: str) -> None:
     _refuse_loss(errors, address)
     _refresh(target, filled)
     with postgres.connect(target, read_only=True) as restored:
-        asked.note_schemas(bench, restored)
+        for of_table, _ in version_table.existing(restored, must.tables):
+            asked.note_schema(bench, of_table, groundwork.TABLE)
     stamp.renew(bench, chain, role)
     more = " (--data TABLE,… names those that new databases need)" if must.data == "none" else ""
     console.note(f"    at {must.revision}; its schema, and the rows of {truth.rows_of(must.data)}{more}")

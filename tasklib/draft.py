@@ -27,13 +27,17 @@ def write(bench: Bench) -> str:
     with console.doing(f"`{' '.join(made.layout.command)} {word} --rev-id {made.revision}` at {made.start[:12]}"):
         bench.create("draft")
         probe.prove_connections(bench, chain, "draft")
-        targets = bench.targets("draft")
-        for address in targets.values():
-            with postgres.connect(address) as connection:
-                # autogenerate makes the version table first, and it may not: it runs read only.
-                schema, name = bench.version_tables()[0]
-                table = sql.Identifier(schema or "public", name)
-                connection.run(sql.SQL("CREATE TABLE {} (version_num varchar(32) NOT NULL PRIMARY KEY)").format(table))
+        targets, tables = bench.targets("draft"), bench.version_tables()
+        if made.groundwork or len(tables) > 1:
+            # env.py makes its schemas each time, and one of several tables cannot be made for it.
+            command = asked.may_write(command)
+        else:
+            for address in targets.values():
+                with postgres.connect(address) as connection:
+                    # autogenerate makes the version table first, and it may not: it runs read only.
+                    table = sql.Identifier(tables[0][0] or "public", tables[0][1])
+                    made_by_us = "CREATE TABLE {} (version_num varchar(32) NOT NULL PRIMARY KEY)"
+                    connection.run(sql.SQL(made_by_us).format(table))
         places = [bench.repository.top / place for place in made.layout.locations]
         earlier = bench.base.read_bytes() if bench.base.exists() else None
         bench.base.unlink(missing_ok=True)  # a revision of that id must not be there when another one is made
@@ -44,8 +48,6 @@ def write(bench: Bench) -> str:
         if len(places) > 1:
             words += ["--version-path", str(next(place for place in places if bench.base.is_relative_to(place)))]
         here = chains.in_tree(bench.repository, made.layout, chain.history)
-        if made.groundwork:
-            command = asked.may_write(command)  # env.py makes it anew each time
         result = command.run(here, words, targets, read_only=True)
         fresh = _files(bench) - before
         if result.code or len(fresh) != 1:

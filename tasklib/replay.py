@@ -10,12 +10,14 @@ from functools import partial
 from pathlib import Path
 
 from tasklib import (
+    asked,
     before,
     binds,
     catalog,
     conduct,
     console,
     copying,
+    groundwork,
     guess,
     postgres,
     probe,
@@ -298,6 +300,8 @@ def _note_version_table(bench: Bench, role: str) -> None:
     if len(everywhere) == 1:
         schema, name = everywhere.pop()
         bench.save(replace(bench.plan, version_table=("" if schema == "public" else schema, name)))
+        # Nobody but --before or env.py can have made its schema in an empty database.
+        asked.note_schema(bench, schema, groundwork.TABLE if bench.plan.settings.before else groundwork.ENV)
 
 
 def _with_what_was_caught(result: Ran, logged: Logged) -> Ran:
