@@ -28,6 +28,9 @@ def assemble(head: Head, source: Source) -> File:
     """The base migration; the same input gives the same bytes."""
     items = upgrade.items_of(source)
     body: list[str] = []
+    if "load_rows" in source.used or any("%" in line for item in items for line in item.up):
+        source.used.add("percent signs")
+        body += ["    leave_percent_signs()"]
     group = reason = ""
     spans: list[tuple[int, int, Key]] = []
     unchecked = False

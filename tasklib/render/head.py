@@ -59,6 +59,16 @@ def load_rows(table, suffix):
         raise RuntimeError(f"{path} holds {count} rows; {ROWS[table]} were expected.")
 '''
 
+PERCENT_SIGNS = r'''
+
+def leave_percent_signs():
+    """Double none in --sql, where no driver formats statements."""
+    if context.is_offline_mode():
+        dialect = op.get_context().dialect
+        named = type(dialect)(paramstyle="named")
+        dialect.identifier_preparer = dialect.preparer(named)
+'''
+
 DATABASE_TYPE = r'''
 
 class DatabaseType(sa.types.UserDefinedType):
@@ -143,6 +153,8 @@ class Head:
             lines += DATABASE_TYPE.rstrip("\n").split("\n")
         if "load_rows" in used:
             lines += LOAD_ROWS.rstrip("\n").split("\n")
+        if "percent signs" in used:
+            lines += PERCENT_SIGNS.rstrip("\n").split("\n")
         guard = GUARD.replace("{row_security}", ROW_SECURITY if "row security" in used else "")
         return [*lines, *guard.rstrip("\n").split("\n"), "", ""]
 
