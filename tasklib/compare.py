@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
-from tasklib import catalog, postgres, roles, rows, schema
+from tasklib import catalog, passwords, postgres, roles, rows, schema
 from tasklib.archive import Key
 from tasklib.bench import Bench
 from tasklib.catalog import Snapshot, Table
@@ -65,7 +65,8 @@ def databases(
     objects = len(left.objects())
     if bench.own_clusters() is not None:
         masked = frozenset((bench.plan.replayed or {}).get("passwords", ())) if stable is not None else frozenset()
-        these, those = (_roles(bench, role, masked, roles.TABLE not in left_out) for role in (truth, other))
+        texts = _written(bench) if masked else ()
+        these, those = (_roles(bench, role, masked, texts, roles.TABLE not in left_out) for role in (truth, other))
         found += schema.compare(these, those)
         objects += len(these)
     if objects == 0 or compared == 0:
@@ -82,9 +83,16 @@ def _schemas(bench: Bench, truth: str, other: str, left: Snapshot, right: Snapsh
     return schema.compare(again_left, again_right)
 
 
-def _roles(bench: Bench, role: str, masked: Set[str], passwords: bool) -> dict[Key, str]:
+def _roles(bench: Bench, role: str, masked: Set[str], texts: Sequence[str], with_passwords: bool) -> dict[Key, str]:
     with postgres.connect(bench.maintenance(role), read_only=True) as connection:
-        return roles.read(connection).facts(masked, passwords=passwords)
+        return roles.read(connection).facts(masked, passwords=with_passwords, texts=texts)
+
+
+def _written(bench: Bench) -> tuple[str, ...]:
+    """What may be a password in the old migrations."""
+    cut = bench.cut()
+    sources = bench.repository.read_many(bench.plan.tip, [migration.path for migration in (*cut.gone, *cut.kept)])
+    return passwords.written(sources[path] for path in sorted(sources))
 
 
 def _reprinted(bench: Bench, role: str, original: Snapshot) -> Mapping[Key, str]:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
+from tasklib import passwords as known
 from tasklib import postgres
 from tasklib.archive import Key
 from tasklib.postgres import Connection
@@ -93,13 +94,17 @@ class Cluster:
     members: Mapping[tuple[str, str], str]
     parameters: Mapping[tuple[str, str, str], bool]
 
-    def facts(self, masked: Set[str] = frozenset(), *, passwords: bool = True) -> dict[Key, str]:
-        """All of it as objects to compare. Of a password there is a digest, of those ``masked`` only the method."""
+    def facts(
+        self, masked: Set[str] = frozenset(), *, passwords: bool = True, texts: Sequence[str] = ()
+    ) -> dict[Key, str]:
+        """All of it as objects to compare. Of a password there is a digest; of those ``masked``, which each run salts
+        anew, the method and which of the ``texts`` it was made from, if any.
+        """
         found: dict[Key, str] = {}
         for name, role in self.roles.items():
             text = " ".join(role.words()) or "plain"
             comment = f"\ncomment {role.comment}" if role.comment is not None else ""
-            password = _password(role.password, name in masked) if passwords else ""
+            password = _password(role.password, name in masked, texts) if passwords else ""
             found[("ROLE", "", name)] = f"{text}{password}{comment}"
         found |= {("ROLE SETTING", "", " ".join(key)): value for key, value in self.settings.items()}
         found |= {("ROLE MEMBERSHIP", "", " to ".join(key)): options for key, options in self.members.items()}
@@ -160,13 +165,14 @@ def elsewhere(connection: Connection, *, ours: bool) -> set[str]:
     return found
 
 
-def _password(verifier: str | None, masked: bool) -> str:
+def _password(verifier: str | None, masked: bool, texts: Sequence[str]) -> str:
     if verifier is None:
         return ""
     method = "SCRAM-SHA-256" if verifier.startswith("SCRAM") else "md5"
-    return (
-        f" PASSWORD {method}" if masked else f" PASSWORD {method} {hashlib.sha256(verifier.encode()).hexdigest()[:12]}"
-    )
+    if not masked:
+        return f" PASSWORD {method} {hashlib.sha256(verifier.encode()).hexdigest()[:12]}"
+    number = known.number_of(verifier, texts)
+    return f" PASSWORD {method}{f' of the text {number} in the migrations' if number else ''}"
 
 
 def _word(value: bool) -> str:

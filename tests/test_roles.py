@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tasklib import postgres, roles
+from tasklib import passwords, postgres, roles
 from tasklib.postgres import Address, Connection
 from tasklib.server import Server
 from tests.conftest import SHOP, MakePlain
@@ -138,6 +138,16 @@ def test_a_role_that_env_py_sets_and_a_password_of_a_role_that_no_text_shows_are
     assert query(login, "SELECT current_user::text") == [("hidden",)]
     assert query(address, "SELECT tableowner FROM pg_tables WHERE tablename = 'later'") == [("store_owner",)]
 
+    # Each run salts it anew; that it is the same password is known from the migration's text, which is never shown.
+    path = project.base_file
+    for password, code in (("a secret of ours", 0), ("another", 3)):
+        path.write_text(re.sub(r"PASSWORD 'SCRAM[^']*'", f"PASSWORD '{password}'", text), encoding="utf-8")
+        project.commit("a password in the base")
+        verified = project.tool("verify", "--uri-var", VARIABLE)
+        assert verified.code == code, verified.said
+        assert password not in verified.said
+    assert "changed  ROLE hidden" in verified.err
+
 
 @pytest.mark.slow
 def test_a_role_whose_password_is_left_out_is_made_without_one_and_a_changed_role_is_noticed(
@@ -190,6 +200,31 @@ def test_what_belongs_to_the_server_and_is_no_role_is_refused_before_it_is_run(m
         assert (" ".join(said[:3]) in shown.out) is (number < len(BEYOND) - 1), shown.out
     assert done.err.count("migrations/versions/") == len(BEYOND), done.err
     project.assert_nothing_left(head)
+
+
+def test_a_password_is_known_again_from_the_text_of_a_migration_whatever_the_salt(server: Server) -> None:
+    secret = "it's 100% \u212b"  # whose last letter the server normalizes
+    statement = f"ALTER ROLE x PASSWORD {postgres.literal(secret)}"
+    texts = passwords.written([
+        '"""No word of it."""\nNAME = "of no interest"\n',
+        f'"""Gives a password."""\nSECRET = "computed"\nop.execute({statement!r})\n',
+        "password = this is no Python",
+    ])  # fmt: skip
+    assert texts[0] == secret and "computed" in texts and "of no interest" not in texts
+    with postgres.connect(Address(server.host, server.port, server.user, server.password)) as connection:
+        for written, number in ((secret, 1), ("computed", texts.index("computed") + 1), ("another", 0)):
+            salted = set()
+            for _ in range(2):
+                connection.run("BEGIN")
+                connection.run(f"CREATE ROLE salted PASSWORD {postgres.literal(written)}")
+                verifier = str(connection.value("SELECT rolpassword FROM pg_authid WHERE rolname = 'salted'"))
+                connection.run("ROLLBACK")
+                salted.add(verifier)
+                assert passwords.number_of(verifier, texts) == number
+            assert len(salted) == 2
+    assert passwords.number_of("md5" + "0" * 32, texts) == 0
+    many = (f"password = {str(number)!r}" for number in range(10 * passwords.LIMIT))
+    assert len(passwords.written(many)) == passwords.LIMIT
 
 
 # (what is mutated, SQL): each in a transaction that is rolled back.
