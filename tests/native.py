@@ -31,6 +31,11 @@ class Upgrade:
     def share(self) -> float:
         return len(self.operations) / (len(self.operations) + len(self.executed))
 
+    def odd_tables(self) -> tuple[str, ...]:
+        """Tables that no create_table makes, for what they are: their keys and indexes come with them."""
+        made = (re.match(r"CREATE \w* ?TABLE (\S+)", text.strip()) for text in self.executed if ODD_TABLE.search(text))
+        return tuple(_name(found.group(1)) for found in made if found)
+
     def blunt(self, odd_tables: tuple[str, ...] = ()) -> list[str]:
         """The SQL that an operation says as well. ``odd_tables`` are those that no create_table makes (a partition's
         keys come with it).
@@ -71,7 +76,7 @@ def _is_plain(text: str, odd_tables: tuple[str, ...]) -> bool:
     named = re.match(
         r"(?:CREATE \w* ?TABLE|ALTER TABLE(?: ONLY)?|CREATE (?:UNIQUE )?INDEX .+? ON(?: ONLY)?) (\S+)", sql
     )
-    if named and named.group(1).replace('"', "").removeprefix("public.") in odd_tables:
+    if named and _name(named.group(1)) in odd_tables:
         return False
     if re.match(r"CREATE\s+(\w+\s+)?TABLE\b", sql):
         return ODD_TABLE.search(sql) is None
@@ -80,3 +85,7 @@ def _is_plain(text: str, odd_tables: tuple[str, ...]) -> bool:
     if re.match(r"ALTER TABLE\b.*\bADD (COLUMN|CONSTRAINT)\b", sql, re.DOTALL):
         return ODD_CONSTRAINT.search(sql) is None
     return re.match(r"INSERT\b", sql) is not None and not re.search("OVERRIDING SYSTEM VALUE|SELECT FROM", sql)
+
+
+def _name(printed: str) -> str:
+    return printed.replace('"', "").removeprefix("public.")

@@ -6,7 +6,8 @@
 {url} is a `postgresql://…`; a project that insists on a driver gets it from parts: `postgresql+psycopg://{user}:…`.
 
 It fetches nothing and leaves the clone as it is. What follows `--` is given to `alembic-squash plan` and `squash`; the
-squash goes the whole way, into the branch of the throwaway clone. The exit code is that of `squash`.
+squash goes the whole way, into the branch of the throwaway clone. The exit code is that of `squash`; or 5, where it is
+0 and the base migration has SQL for what an operation says as well, or makes another database than the old ones.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from tests import native
 
 TOOL = Path(sys.executable).parent / "alembic-squash"
 SAME = re.compile(r"(?m)^- (at .+?): the same \((\d+) objects, (\d+) rows in \d+ tables, \d+ sequences\)$")
+FAULTS = 5
 COLUMNS = ("project", "commit", "R", "migrations", "options", "exit code, and what was proven", "base migration",
            "time, memory", "a new database")  # fmt: skip
 
@@ -109,14 +111,18 @@ def tried(trial: Trial) -> int:
         row = [trial.clone.name, git(before, "rev-parse", "--short=10", "HEAD"), *counted(planned)]
         by = [f"`--reference` made by `{trial.reference_by}`"] if trial.reference_by else []
         row += [", ".join([*shown(trial.options), *by]) or "none", proof(done), *(["-"] * 3)]
+        faults: list[str] = []
         if done.code == 0:
-            row[-3] = base(top)
+            row[-3], faults = base(top)
             row[-2] = f"{done.seconds:.0f} s ({done.cpu:.0f} s of CPU), {done.memory:.0f} MB"
             if trial.new_database:
-                row[-1] = new_databases(trial, at, before, top)
+                row[-1], fault = new_databases(trial, at, before, top)
+                faults += [fault] if fault else []
     for line in (COLUMNS, ("---",) * len(COLUMNS), row):
         print(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |")
-    return done.code
+    for fault in faults:
+        print(f"not as it should be: {fault}", file=sys.stderr)
+    return FAULTS if faults else done.code
 
 
 def read_options(words: Sequence[str] | None) -> Trial:
@@ -240,8 +246,10 @@ def proof(done: Ran) -> str:
     return f"{done.code}: {said[0]}{said[1].lstrip('|') if said[0].endswith(':') and said[1:] else ''}"
 
 
-def base(top: Path) -> str:
-    """How long the base migration is, and how much of it is operations; counted from the commit itself."""
+def base(top: Path) -> tuple[str, list[str]]:
+    """How long the base migration is, and how much of it is operations, counted from the commit itself; and the SQL in
+    it that an operation says as well.
+    """
     changed = [
         line.split("\t") for line in git(top, "diff", "--name-status", "--no-renames", "HEAD^", "HEAD").splitlines()
     ]
@@ -249,15 +257,19 @@ def base(top: Path) -> str:
     old = sum(len(git(top, "show", f"HEAD^:{one}").splitlines()) for status, one in changed if one.endswith(".py"))
     text = git(top, "show", f"HEAD:{path}")
     upgrade = native.read(text)
-    blunt = f", of which {len(upgrade.blunt())} an operation could say" if upgrade.blunt() else ""
+    blunt = upgrade.blunt(upgrade.odd_tables())
+    said = f", of which {len(blunt)} an operation could say" if blunt else ""
     return (
         f"{old:,} → {len(text.splitlines()):,} lines, {upgrade.share:.1%} operations "
-        f"({len(upgrade.executed)} op.execute{blunt})"
-    )
+        f"({len(upgrade.executed)} op.execute{said})"
+    ), [f"an operation could say: {one}" for one in blunt]
 
 
-def new_databases(trial: Trial, at: OwnServer, before: Path, after: Path) -> str:
-    """Seconds that a new database takes, old and new by turns, and whether pg_dump prints both alike."""
+def new_databases(trial: Trial, at: OwnServer, before: Path, after: Path) -> tuple[str, str]:
+    """Seconds that a new database takes, old and new by turns, and whether pg_dump prints both alike.
+
+    Second comes what is not as it should be, or nothing.
+    """
     best: dict[Path, float] = {}
     schemas: dict[Path, list[str]] = {}
     for _ in range(trial.times):
@@ -268,12 +280,14 @@ def new_databases(trial: Trial, at: OwnServer, before: Path, after: Path) -> str
             if done.code:
                 print(done.said, file=sys.stderr)
                 when = "after" if top == after else "before"
-                return f"`{words}` ended with exit code {done.code} {when} the squash"
+                failed = f"`{words}` ended with exit code {done.code} {when} the squash"
+                return failed, failed
             best[top] = min(done.seconds, best.get(top, done.seconds))
             schemas[top] = at.schema(address)
-    same = "pg_dump prints them alike" if schemas[before] == schemas[after] else "PG_DUMP PRINTS THEM DIFFERENTLY"
+    alike = schemas[before] == schemas[after]
+    same = "pg_dump prints them alike" if alike else "PG_DUMP PRINTS THEM DIFFERENTLY"
     other = f" (before: `{trial.new_before}`)" if trial.new_before else ""
-    return f"{best[before]:.1f} → {best[after]:.1f} s{other}; {same}"
+    return f"{best[before]:.1f} → {best[after]:.1f} s{other}; {same}", "" if alike else same
 
 
 if __name__ == "__main__":

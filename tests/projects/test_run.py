@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.project import BIN, VARIABLE, Done, Project
+from tests.projects import run
 
 ROOT = Path(__file__).parents[2]
 
@@ -54,3 +55,20 @@ def test_a_trial_of_a_refused_squash_has_a_row_with_the_reason(shop: Project) ->
     done = trial(shop, "--", "--rev", shop.ids[0], "--uri-var", VARIABLE)
     assert done.code == 1, done.said
     assert cells(done)[5].startswith(f"1: {shop.ids[0]} is already the base of this history"), done.said
+
+
+def test_sql_for_what_an_operation_says_as_well_is_named_and_makes_the_exit_code(shop: Project) -> None:
+    path = shop.file_of(shop.ids[-1])
+    plain = "CREATE INDEX by_total ON orders (total)"
+    head = path.read_text(encoding="utf-8").split("def upgrade")[0]
+    path.write_text(f"{head}def upgrade():\n    op.execute({plain!r})\n", encoding="utf-8")
+    shop.commit("a base with SQL")
+    said, faults = run.base(shop.top)
+    assert said.endswith("(1 op.execute, of which 1 an operation could say)")
+    assert faults == [f"an operation could say: {plain}"]
+    # Of a partitioned table the keys come with it.
+    parted = "CREATE TABLE orders (total int) PARTITION BY RANGE (total)"
+    body = f"    op.execute({parted!r})\n    op.execute({plain!r})\n"
+    path.write_text(f"{head}def upgrade():\n{body}", encoding="utf-8")
+    shop.commit("a partitioned table")
+    assert run.base(shop.top)[1] == []
