@@ -1,7 +1,7 @@
 """All checks: `nox` while working, `nox -s tests lint types matrix` for everything.
 
-One row of the matrix: `nox -s "matrix(alembic='1.0.10')"`. What follows `--` goes to the tool:
-`nox -s tests -- -k refuses`. Sessions run on the Python that runs nox.
+One row of the matrix: `nox -s "matrix(alembic='1.0.10')"`; the traps on another row: `nox -s traps -- 1.4.3`. What
+follows `--` goes to the tool: `nox -s tests -- -k refuses`. Sessions run on the Python that runs nox.
 uv makes the environments where it is installed, else virtualenv and pip do. uv does not read pip.conf: where packages
 come from an index that only pip.conf names, add `-db virtualenv`.
 """
@@ -75,7 +75,13 @@ if sys.version_info >= (3, 14):
     IMPOSSIBLE |= dict.fromkeys(
         ("1.0.10", "1.4.3", "1.7.7", "1.8.1"), "Werkzeug before 2.3 uses ast.Str, which Python 3.14 removed"
     )
-NEWEST = [row for row in ROWS if row not in IMPOSSIBLE][-1]
+OLDEST, *_, NEWEST = [row for row in ROWS if row not in IMPOSSIBLE]
+
+# The histories that a careless squash gets wrong, and the judge of all of them.
+TRAPS = tuple(
+    f"tests/test_{name}.py"
+    for name in ("traps_schema", "traps_rows", "traps_tree", "traps_planted", "judge", "databases", "graphs", "roles")
+)
 
 nox.needs_version = ">=2024.4.15"
 nox.options.default_venv_backend = "uv|virtualenv"
@@ -103,6 +109,17 @@ def slow(session: nox.Session) -> None:
     """The slow tests, on the newest Alembic: several squashes each, about 25 minutes."""
     install(session, NEWEST, RUFF, *DRIVERS)
     session.run("pytest", "-n", WORKERS, "--dist", "worksteal", "-m", "slow", "tests", *session.posargs)
+
+
+@nox.session
+def traps(session: nox.Session) -> None:
+    """Every trap and the judge, slow tests too, on the oldest Alembic or the one that `-- 1.4.3` names: 15 minutes."""
+    words = list(session.posargs)
+    row = words.pop(0) if words and words[0] in ROWS else OLDEST
+    if row in IMPOSSIBLE:
+        session.skip(IMPOSSIBLE[row])
+    install(session, row, RUFF)
+    session.run("pytest", "-n", WORKERS, "--dist", "worksteal", *TRAPS, *words)
 
 
 @nox.session
