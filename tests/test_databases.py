@@ -181,10 +181,14 @@ WAYS = (
         op.execute("INSERT INTO alembic_version (note) VALUES ('of the application')")
     """),
     Step("outside of the transaction", """
-        with op.get_context().autocommit_block():
-            op.execute("CREATE INDEX CONCURRENTLY items_region ON store.items (region)")
-            op.execute("CREATE TYPE size AS ENUM ('s')")
-            op.execute("ALTER TYPE size ADD VALUE 'm'")
+        if hasattr(op.get_context(), "autocommit_block"):
+            with op.get_context().autocommit_block():
+                op.execute("CREATE INDEX CONCURRENTLY items_region ON store.items (region)")
+                op.execute("CREATE TYPE size AS ENUM ('s')")
+                op.execute("ALTER TYPE size ADD VALUE 'm'")
+        else:  # before Alembic 1.2
+            op.execute("CREATE INDEX items_region ON store.items (region)")
+            op.execute("CREATE TYPE size AS ENUM ('s', 'm')")
         op.create_index("items_user", "items", ["user_id"], schema="store", postgresql_concurrently=False)
     """),
     Step("a connection of its own", """
@@ -210,7 +214,7 @@ def test_the_ways_of_env_py_and_of_migrations_need_no_option_but_the_settings_th
     done = project.squash("head-1")
     assert (done.code == 1 and "--set REGION" in done.err) or "REGION" in done.err, done.said
     project.assert_nothing_left(head)
-    text = squash(project, "head-1", "--set", "REGION=eu", share=0.1)
+    text = squash(project, "head-1", "--set", "REGION=eu", share=0.6)
     assert '"alembic_version"' in text and 'drop_table("schema_version")' not in text
     assert "CONCURRENTLY" not in text and "concurrently" not in text
     address = project.new_database("ways")

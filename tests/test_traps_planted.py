@@ -232,7 +232,7 @@ VALUE_PLANTS = (
 )
 
 ROW_PLANTS = (
-    Plant(23, "changed  ROWS public.roles", "DELETE FROM roles WHERE name = 'member'"),
+    Plant(23, "missing  ROWS public.roles", "DELETE FROM roles WHERE name = 'member'"),
     Plant(23, "changed  ROWS public.a_cities", "UPDATE a_cities SET name = 'Germany' WHERE name = 'Germany City'"),
     Plant(24, "changed  SEQUENCE SET public.roles_id_seq", "SELECT setval('roles_id_seq', 2)"),
     Plant(27, "changed  ROWS public.folders", "UPDATE folders SET up = NULL WHERE name = 'root'"),
@@ -324,8 +324,8 @@ BROKEN = (
     (22, "CONCURRENTLY", r'"t", \["kind"\]', '"t", ["kind"], postgresql_concurrently=True', 2, "CONCURRENTLY"),
     (39, "Alembic's own table", r"(    refuse_to_lose_rows\(\)\n)(?!.*refuse)", '\\1    op.drop_table("alembic_version")\n',
      3, "alembic_version"),
-    (40, "an empty search_path", r"def upgrade\(\):\n",
-     "def upgrade():\n    op.execute(\"SELECT pg_catalog.set_config('search_path', '', false)\")\n", 2, "alembic_version"),
+    (40, "an empty search_path", r"\n\n\ndef downgrade",
+     "\n    op.execute(\"SELECT pg_catalog.set_config('search_path', '', false)\")\n\n\ndef downgrade", 2, "alembic_version"),
 )  # fmt: skip
 
 

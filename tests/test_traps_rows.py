@@ -154,7 +154,7 @@ def test_values_of_all_types_come_back_to_the_letter_and_sequences_stand_where_t
 ) -> None:
     project = make_plain(TYPED)
     old = project.git("rev-parse", "HEAD")
-    text = squash(project, share=0.01)
+    text = squash(project, share=0.33)
     assert_laid_out(project)
     assert_dumps_agree(project, server, tmp_path, old)
     address = project.address("by_new")
@@ -246,7 +246,7 @@ def test_rows_come_in_the_order_of_their_keys_with_circles_and_rows_that_refer_t
 ) -> None:
     project = make_plain(GRAPH)
     old = project.git("rev-parse", "HEAD")
-    text = squash(project, share=0.01)
+    text = squash(project, share=0.8)
     assert_laid_out(project)
     assert_dumps_agree(project, server, tmp_path, old)
     rows = text.split("# rows")[1]
@@ -512,7 +512,7 @@ def test_downgrade_loses_no_row_that_the_base_did_not_insert_unless_somebody_ins
         ddl("rows", "INSERT INTO seeds SELECT generate_series(1, 3)"),
         ddl("head", "INSERT INTO seeds VALUES (4)"),
     ])  # fmt: skip
-    text = squash(project, "head-1", share=0.01)
+    text = squash(project, "head-1", share=0.8)
     assert "row_security" not in text
     base = project.ids[1]
     address = project.new_database("down")
