@@ -384,7 +384,9 @@ ENGINES = ("--set", "engine1:sqlalchemy.url={url:engine1}", "--set", "engine2:sq
 @pytest.fixture
 def plain_two(make_plain: MakePlain) -> Two:
     """A project by `alembic init -t multidb`, of five migrations."""
-    made = Two(make_plain([], template="multidb", env=""), ("engine1", "engine2"), ("ONE", "TWO"), ENGINES)
+    made = Two(
+        make_plain([], template="multidb", env="", name="plain"), ("engine1", "engine2"), ("ONE", "TWO"), ENGINES
+    )
     made.add(STEPS)
     return made
 
