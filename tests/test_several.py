@@ -319,6 +319,8 @@ def test_what_is_for_one_database_is_refused_for_several_in_one_sentence(two: Tw
         assert "--set names 2: the default one, users" in done.err and "leave it out" in done.err
     done = two.tool("plan", "--rev", "head-2", "--set", f"{USERS}={{url:my-users}}")
     assert done.code == 1 and "a bind's name has letters, digits and _ only" in done.err, done.said
+    two.add({"role": ("op.execute('CREATE ROLE clerk')", "pass")})
+    assert "Migrations make or change roles" in refused(two, *BOTH)
 
 
 @pytest.mark.slow
