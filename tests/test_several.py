@@ -319,6 +319,8 @@ def test_what_is_for_one_database_is_refused_for_several_in_one_sentence(two: Tw
         assert "--set names 2: the default one, users" in done.err and "leave it out" in done.err
     done = two.tool("plan", "--rev", "head-2", "--set", f"{USERS}={{url:my-users}}")
     assert done.code == 1 and "a bind's name has letters, digits and _ only" in done.err, done.said
+    two.add({"role": ("op.execute('CREATE ROLE clerk')", "pass")})
+    assert "Migrations make or change roles" in refused(two, *BOTH)
 
 
 @pytest.mark.slow
@@ -384,7 +386,9 @@ ENGINES = ("--set", "engine1:sqlalchemy.url={url:engine1}", "--set", "engine2:sq
 @pytest.fixture
 def plain_two(make_plain: MakePlain) -> Two:
     """A project by `alembic init -t multidb`, of five migrations."""
-    made = Two(make_plain([], template="multidb", env=""), ("engine1", "engine2"), ("ONE", "TWO"), ENGINES)
+    made = Two(
+        make_plain([], template="multidb", env="", name="plain"), ("engine1", "engine2"), ("ONE", "TWO"), ENGINES
+    )
     made.add(STEPS)
     return made
 
