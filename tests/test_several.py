@@ -259,6 +259,29 @@ def test_two_databases_are_squashed_into_one_file_with_a_function_for_each_and_t
 
 
 @pytest.mark.slow
+def test_a_base_of_two_databases_is_squashed_again_and_prints_its_sql(two: Two, tmp_path: Path) -> None:
+    project = two.project
+    old = project.git("rev-parse", "HEAD")
+    for rev in ("head-2", "head-1"):
+        done = two.squash(rev)
+        assert done.code == 0, done.said
+        project.assert_nothing_left()
+    assert sorted(path.name[:4] for path in project.versions.glob("*.py")) == ["0004", "0005"]
+    # The data file of the first base went with it.
+    assert [path.name[:4] for path in project.versions.glob("*.jsonl")] == ["0004"]
+    was, now = two.built("was", old, tmp_path / "was"), two.built("now", "HEAD", tmp_path / "now")
+    assert was == now
+    # Without a connection, env.py of Flask-Migrate writes a file of SQL for each database.
+    names = [f"now_{n}" for n in (1, 2)]
+    two.db("upgrade", project.ids[3], "--sql", names=names)
+    written = {path.name: path.read_text() for path in project.top.glob("*.sql")}
+    assert "CREATE VIEW public.free" in written.pop(".sql")
+    (users,) = written.values()
+    assert "CREATE TYPE mood AS" in users
+    assert users.count("person ") == 1200
+
+
+@pytest.mark.slow
 def test_downgrade_of_the_base_loses_rows_of_neither_database(two: Two) -> None:
     project = two.project
     assert two.squash("head").code == 0
