@@ -11,6 +11,8 @@ import pytest
 from tests.conftest import SHOP, Make, MakePlain
 from tests.project import APP, URL_IN_ENV, Step, query
 
+pytestmark = pytest.mark.slow
+
 # Two branches that meet in R.
 MERGED = (
     Step("a", sql=["CREATE TABLE a (id serial PRIMARY KEY)", "INSERT INTO a DEFAULT VALUES"], revision="aaaa"),
@@ -21,7 +23,6 @@ MERGED = (
 )
 
 
-@pytest.mark.slow
 def test_a_database_behind_r_or_on_both_sides_of_a_merge_is_shown_by_plans_sql_and_loses_nothing(
     make_plain: MakePlain, tmp_path: Path
 ) -> None:
