@@ -106,7 +106,7 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def slow(session: nox.Session) -> None:
-    """The slow tests, on the newest Alembic: several squashes each, about 25 minutes."""
+    """The slow tests, on the newest Alembic: several squashes each, more than half an hour."""
     install(session, NEWEST, RUFF, *DRIVERS)
     session.run("pytest", "-n", WORKERS, "--dist", "worksteal", "-m", "slow", "tests", *session.posargs)
 

@@ -67,6 +67,7 @@ def refused(project: Plain, rev: str, before: str, code: int, *says: str, **vari
     return done
 
 
+@pytest.mark.slow
 def test_the_replay_goes_on_from_where_the_command_left_the_database(make_plain: MakePlain) -> None:
     project = project_of(make_plain, OLD, NAME, PLANS, LATER)
     before = created(project, project.ids[0])
@@ -110,6 +111,7 @@ def test_a_command_that_makes_the_tables_of_a_later_revision_is_refused(make_pla
     assert f"hint: --rev {project.ids[2]}" in done.err and "--reference URL" in done.err
 
 
+@pytest.mark.slow
 def test_a_command_that_fails_or_goes_elsewhere_or_writes_into_the_tree_is_named(make_plain: MakePlain) -> None:
     project = project_of(make_plain, OLD, NAME)
     elsewhere = project.new_database("elsewhere")

@@ -122,6 +122,7 @@ def test_the_command_needs_no_tasks_py_and_reads_the_projects_invoke_yaml_from_a
     assert state(shop) == before
 
 
+@pytest.mark.slow
 def test_an_app_with_separate_variables_is_told_each_with_set(shop: Project) -> None:
     shop.write("app.py", SEPARATE)
     shop.commit("separate variables")

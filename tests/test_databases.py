@@ -111,6 +111,7 @@ BELONGINGS = (
 )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_owners_privileges_of_the_database_and_keys_that_are_switched_off_are_in_the_base_for_whoever_migrates(
     make_plain: MakePlain, server: Server, clerk: None, tmp_path: Path
 ) -> None:

@@ -57,6 +57,7 @@ def test_row_security_does_not_hide_rows_from_the_judge(make: Make) -> None:
     assert not [name for name in project.databases() if name.startswith("alembic_squash_")]
 
 
+@pytest.mark.slow
 def test_a_user_who_may_only_create_databases_is_enough(shop: Project) -> None:
     with postgres.connect(shop.address()) as connection:
         connection.run("DROP ROLE IF EXISTS modest")

@@ -59,6 +59,7 @@ def in_store(make_plain: MakePlain, makes: str, steps: tuple[Step, ...] = STORE,
     return project
 
 
+@pytest.mark.slow
 def test_schemas_that_env_py_makes_whenever_it_is_asked_stay_its_own(make_plain: MakePlain) -> None:
     project = in_store(make_plain, MAKES)
     done = project.tool("squash", "--rev", "head-1")
@@ -197,6 +198,7 @@ context.configure = partial(context.configure, version_table=f"{place}_versions"
 """
 
 
+@pytest.mark.slow
 def test_a_version_table_whose_name_and_schema_are_computed_is_found_out(make_plain: MakePlain) -> None:
     project = make_plain(SHOP, env=URL_IN_ENV + COMPUTED)
     done = project.squash("head-2")

@@ -272,6 +272,7 @@ def test_after_a_kill_on_a_named_server_abort_asks_for_its_password_and_drops_th
     assert_all_is_back(slow, head, databases)
 
 
+@pytest.mark.slow
 def test_an_interrupted_step_by_hand_leaves_no_process_at_work_and_can_be_taken_up_again(slow: Project) -> None:
     head, databases = slow.git("rev-parse", "HEAD"), slow.databases()
     for words in (("checkout", "--rev", "head-2", *NAMED), ("reinit",), ("restore",)):

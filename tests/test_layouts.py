@@ -506,6 +506,7 @@ def test_a_package_that_is_installed_from_another_checkout_gives_no_false_proof(
     assert reaches(made, *command).startswith("0 ")
 
 
+@pytest.mark.slow
 def test_a_package_of_a_larger_repository_that_is_installed_from_another_checkout_is_noticed(
     make_plain: MakePlain,
 ) -> None:

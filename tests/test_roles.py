@@ -50,6 +50,7 @@ def squash(project: Plain, rev: str, *words: str, code: int = 0) -> Done:
     return done
 
 
+@pytest.mark.slow
 def test_roles_that_a_history_makes_are_made_by_the_base_and_compared_in_clusters_of_their_own(
     make_plain: MakePlain,
 ) -> None:

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.project import Project, query
-
-pytestmark = pytest.mark.e2e
 
 
 def test_a_squash_leaves_one_base_with_the_id_of_r_on_the_original_branch(shop: Project) -> None:

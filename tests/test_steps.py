@@ -328,6 +328,7 @@ def test_a_commit_hook_that_changes_the_tree_is_noticed_and_what_it_made_is_prov
     assert "# formatted" in shop.base_text(revision)
 
 
+@pytest.mark.slow
 def test_a_commit_hook_that_fails_puts_everything_back_and_its_words_are_shown(shop: Project) -> None:
     with_ignored_files(shop)
     before, head = world(shop), shop.git("rev-parse", "HEAD")

@@ -459,6 +459,7 @@ STORAGE = (
 )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_storage_partitions_inheritance_and_publications_are_kept(make: Make, server: Server, tmp_path: Path) -> None:
     project = make(STORAGE)
     old = project.git("rev-parse", "HEAD")
@@ -606,6 +607,7 @@ NAMES = (
 )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_quoted_unicode_reserved_and_foreign_schema_names_and_comments_come_back(
     make: Make, server: Server, tmp_path: Path
 ) -> None:
@@ -657,6 +659,7 @@ def test_settings_and_comment_of_the_database_and_foreign_tables_come_back(make:
     assert query(address, width) == [(255,)]
 
 
+@pytest.mark.slow
 def test_a_version_table_with_another_name_is_neither_made_nor_dropped_by_the_base(make: Make) -> None:
     app = APP.replace("Migrate(app, db)", 'Migrate(app, db, version_table="schema_version")')
     project = make(

@@ -62,6 +62,7 @@ def test_a_database_behind_r_or_on_both_sides_of_a_merge_is_shown_by_plans_sql_a
         assert query(project.address(name), "SELECT version_num FROM alembic_version") == [("dddd",)]
 
 
+@pytest.mark.slow
 def test_a_kept_migration_that_imports_one_that_goes_is_named_and_nothing_is_merged(make_plain: MakePlain) -> None:
     project = make_plain(
         [
@@ -80,6 +81,7 @@ def test_a_kept_migration_that_imports_one_that_goes_is_named_and_nothing_is_mer
     project.assert_nothing_left(head)
 
 
+@pytest.mark.slow
 def test_an_app_that_imports_a_file_which_git_ignores_is_squashed_where_it_stands(make: Make) -> None:
     project = make(SHOP, app="from generated import NUMBER\n" + APP + "\nassert NUMBER == 7\n")
     project.write(".gitignore", "__pycache__/\n*.pyc\ngenerated.py\n")
