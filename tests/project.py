@@ -160,6 +160,10 @@ class Project:
         given = ("--rev", rev, "--uri-var", VARIABLE, "--server", self.server_url)
         return self.tool("squash", *given, *words, cwd=None, **variables)
 
+    def put_psql_on_path(self) -> None:
+        """The test server's own psql, which the machine itself may lack."""
+        self.environment["PATH"] = os.pathsep.join([str(self.server.binaries.bin), os.environ["PATH"]])
+
     # --- building ------------------------------------------------------------------------------------------------
 
     def write(self, path: str, text: str) -> Path:

@@ -137,6 +137,7 @@ def test_a_command_that_fails_or_goes_elsewhere_or_writes_into_the_tree_is_named
 @pytest.mark.slow
 def test_half_of_a_sql_file_is_not_the_truth(make_plain: MakePlain) -> None:
     project = make_plain([Step("names", 'op.add_column("users", sa.Column("name", sa.Text()))')])
+    project.put_psql_on_path()
     project.write("schema.sql", "CREATE TABLE users (id integer);\nSELECT nonsense;\nCREATE TABLE more (id integer);\n")
     project.add(Step("later", sql=["CREATE TABLE later (id integer)"]))
     refused(project, "head", "psql -f schema.sql", 2, "ERROR:", "nonsense")

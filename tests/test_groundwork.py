@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-
 import pytest
 
 from tasklib import groundwork, postgres
@@ -107,6 +105,7 @@ def test_it_goes_together_with_before_and_with_an_env_py_that_asks_whether_it_is
 ) -> None:
     steps = (Step("none", "pass"), Step("items", STORE[0].python.replace("Audit", "public")), STORE[2])
     project = in_store(make_plain, "" if before else ASKS_FIRST, steps)
+    project.put_psql_on_path()
     done = project.squash("head-1", *(["--before", f'psql -qc "{before}"'] if before else []))
     assert done.code == 0, done.said
     project.assert_nothing_left()
@@ -140,10 +139,11 @@ def test_what_env_py_does_beside_is_refused_and_was_done_in_a_scratch_database_o
 
 
 def test_a_program_that_env_py_starts_stays_read_only_where_env_py_may_write(make_plain: MakePlain) -> None:
-    psql = shutil.which("psql")
-    assert psql
+    # As psql would: it heeds PGOPTIONS, and the guard does not get into it.
+    goes = "import os, psycopg2; psycopg2.connect(os.environ['LIVE']).cursor().execute('CREATE TABLE written (id int)')"
     starts = f"""        import subprocess
-        subprocess.run(["{psql}", "-qc", "CREATE TABLE written (id int)", os.environ["LIVE"]], check=False)
+        import sys
+        subprocess.run([sys.executable, "-I", "-c", {goes!r}], check=False)
 """
     project = in_store(make_plain, MAKES + starts)
     with in_use(project) as live:
