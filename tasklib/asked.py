@@ -7,8 +7,8 @@ change nothing where what it makes is there already.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 
 from psycopg2 import sql
@@ -42,8 +42,7 @@ def need(bench: Bench, statements: Sequence[str], by: str) -> bool:
 
 def note_schema(bench: Bench, schema: str, by: str) -> bool:
     """`need` for the schema of the version table, which must be there before Alembic makes that."""
-    one = f"CREATE SCHEMA IF NOT EXISTS {postgres.identifier(schema)}"
-    return schema != "public" and need(bench, [one], by)
+    return schema != "public" and need(bench, [groundwork.making("SCHEMA", schema)], by)
 
 
 def provide(bench: Bench, error: SquashError) -> bool:
@@ -74,7 +73,8 @@ def ask(bench: Bench, chain: Chain, command: Command, role: str, plants: Mapping
     planted.lay(made)
     for _ in range(ROUNDS):
         before, since = _Picture.of(bench, address), bench.log_size()
-        ran = _while_writing(command, planted, chain, ["current", "--verbose"], targets)
+        with _writing(command, planted) as writing:
+            ran = writing.current(chain, targets)
         more = _Picture.of(bench, address).groundwork_since(before)
         if not more:
             break
@@ -106,11 +106,12 @@ def learn_table(
     with postgres.connect(address) as connection:
         before = version_table.lookalikes(connection)
         lacking: list[str] = []
-        made = _while_writing(command, planted, chain, stamp, targets)
-        if (missing := NO_SCHEMA.search(made.stderr)) is not None:
-            lacking = [f"CREATE SCHEMA IF NOT EXISTS {postgres.identifier(missing.group(1))}"]
-            planted.lay(lacking)
-            made = _while_writing(command, planted, chain, stamp, targets)
+        with _writing(command, planted) as writing:
+            made = writing.run(chain, stamp, targets, read_only=True)
+            if (missing := NO_SCHEMA.search(made.stderr)) is not None:
+                lacking = [groundwork.making("SCHEMA", missing.group(1))]
+                planted.lay(lacking)
+                made = writing.run(chain, stamp, targets, read_only=True)
         new = [one for one in version_table.lookalikes(connection) if one not in before]
     if NO_PLACE in made.stderr:
         raise Misconduct(
@@ -129,12 +130,11 @@ def learn_table(
     return True
 
 
-def _while_writing(
-    command: Command, planted: Plant, chain: Chain, words: Sequence[str], targets: Mapping[str, Address]
-) -> Ran:
-    """Run the command where it may write, to the scratch database alone."""
+@contextmanager
+def _writing(command: Command, planted: Plant) -> Iterator[Command]:
+    """The command as it may write during the block, to the scratch database alone."""
     with planted.writable() if addresses.is_deaf(command.scheme) else nullcontext():
-        return may_write(command).run(chain, words, targets, read_only=True)
+        yield may_write(command)
 
 
 def _refuse_several_schemas(bench: Bench, schema: str) -> None:
@@ -206,7 +206,7 @@ class _Picture:
     def groundwork_since(self, before: _Picture) -> list[str]:
         """Statements for the groundwork that is there since; `Misconduct` where anything else changed."""
         more = [
-            f"CREATE {kind} IF NOT EXISTS {postgres.identifier(name)}"
+            groundwork.making(kind, name)
             for kind, names in self.there.items()
             for name in names
             if name not in before.there[kind]

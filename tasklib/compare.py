@@ -102,8 +102,8 @@ def _roles(bench: Bench, role: str, masked: Set[str], texts: Sequence[str], with
 
 def _written(bench: Bench) -> tuple[str, ...]:
     """What may be a password in the old migrations."""
-    cut = bench.cut()
-    sources = bench.repository.read_many(bench.plan.tip, [migration.path for migration in (*cut.gone, *cut.kept)])
+    run = bench.cut().run(from_r=False)
+    sources = bench.repository.read_many(bench.plan.tip, [migration.path for migration in run])
     return passwords.written(sources[path] for path in sorted(sources))
 
 

@@ -23,7 +23,6 @@ EXTENSION = re.compile(
     rf"CREATE\s+EXTENSION\s+(?:IF\s+NOT\s+EXISTS\s+)?({NAME})(?:\s+WITH)?(\s+SCHEMA\s+(?:{NAME}))?(\s+CASCADE)?",
     re.IGNORECASE,
 )
-NO_EXTENSION = re.compile(r'extension "([^"]+)" is not available|/([^/"]+)\.control"')
 
 
 def statement(text: str) -> str | None:
@@ -35,6 +34,11 @@ def statement(text: str) -> str | None:
         rest = " ".join("".join(filter(None, found.groups()[1:])).split())
         return f"CREATE EXTENSION IF NOT EXISTS {_quoted(found.group(1))} {rest}".rstrip()
     return None
+
+
+def making(kind: str, name: str) -> str:
+    """The statement that makes a schema or an extension where it is missing."""
+    return f"CREATE {kind} IF NOT EXISTS {postgres.identifier(name)}"
 
 
 def _quoted(name: str) -> str:
@@ -53,12 +57,10 @@ def lay(connection: Connection, statements: Iterable[str]) -> None:
         try:
             connection.run(one)
         except Failed as error:
-            if found := NO_EXTENSION.search(error.text):
-                name = found.group(1) or found.group(2)
+            if name := postgres.lacking_extension(error.text):
                 raise Refused(
                     f"env.py makes the extension {name!r}, which the scratch server does not have.",
-                    f"install it (Debian: postgresql-contrib or postgresql-NN-{name}), "
-                    "or name a server that has it: --server URL",
+                    postgres.how_to_get(name),
                 ) from None
             raise
 

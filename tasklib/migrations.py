@@ -271,15 +271,10 @@ def explain_failure(result: shell.Result, chain: Chain, what: str) -> Failed | R
     lines = [line for line in (result.stderr or result.stdout).splitlines() if line.strip()]
     errors = [line for line in lines if re.match(r"^[\w.]*(Error|Exception|Exists|Undefined\w*|Violation)\b.*", line)]
     database = "\n  | ".join(errors[-1:] + [line for line in lines[-8:] if line not in errors[-1:]])
-    missing = re.search(
-        r'extension "([^"]+)" is not available|extension control file "[^"]*/([^/"]+)\.control"', result.stderr
-    )
     name = f"the migration {revision} ({chain.history.migrations[revision].path})" if revision else "a migration"
-    if missing:
-        extension = missing.group(1) or missing.group(2)
+    if extension := postgres.lacking_extension(result.stderr):
         return Refused(
             f"{what}: {name} needs the extension {extension!r}, which the server does not have.",
-            f"install it (Debian: postgresql-contrib or postgresql-NN-{extension}), "
-            "or name a server that has it: --server URL",
+            postgres.how_to_get(extension),
         )
     return Failed(f"{what}: {name} failed. The command ended with exit code {result.code} and said:\n  | {database}")

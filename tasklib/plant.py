@@ -74,7 +74,7 @@ class Plant:
 
     def prepare(self) -> None:
         there = {(s, t) for s, t in self.connection.rows("SELECT schemaname, tablename FROM pg_tables")}
-        schemas = {str(one) for (one,) in self.connection.rows("SELECT nspname FROM pg_namespace")}
+        schemas = set(self.before["SCHEMA"])
         for schema, name in self.tables:
             if schema and schema not in schemas:
                 self.connection.run(sql.SQL("CREATE SCHEMA {0}; GRANT USAGE ON SCHEMA {0} TO PUBLIC").format(

@@ -204,8 +204,9 @@ def own_packages(repository: Repository, commit: str, layout: Layout) -> dict[st
     roots = dict.fromkeys(os.path.normpath(one) for top in tops for one in (top, f"{top}/src"))
     others = {"tests", "test", "docs", "examples", "setup", "conftest", *sys.stdlib_module_names}
     found: dict[str, list[str]] = {}
+    ordered = sorted(paths)
     for root in roots:
-        for path in sorted(paths):
+        for path in ordered:
             inner = path if root == "." else path.removeprefix(f"{root}/")
             if root != "." and inner == path:
                 continue
