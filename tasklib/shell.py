@@ -65,13 +65,21 @@ def termination_as_interrupt() -> Iterator[None]:
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Ctrl-C, SIGTERM and SIGHUP are ignored for the length of a block, by its processes too. Main thread only."""
+    """Ctrl-C, SIGTERM and SIGHUP are ignored for the length of a block, by its processes too. Main thread only.
+
+    `run` keeps what a terminal sends away from processes that would not ignore it.
+    """
     before = [(number, signal.signal(number, signal.SIG_IGN)) for number in INTERRUPTS]
     try:
         yield
     finally:
         for number, handler in before:
             signal.signal(number, handler)
+
+
+def _is_putting_back() -> bool:
+    """Whether even SIGTERM is ignored, as while things are put back."""
+    return signal.getsignal(signal.SIGTERM) == signal.SIG_IGN
 
 
 class _Processes:
@@ -178,6 +186,8 @@ def run(
             _in=stdin if stdin is not None else b"",
             _err=take if on_error_line is not None else None,
             _uid=uid,
+            # git handles SIGINT although its parent ignores it: a terminal's Ctrl-C reaches the foreground group only.
+            _new_group=_is_putting_back(),
             _return_cmd=True,
             _bg=True,
             _bg_exc=False,

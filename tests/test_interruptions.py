@@ -232,6 +232,23 @@ def test_a_second_interrupt_in_the_very_moment_of_the_first_is_none(tmp_path: Pa
     assert out.read_text().split("\n") == ["begun", "first", "put back", ""]
 
 
+def test_a_program_with_a_handler_of_its_own_is_not_interrupted_while_things_are_put_back(tmp_path: Path) -> None:
+    # As git is: it handles the signal whatever it inherited, and its other threads write the lock that it removes.
+    program = (
+        "import signal, time; signal.signal(signal.SIGINT, signal.SIG_DFL)\n"
+        "open('begun', 'w'); time.sleep(2); open('ended', 'w')\n"
+    )
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom tasklib.shell import run, uninterrupted\n"
+        f"with uninterrupted():\n  run([sys.executable, '-c', {program!r}], cwd=Path('.'))\n"
+    )
+    process = subprocess.Popen([BIN / "python", "-c", code], cwd=tmp_path, start_new_session=True)
+    until("the program", lambda: (tmp_path / "begun").exists())
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(timeout=PATIENCE) == 0
+    assert (tmp_path / "ended").exists()
+
+
 def test_after_a_kill_status_says_where_it_stands_and_abort_puts_everything_back(slow: Project) -> None:
     head, databases = slow.git("rev-parse", "HEAD"), slow.databases()
     running = begin(slow)
