@@ -220,12 +220,10 @@ class Command:
                 "--command 'alembic -c FILE'"
             )
         if "ModuleNotFoundError" in why and programs.is_ours(self.words[0]):
-            command = (
-                f"{programs.wrapper(self.cwd) or 'PATH/TO/bin/'} {'flask db' if self.kind == 'flask' else 'alembic'}"
-            )
+            command = f"{programs.prefix(self.cwd)}{'flask db' if self.kind == 'flask' else 'alembic'}"
             hint = (
                 f"{self.words[0]} is of the environment that this program is installed in; name the project's own, "
-                f"--command '{command.replace('/ ', '/')}', or activate it"
+                f"--command '{command}', or activate it"
             )
         return Failed(
             f"`{' '.join(self.words)}` cannot run in {self.cwd} (exit code {result.code}). It says:\n  | "

@@ -34,7 +34,7 @@ def find_program(words: tuple[str, ...], cwd: Path, top: Path) -> tuple[str, ...
             return (str(directory / name), *words[1:])
     raise Refused(
         f"The program {name!r} is neither in a virtual environment of this project nor on PATH.",
-        "activate the project's environment, or --command 'PATH/TO/bin/flask db'",
+        f"activate the project's environment, or --command '{prefix(cwd)}{' '.join(words)}'",
     )
 
 
@@ -144,15 +144,17 @@ def is_ours(program: str) -> bool:
     return _same(Path(program).parent.parent, Path(sys.prefix))
 
 
-def wrapper(cwd: Path) -> str:
-    """What this project's commands are run with, as its lock file says (`poetry run`, `uv run` …); "" if nothing."""
+def prefix(cwd: Path) -> str:
+    """What hints write before a program of this project's: its wrapper, as the lock file says (`poetry run `), else a
+    place to fill in.
+    """
     for directory in (cwd, *cwd.parents):
         for mark, words in LOCKS.items():
             if (directory / mark).exists():
-                return words
+                return f"{words} "
         if (directory / ".git").exists():
             break
-    return ""
+    return "PATH/TO/bin/"
 
 
 def _interpreter(program: Path) -> tuple[str, ...]:

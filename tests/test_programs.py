@@ -58,6 +58,11 @@ def test_the_programs_environment_is_the_active_one_then_that_in_the_tree_then_o
     with pytest.raises(Refused, match="activate the project's environment") as caught:
         found()
     assert "alembic" in caught.value.text
+    assert "--command 'PATH/TO/bin/alembic -n x'" in str(caught.value.hint)
+    (top / "Pipfile.lock").touch()
+    with pytest.raises(Refused, match="activate the project's environment") as caught:
+        found()
+    assert "--command 'pipenv run alembic -n x'" in str(caught.value.hint)
     (apart / "pipx_metadata.json").unlink()
     above = program(top / ".venv/bin")
     assert found() == above
