@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from tasklib.archive import Key
+
+# Kinds that pg_dump names by what they are on: "TABLE books".
+ON_AN_OBJECT = ("ACL", "COMMENT", "SECURITY LABEL")
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,17 @@ class Difference:
         """ "missing", "extra" or "changed", seen from the truth."""
         return "missing" if self.right is None else "extra" if self.left is None else "changed"
 
+    @property
+    def shown(self) -> str:
+        """The name with its schema; after the kind of object where the name begins with one, as a privilege's does."""
+        if not self.schema:
+            return self.name
+        if self.kind == "DEFAULT ACL":  # DEFAULT PRIVILEGES FOR TABLES
+            return f"{self.name} IN SCHEMA {self.schema}"
+        on = re.match(r"[A-Z ]+ ", self.name) if self.kind in ON_AN_OBJECT else None
+        at = on.end() if on else 0
+        return f"{self.name[:at]}{self.schema}.{self.name[at:]}"
+
 
 def compare(left: Mapping[Key, str], right: Mapping[Key, str]) -> list[Difference]:
     """All objects that the two do not share, by key."""
@@ -43,8 +58,7 @@ def report(differences: Iterable[Difference], truth: str, other: str, limit: int
     lines = []
     listed = list(differences)
     for difference in listed[:limit]:
-        name = f"{difference.schema}.{difference.name}" if difference.schema else difference.name
-        lines.append(f"{difference.what:8} {difference.kind} {name}")
+        lines.append(f"{difference.what:8} {difference.kind} {difference.shown}")
         left, right = (difference.left or "").splitlines(), (difference.right or "").splitlines()
         if difference.what == "changed":
             diff = list(difflib.unified_diff(left, right, truth, other, lineterm="", n=1))[2:]

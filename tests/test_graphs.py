@@ -10,6 +10,7 @@ from tasklib.errors import Refused
 from tasklib.history import History, Migration
 from tests.conftest import MakePlain
 from tests.project import Step, query
+from tests.traps import assert_native
 
 
 def made(revision: str, *down: str, depends_on: Sequence[str] = (), label: str = "") -> Migration:
@@ -126,6 +127,7 @@ def test_a_history_of_several_bases_merges_dependencies_labels_and_heads_is_squa
         "core4", "core5", "feat1", "feat2", "join1", "rept1", "rept2", "rept3",
     ]  # fmt: skip
     text = project.base_text("join1")
+    assert_native(text, 1.0)
     assert "down_revision = None" in text and "depends_on = None" in text
     # What names the labels still works, and a database of before ends where a new one does.
     fresh = project.new_database("branched_fresh")

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tasklib import postgres
+from tasklib import postgres, shell
 from tasklib import server as servers
 from tasklib.errors import SquashError
 from tasklib.postgres import Address
@@ -59,8 +59,8 @@ def begin(project: Project, *words: str, nap: str = LONG, **variables: str) -> R
         process = subprocess.Popen(
             [str(BIN / "alembic-squash"), *(words or ("squash", "--rev", "head-2", *NAMED))], cwd=project.top,
             env=environment, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, start_new_session=True,
-            # A shell ignores Ctrl-C in what it runs in the background, and these tests may be.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+            # A shell ignores Ctrl-C in what it runs in the background, nohup SIGHUP, and these tests may be.
+            preexec_fn=lambda: [signal.signal(number, signal.SIG_DFL) for number in shell.INTERRUPTS],
         )  # fmt: skip
     return Running(process, out, err)
 

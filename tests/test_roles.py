@@ -11,6 +11,7 @@ from tasklib.postgres import Address, Connection
 from tasklib.server import Server
 from tests.conftest import SHOP, MakePlain
 from tests.project import URL_IN_ENV, VARIABLE, Done, Plain, Step, query, server_homes
+from tests.traps import assert_native
 
 GUARDED = (
     "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'reader') THEN"
@@ -59,6 +60,7 @@ def test_roles_that_a_history_makes_are_made_by_the_base_and_compared_in_cluster
     assert "each run gets a server of its own" in said
     assert "Roles that must be on every server, since the migrations name and do not make them: auditor" in said
     text = project.base_file.read_text()
+    assert_native(text, 0.09)
     assert 'CREATE ROLE "auditor"' not in text and "short" not in text
     with postgres.connect(project.address()) as connection:
         connection.run("CREATE ROLE auditor")
@@ -127,6 +129,7 @@ def test_a_role_that_env_py_sets_and_a_password_of_a_role_that_no_text_shows_are
     done = squash(project, "head-1", "--keep-value", roles.PASSWORDS)
     assert "a secret of ours" not in done.said and "SCRAM-SHA-256$" not in done.said
     text = project.base_file.read_text()
+    assert_native(text, 0.33)
     assert re.search(r"CREATE ROLE \\?\"hidden\\?\"\s+WITH LOGIN PASSWORD 'SCRAM-SHA-256\$", text), text
     assert 'ALTER TABLE public.users OWNER TO "hidden"' in text and "not_given_away OWNER" not in text
     assert "ALTER TABLE public.alembic_version OWNER TO CURRENT_USER" in text.split("def downgrade")[1]

@@ -196,9 +196,9 @@ STORAGE_PLANTS = (
 )
 
 SECURITY_PLANTS = (
-    Plant(20, "changed  ACL TABLE public.secrets", "REVOKE SELECT ON secrets FROM PUBLIC"),
+    Plant(20, "missing  ACL TABLE public.secrets", "REVOKE SELECT ON secrets FROM PUBLIC"),
     Plant(20, "changed  ACL COLUMN public.secrets.body", "REVOKE UPDATE (body) ON secrets FROM PUBLIC"),
-    Plant(20, "missing  DEFAULT ACL api.DEFAULT PRIVILEGES FOR TABLES",
+    Plant(20, "missing  DEFAULT ACL DEFAULT PRIVILEGES FOR TABLES IN SCHEMA api",
           "ALTER DEFAULT PRIVILEGES IN SCHEMA api REVOKE SELECT ON TABLES FROM PUBLIC"),
     Plant(20, "missing  ROW SECURITY public.forgotten", "ALTER TABLE forgotten DISABLE ROW LEVEL SECURITY"),
     Plant(20, "changed  TABLE public.secrets", "ALTER TABLE secrets NO FORCE ROW LEVEL SECURITY"),
@@ -210,10 +210,10 @@ NAMES_PLANTS = (
     Plant(7, "missing  TABLE Größe: 100%.child", 'ALTER TABLE "Größe: 100%".child SET SCHEMA public'),
     Plant(7, "changed  TYPE shop.size", "ALTER TYPE shop.size ADD VALUE 'l'"),
     Plant(21, "changed  TABLE public.Order", "ALTER TABLE \"Order\" ALTER COLUMN \"Mixed Case\" SET DEFAULT '%%s :x'"),
-    Plant(21, "changed  COMMENT public.COLUMN \"Order\".\"a%b\"",
+    Plant(21, "changed  COMMENT COLUMN public.\"Order\".\"a%b\"",
           "COMMENT ON COLUMN \"Order\".\"a%b\" IS '%%s %%(x)s :name'"),
     Plant(21, "missing  INDEX public.Idx %:x", 'ALTER INDEX "Idx %:x" RENAME TO idx'),
-    Plant(21, "changed  COMMENT shop.TABLE items", "COMMENT ON TABLE shop.items IS 'GrÃ¶Ãen'"),
+    Plant(21, "changed  COMMENT TABLE shop.items", "COMMENT ON TABLE shop.items IS 'GrÃ¶Ãen'"),
 )  # fmt: skip
 
 EXTENSION_PLANTS = (

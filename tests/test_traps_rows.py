@@ -15,7 +15,7 @@ from tasklib import datafiles, packaging, postgres
 from tasklib.server import Server
 from tests.conftest import MakePlain
 from tests.project import VARIABLE, Plain, Project, Step, query
-from tests.traps import assert_dumps_agree, assert_laid_out, ddl, squash
+from tests.traps import assert_dumps_agree, assert_laid_out, assert_native, ddl, squash
 
 
 def needs(message: str, *conditions: str) -> Step:
@@ -360,6 +360,7 @@ def test_rows_of_large_tables_are_in_data_files_that_the_migration_loads_from_be
     assert done.err.index("looks like a credential") < done.err.index("merge\n")
     project.assert_nothing_left()
     assert_laid_out(project)
+    assert_native(project.base_file.read_text(encoding="utf-8"), 0.66)
     base = project.file_of(project.ids[1])
     stem = base.name.removesuffix(".py")
     assert sorted(path.name for path in base.parent.glob("*.jsonl")) == [
@@ -446,6 +447,7 @@ def test_data_files_keep_edits_go_with_abort_and_with_the_base_that_is_squashed_
 
     assert project.squash("head-2").code == 0
     project.assert_nothing_left()
+    assert_native(project.base_file.read_text(encoding="utf-8"), 1.0)
     assert data.read_text(encoding="utf-8") == written
     assert project.tool("verify", "--uri-var", VARIABLE, "--server", project.server_url).code == 0
 
@@ -489,6 +491,7 @@ def test_values_of_chance_become_constants_that_are_named_and_so_are_rows_left_o
     done = project.squash("head-2", "--data", "devices,readings")
     assert done.code == 0, done.said
     project.assert_nothing_left()
+    assert_native(project.base_file.read_text(encoding="utf-8"), 0.71)
     message = project.git("log", "-1", "--format=%B")
     assert "is now always the same value: devices.id, devices.seen, readings.device" in message
     assert "Rows left out, as --data says: users" in message

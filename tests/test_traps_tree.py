@@ -10,6 +10,7 @@ import pytest
 
 from tests.conftest import SHOP, Make, MakePlain
 from tests.project import APP, URL_IN_ENV, Step, query
+from tests.traps import assert_native
 
 pytestmark = pytest.mark.slow
 
@@ -46,6 +47,7 @@ def test_a_database_behind_r_or_on_both_sides_of_a_merge_is_shown_by_plans_sql_a
 
     assert project.squash("cccc").code == 0
     project.assert_nothing_left()
+    assert_native(project.base_file.read_text(encoding="utf-8"), 0.8)
     for name in ("behind", "on_both"):
         done = project.db("upgrade", "head", database=name, check=False)
         assert done.code != 0 and "Can't locate revision" in done.said
@@ -92,4 +94,5 @@ def test_an_app_that_imports_a_file_which_git_ignores_is_squashed_where_it_stand
     done = project.squash("head-2")
     assert done.code == 0, done.said
     project.assert_nothing_left()
+    assert_native(project.base_file.read_text(encoding="utf-8"), 0.71)
     assert (project.top / "generated.py").read_text() == "NUMBER = 7\n"
