@@ -140,7 +140,6 @@ config.set_main_option("sqlalchemy.url", os.environ["DATABASE_URL"].replace("%",
 """
 
 
-@pytest.mark.slow
 def test_a_project_below_the_top_with_pyproject_toml_a_venv_of_its_own_and_hooks(make_plain: MakePlain) -> None:
     made = make_plain([], template="pyproject", env=NEIGHBOUR)
     for name in ("alembic.ini", "pyproject.toml", "migrations"):

@@ -16,6 +16,7 @@ from tasklib.plan import Layout
 from tasklib.server import Server
 from tests.conftest import MakePlain
 from tests.project import APP, BIN, VARIABLE, Done, Plain, Project, build, query, whole
+from tests.test_interruptions import assert_all_is_back, begin, until
 from tests.test_urls import in_use
 from tests.traps import assert_laid_out
 
@@ -23,7 +24,6 @@ pytestmark = pytest.mark.usefixtures("put_back")
 
 USERS = "USERS_DATABASE_URL"
 BOTH = ("--uri-var", VARIABLE, "--set", f"{USERS}={{url:users}}")
-LINE = 'app.config["SQLALCHEMY_TRACK_MODIFICATIONS"]'
 LINE = 'app.config["SQLALCHEMY_TRACK_MODIFICATIONS"]'
 TWO = APP.replace(LINE, f'app.config["SQLALCHEMY_BINDS"] = {{"users": os.environ["{USERS}"]}}\n{LINE}')
 
@@ -279,6 +279,20 @@ def test_a_base_of_two_databases_is_squashed_again_and_prints_its_sql(two: Two, 
     (users,) = written.values()
     assert "CREATE TYPE mood AS" in users
     assert users.count("person ") == 1200
+
+
+@pytest.mark.slow
+def test_after_a_kill_abort_drops_the_databases_of_both(two: Two) -> None:
+    project = two.project
+    head, databases = project.git("rev-parse", "HEAD"), project.databases()
+    running = begin(project, "squash", "--rev", "head-2", *two.options, INVOKE_SQUASH_SERVER=project.server_url)
+    until("the new chain", lambda: "\nmigrate\n" in running.said, running)
+    running.process.kill()
+    running.process.wait()
+    assert len(project.databases() - databases) >= 4
+    aborted = two.tool("abort")
+    assert aborted.code == 0, aborted.said
+    assert_all_is_back(project, head, databases)
 
 
 @pytest.mark.slow

@@ -263,7 +263,8 @@ SEQUENCES = (
         " j json DEFAULT '[]'::json, uid uuid DEFAULT gen_random_uuid(), who text DEFAULT current_user,"
         " span interval DEFAULT '1 day 02:00', sum integer DEFAULT (1 + 2) * 3, at time DEFAULT '10:00', empty text DEFAULT '',"
         " nothing text DEFAULT NULL, bits bit(3) DEFAULT B'101', raw bytea DEFAULT '\\x00ff', colon text DEFAULT ':x::y',"
-        " fine double precision DEFAULT 'NaN', ip inet DEFAULT '127.0.0.1')",
+        " fine double precision DEFAULT 'NaN', ip inet DEFAULT '127.0.0.1', fee numeric(10, 2) DEFAULT '0',"
+        " flag char DEFAULT 'N', fees numeric(5, 1)[] DEFAULT '{1.5}', upto timestamp(0) DEFAULT '2030-01-01')",
         "ALTER TABLE defaults ADD COLUMN status varchar(10) NOT NULL DEFAULT 'new'",
         "ALTER TABLE defaults ALTER COLUMN negative SET NOT NULL",
     ),
@@ -367,7 +368,12 @@ def test_types_keys_sequences_defaults_functions_and_views_are_the_old_ones_and_
     assert_laid_out(project)
     assert "'first', 'w', 'late', 'y', 'forgotten'" in text
     assert text.count("CREATE TYPE status AS ENUM") == 1
-    assert '"bits", postgresql.BIT(length=3), ' in re.sub(r"\n +", " ", text)
+    on_lines = re.sub(r"\n +", " ", text)
+    assert '"bits", postgresql.BIT(length=3), ' in on_lines
+    assert '"fee", sa.Numeric(precision=10, scale=2), server_default="0", ' in on_lines
+    assert '"flag", sa.CHAR(length=1), server_default="N", ' in on_lines
+    assert '"fees", postgresql.ARRAY(sa.Numeric(precision=5, scale=1)), server_default="{1.5}", ' in on_lines
+    assert '"upto", postgresql.TIMESTAMP(precision=0), server_default="2030-01-01 00:00:00", ' in on_lines
     # Functions that follow each other are made under one setting.
     switched = re.findall(r"(SET LOCAL|RESET) check_function_bodies", text)
     assert switched == ["SET LOCAL", "RESET"] * (len(switched) // 2) and switched
