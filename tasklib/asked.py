@@ -212,11 +212,7 @@ class _Picture:
             if name not in before.there[kind]
         ]
         known = groundwork.keys(more)
-        objects = {
-            key: text
-            for key, text in self.objects.items()
-            if key not in known and not (key[0] == "COMMENT" and key[2] in {f"EXTENSION {one[2]}" for one in known})
-        }
+        objects = {key: text for key, text in self.objects.items() if not groundwork.holds(known, key)}
         if objects != before.objects or self.others != before.others:
             changed = {key for key, text in objects.items() if before.objects.get(key) != text}
             named = ", ".join(" ".join(filter(None, key)) for key in sorted(changed)[:3]) or "rows"

@@ -136,11 +136,10 @@ def _source(bench: Bench, read: Reference, sqlalchemy: tuple[int, ...], ddl: fro
     staying = {(schema or "public", name) for schema, name in version}
     laid = groundwork.keys(bench.plan.groundwork)
     schemas = frozenset(name for kind, _, name in laid if kind == "SCHEMA")
-    comments = {f"EXTENSION {name}" for kind, _, name in laid if kind == "EXTENSION"}
     entries = [
         entry
         for entry in owners.for_anybody(read.snapshot.entries, read.model, read.users, staying, schemas)
-        if entry.key not in laid and not (entry.kind == "COMMENT" and entry.tag in comments)
+        if not groundwork.holds(laid, entry.key)
     ]
     return Source(
         entries, read.model, read.rows,

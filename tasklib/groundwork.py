@@ -51,6 +51,16 @@ def keys(statements: Iterable[str]) -> frozenset[Key]:
     return frozenset((one.group(1), "", sqltext.unquoted(one.group(2)) or "") for one in found if one)
 
 
+def holds(laid: frozenset[Key], key: Key) -> bool:
+    """Whether an object of a dump, or a fact beside it, is of what was laid, or says what an extension of it is: its
+    comment, its version, its members.
+    """
+    kind, _, name = key
+    about = name.removeprefix("EXTENSION ") if kind == "COMMENT" and name.startswith("EXTENSION ") else None
+    extension = sqltext.unquoted(about) if about else name if kind.startswith("EXTENSION ") else None
+    return key in laid or (extension is not None and ("EXTENSION", "", extension) in laid)
+
+
 def lay(connection: Connection, statements: Iterable[str]) -> None:
     """Make it in a scratch database, where it is missing."""
     for one in statements:

@@ -79,6 +79,29 @@ def test_schemas_that_env_py_makes_whenever_it_is_asked_stay_its_own(make_plain:
 
 
 @pytest.mark.slow
+def test_extensions_with_operators_functions_and_quoted_names_stay_env_pys_own(make_plain: MakePlain) -> None:
+    project = make_plain(SHOP[:3])
+    wanted = "SELECT name FROM pg_available_extensions WHERE name IN ('citext', 'uuid-ossp', 'vector') ORDER BY 1"
+    names = [str(name) for (name,) in query(project.address(), wanted)]
+    assert names, "this server has no extension to try it with"
+    # One is there when the run that may write begins, another comes only then.
+    makes = "        import sqlalchemy as sa\n\n" + "".join(
+        f"        connection.execute(sa.text('CREATE EXTENSION IF NOT EXISTS \"{name}\"'))\n"
+        "        connection.commit()\n"
+        for name in names
+    )
+    edit_env(project, BLOCK, BLOCK + makes)
+    done = project.squash("head-1")
+    assert done.code == 0, done.said
+    project.assert_nothing_left()
+    proof = project.git("log", "-1", "--format=%B")
+    assert f"left to it: {', '.join(f'extension {name}' for name in names)}" in proof
+    assert "EXTENSION" not in project.base_text(project.ids[1])
+    verified = project.tool("verify", "--uri-var", VARIABLE, "--server", project.server_url)
+    assert verified.code == 0, verified.said
+
+
+@pytest.mark.slow
 def test_a_schema_that_nobody_makes_is_given_to_scratch_databases_and_named(make_plain: MakePlain) -> None:
     steps = (Step("none", "pass"), *(Step(s.message, s.python.replace("Audit", "public"), s.sql) for s in STORE[:1]),
              STORE[2])  # fmt: skip
