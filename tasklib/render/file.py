@@ -15,6 +15,7 @@ UNCHECKED = (
     '    op.execute("SET LOCAL check_function_bodies = false")',
 )
 CHECKED = '    op.execute("RESET check_function_bodies")'
+PERCENT_SIGNS = "    leave_percent_signs()"
 Mark = tuple[str, Key]  # bind and object
 
 
@@ -50,7 +51,7 @@ def _bodies(source: Source) -> tuple[list[str], list[tuple[int, int, Key]], list
     body: list[str] = []
     if "load_rows" in source.used or any("%" in line for item in items for line in item.up):
         source.used.add("percent signs")
-        body += ["    leave_percent_signs()"]
+        body.append(PERCENT_SIGNS)
     group = reason = ""
     spans: list[tuple[int, int, Key]] = []
     unchecked = False
@@ -74,4 +75,8 @@ def _bodies(source: Source) -> tuple[list[str], list[tuple[int, int, Key]], list
         spans.append((len(body) + 1, len(body) + len(lines), item.key))
         body += lines
     body += [CHECKED] if unchecked else []
-    return body, spans, [line for item in reversed(items) for line in item.down]
+    down = [line for item in reversed(items) for line in item.down]
+    if any("%" in line for line in down):
+        source.used.add("percent signs")
+        down.insert(0, PERCENT_SIGNS)
+    return body, spans, down
