@@ -5,12 +5,10 @@ A first look before anything is run; what is hidden from it shows when the migra
 
 from __future__ import annotations
 
-import ast
 import re
-from collections.abc import Iterator, Mapping
-from functools import cache
+from collections.abc import Mapping
 
-from tasklib.sources import Read, nodes
+from tasklib.sources import Read, strings
 
 # A setting of a role in one database belongs to that.
 ROLES = re.compile(
@@ -29,7 +27,7 @@ def of_roles(sources: Mapping[str, str]) -> list[Read]:
     """SQL in strings that makes or changes roles, which belong to the server; with the role where it is in the text."""
     return [
         Read(" ".join(match.group(0).split()), path, line)
-        for path, line, text in _strings(sources)
+        for path, line, text in strings(sources)
         for match in ROLES.finditer(text)
     ]
 
@@ -38,25 +36,6 @@ def server_wide(sources: Mapping[str, str]) -> list[Read]:
     """SQL in strings that makes or changes what belongs to the server, or to several, and is no role."""
     return [
         Read(" ".join((match.group(1) or match.group(2)).split()), path, line)
-        for path, line, text in _strings(sources)
+        for path, line, text in strings(sources)
         for match in OTHERS.finditer(text)
     ]
-
-
-def _strings(sources: Mapping[str, str]) -> Iterator[tuple[str, int, str]]:
-    """(path, line, text) of every string that is no docstring."""
-    for path, source in sources.items():
-        yield from ((path, line, text) for line, text in _strings_of(source))
-
-
-@cache
-def _strings_of(source: str) -> tuple[tuple[int, str], ...]:
-    """(line, text) of a source's strings. Kept: both questions are asked several times of the same migrations."""
-    said: list[ast.Constant] = []
-    found: list[tuple[int, str]] = []
-    for _, node in nodes({"": source}):
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-            said.append(node.value)  # a node comes before what is in it
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in said:
-            found.append((node.lineno, node.value))
-    return tuple(found)

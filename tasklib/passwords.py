@@ -5,13 +5,14 @@ Two are known to be the same where the migrations hold the text.
 
 from __future__ import annotations
 
-import ast
 import base64
 import hashlib
 import hmac
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+
+from tasklib.sources import strings
 
 LIMIT = 200  # each costs milliseconds for each role
 LONGEST = 200  # characters: what is longer is a statement or a text
@@ -28,22 +29,12 @@ def written(sources: Iterable[str]) -> tuple[str, ...]:
     for source in sources:
         if not re.search("password", source, re.IGNORECASE):
             continue
-        for text in _strings(source):
+        for _, _, text in strings({"": source}):
             for before, quoted in re.findall(r"(?i)(password\s+)?E?'((?:[^']|'')*)'", text):
                 (likely if before else others)[quoted.replace("''", "'")] = None
             others[text] = None
     fitting = (text for text in {**likely, **others} if 0 < len(text) <= LONGEST and "\n" not in text)
     return tuple(text for text, _ in zip(fitting, range(LIMIT), strict=False))
-
-
-def _strings(source: str) -> Iterator[str]:
-    try:
-        tree = ast.parse(source)
-    except SyntaxError:
-        return
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            yield node.value
 
 
 def number_of(verifier: str, texts: Sequence[str]) -> int:

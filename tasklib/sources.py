@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 
 from tasklib.git import Repository, remembered
 
@@ -145,3 +146,22 @@ def nodes(sources: Mapping[str, str]) -> Iterator[tuple[str, ast.AST]]:
             continue
         for node in ast.walk(tree):
             yield path, node
+
+
+def strings(sources: Mapping[str, str]) -> Iterator[tuple[str, int, str]]:
+    """(path, line, text) of every string that is no docstring."""
+    for path, source in sources.items():
+        yield from ((path, line, text) for line, text in _strings_of(source))
+
+
+@cache
+def _strings_of(source: str) -> tuple[tuple[int, str], ...]:
+    """(line, text) of a source's strings. Kept: several questions are asked of the same migrations."""
+    said: list[ast.Constant] = []
+    found: list[tuple[int, str]] = []
+    for _, node in nodes({"": source}):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            said.append(node.value)  # a node comes before what is in it
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in said:
+            found.append((node.lineno, node.value))
+    return tuple(found)
