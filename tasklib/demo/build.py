@@ -13,6 +13,8 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from textwrap import indent
 
+import alembic
+from alembic.migration import MigrationContext
 from mako.template import Template  # type: ignore[import-untyped]
 
 from tasklib.demo.library import Library
@@ -87,13 +89,19 @@ def _migrations(template: Path) -> Iterator[tuple[str, str, datetime, dict[str, 
 def build(directory: Path) -> Demo:
     """Write the project into ``directory``, which must be new or empty; nothing outside it changes.
 
-    Raises `Refused` where something is in the way or Flask-Migrate is not there to write ``migrations/``.
+    Raises `Refused` where something is in the way, where Flask-Migrate is not there to write ``migrations/``, and where
+    Alembic is too old for them.
     """
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise Refused(f"{directory} is in the way: the demo is written into a new or empty directory.")
     missing = [name for name in ("flask_migrate", "flask_sqlalchemy") if importlib.util.find_spec(name) is None]
     if missing:
         raise Refused(f"The demo needs {' and '.join(missing)}.", "pip install 'alembic-squash[demo]'")
+    if not hasattr(MigrationContext, "autocommit_block"):
+        raise Refused(
+            f"The demo's migrations need Alembic 1.2 or newer; {alembic.__version__} is installed here.",
+            "pip install 'alembic>=1.2'",
+        )
     root = directory.resolve()
     root.mkdir(parents=True, exist_ok=True)
     env = {name: value for name, value in os.environ.items() if not name.startswith(("FLASK_", "GIT_"))}
