@@ -360,7 +360,7 @@ def test_rows_of_large_tables_are_in_data_files_that_the_migration_loads_from_be
     assert done.err.index("looks like a credential") < done.err.index("merge\n")
     project.assert_nothing_left()
     assert_laid_out(project)
-    assert_native(project.base_file.read_text(encoding="utf-8"), 0.66)
+    assert_native(project.base_file.read_text(encoding="utf-8"), 0.6)  # an identity is SQL before SQLAlchemy 1.4
     base = project.file_of(project.ids[1])
     stem = base.name.removesuffix(".py")
     assert sorted(path.name for path in base.parent.glob("*.jsonl")) == [

@@ -626,14 +626,14 @@ def test_quoted_unicode_reserved_and_foreign_schema_names_and_comments_come_back
     # On paper as well, up and down: no percent sign is doubled where nothing formats the statements.
     base = project.ids[-3]
     address = project.new_database("on_paper")
-    left = "SELECT count(*) FROM pg_class WHERE relkind IN ('r', 'S', 'v') AND oid >= 16384"
+    left = "SELECT count(*) FROM pg_class WHERE relkind IN ('r', 'S', 'v') AND oid >= 16384 AND relname <> 'alembic_version'"
     counts: list[int] = []
     for words in (["upgrade", base], ["downgrade", f"{base}:base"]):
         script = project.db(*words, "--sql", database="on_paper").out
         with postgres.connect(address) as connection:
             connection.run(script)
         counts += [int(str(number)) for (number,) in query(address, left)]
-    assert counts[0] > 10 and counts[1] == 1  # alembic_version
+    assert counts[0] > 10 and counts[1] == 0
 
 
 # --- the database itself -----------------------------------------------------------------------------------------
