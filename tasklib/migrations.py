@@ -32,6 +32,10 @@ NO_PROGRAM = re.compile(
     r"No module named '?(alembic|flask)'?$",
     re.MULTILINE,
 )
+# The line of a traceback that says which error it was.
+ERROR = re.compile(r"[\w.]*(Error|Exception|Exists|Undefined\w*|Violation)\b(?! that was caught)")
+CAUGHT = "Error that was caught before it: "  # from the server's record
+SHOWN = 10  # lines of an error
 NOT_STARTED = re.compile(
     rf"{NO_PROGRAM.pattern}|No such (command|option)|unrecognized arguments|invalid choice|Could not (import|locate)",
     re.MULTILINE,
@@ -213,13 +217,19 @@ class Command:
 
     def cannot_run(self, result: shell.Result, why: str) -> Failed:
         """The error for a command that did not start, with the reason in the application's own words."""
+        missing = re.search(r"ModuleNotFoundError: No module named ['\"](\S+)['\"]", why)
         hint = f"make `{' '.join(self.words)} history` work in this shell first; FLASK_APP and the like are inherited"
         if self.kind == "code":
             hint = (
                 "the project's own program must take Alembic's words (current --verbose, show, upgrade, downgrade), or "
                 "--command 'alembic -c FILE'"
             )
-        if "ModuleNotFoundError" in why and programs.is_ours(self.words[0]):
+        if missing:
+            hint = (
+                f"its Python does not find {missing.group(1)}: install that (the project itself: pip install -e .) in "
+                "the environment of this command, or set PYTHONPATH; this shell's variables are inherited"
+            )
+        if missing and programs.is_ours(self.words[0]):
             command = f"{programs.prefix(self.cwd)}{'flask db' if self.kind == 'flask' else 'alembic'}"
             hint = (
                 f"{self.words[0]} is of the environment that this program is installed in; name the project's own, "
@@ -267,8 +277,12 @@ def explain_failure(result: shell.Result, chain: Chain, what: str) -> Failed | R
     """The error for an upgrade that did not arrive: which migration, and the database's words."""
     revision = failing_migration(result, chain)
     lines = [line for line in (result.stderr or result.stdout).splitlines() if line.strip()]
-    errors = [line for line in lines if re.match(r"^[\w.]*(Error|Exception|Exists|Undefined\w*|Violation)\b.*", line)]
-    database = "\n  | ".join(errors[-1:] + [line for line in lines[-8:] if line not in errors[-1:]])
+    # Of a traceback the last error counts, with what the database and SQLAlchemy say below it.
+    errors = [at for at, line in enumerate(lines) if ERROR.match(line)]
+    said = lines[errors[-1] :] if errors else lines[-SHOWN:]
+    first = [line for line in lines if line.startswith(CAUGHT)]
+    rest = [line for line in said if line not in first]
+    database = "\n  | ".join([*first, *rest[:SHOWN], *(["…"] if len(rest) > SHOWN else [])])
     name = f"the migration {revision} ({chain.history.migrations[revision].path})" if revision else "a migration"
     if extension := postgres.lacking_extension(result.stderr):
         return Refused(

@@ -31,7 +31,7 @@ from tasklib.bench import Bench, watched
 from tasklib.chains import Chain
 from tasklib.errors import Failed, Refused, SquashError
 from tasklib.history import History
-from tasklib.migrations import Ran, explain_failure, failing_migration
+from tasklib.migrations import CAUGHT, Ran, explain_failure, failing_migration
 from tasklib.rows import Stable, Volatile
 from tasklib.server import Logged
 from tasklib.version_table import Name, by_table, versions
@@ -313,7 +313,7 @@ def _with_what_was_caught(result: Ran, logged: Logged) -> Ran:
     if aborted not in result.stderr or not caught:
         return result
     statement = " ".join(caught[-1].statement.split())[:300]
-    return replace(result, stderr=f"{result.stderr}\nError that was caught before it: {caught[-1].text}; {statement}")
+    return replace(result, stderr=f"{result.stderr}\n{CAUGHT}{caught[-1].text}; {statement}")
 
 
 def _ended_well(what: str, reached: set[str], ends: set[str], wanted: set[str], logged: Logged) -> Failed:

@@ -155,6 +155,7 @@ def test_a_project_below_the_top_with_pyproject_toml_a_venv_of_its_own_and_hooks
     made.add(*SHOP[:3])
     move(made, made.file_of(made.ids[0]).relative_to(made.top).as_posix(), "backend/more/first.py")
     made.write("uv.lock", "")
+    made.write("docs/notes.md", f"Imports ran at {made.ids[0]},\nand again at {made.ids[1]}.\n")
     made.commit("the first one is elsewhere")
     environment = made.top / "backend/.venv"
     virtual_environment(environment)
@@ -168,6 +169,10 @@ def test_a_project_below_the_top_with_pyproject_toml_a_venv_of_its_own_and_hooks
     assert done.code == 0, done.said
     made.assert_nothing_left()
     assert made.git("ls-files", "backend/more") == ""
+    assert done.out.endswith(
+        "Left for you to mend, for they name revisions that are gone:\n"
+        f"  docs/notes.md:1: Imports ran at {made.ids[0]},\n"
+    )
     text = made.base_text(made.ids[1])
     assert text.startswith(f'{LICENCE}"""orders\n')
     assert text.endswith("# stamped by-a-hook\n")

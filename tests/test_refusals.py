@@ -321,7 +321,7 @@ def test_options_that_cannot_be_are_refused(shop: Project) -> None:
 def test_the_apps_own_import_error_is_shown_where_the_command_cannot_run(shop: Project) -> None:
     shop.write("app.py", "import no_such_module_of_mine\n" + APP)
     shop.commit("break the app")
-    says = ("ModuleNotFoundError", "no_such_module_of_mine", "flask db` cannot run", "hint: ")
+    says = ("ModuleNotFoundError", "no_such_module_of_mine", "flask db` cannot run", "hint: ", "PYTHONPATH")
     done = refused(shop, *squash("head-2", "--server", shop.server_url), code=2, says=says)
     assert "No such command" not in done.said
 

@@ -90,5 +90,7 @@ def test_an_error_that_a_migration_caught_is_named_from_the_servers_record(make_
     done = project.tool("squash", "--rev", "head", "--uri-var", VARIABLE)
     assert done.code == 2 and "current transaction is aborted" in done.err, done.said
     assert 'Error that was caught before it: relation "queries" does not exist; ALTER TABLE queries ADD' in done.err
+    # Of the traceback that follows from it, what the database and SQLAlchemy said.
+    assert "  | [SQL: " in done.err and "  |   File" not in done.err and "  |     ^" not in done.err, done.err
     assert 'No migration up to it makes "queries"' in done.err and f"the migration {project.ids[0]} (" in done.err
     project.assert_nothing_left()
