@@ -80,7 +80,8 @@ def _try(
     except Failed as error:
         culprit = _culprit(error, chain, file, bench.plan.revision)
         if culprit is None or culprit in ddl or culprit[1][0] not in FALLBACKS:
-            raise
+            hint = "your own migrations ran, so this is a gap of this program: please report the statement above"
+            raise Failed(error.text, hint) from None
         return {culprit}, {}
     # To the letter, volatile columns too: the file was written from this very reference.
     verdicts = {
@@ -93,7 +94,7 @@ def _try(
 def _culprit(error: SquashError, chain: Chain, file: File, revision: str) -> Mark | None:
     """The object whose lines a failed upgrade was in."""
     name = chain.file(revision).name
-    for line in reversed(re.findall(rf'{re.escape(name)}", line (\d+)', error.text)):
+    for line in re.findall(rf"/{re.escape(name)}:(\d+)\) failed", error.text):
         for first, last, mark in file.spans:
             if first <= int(line) <= last:
                 return mark

@@ -273,6 +273,13 @@ def failing_migration(result: shell.Result, chain: Chain) -> str | None:
     return running[-1].rstrip(",") if running and running[-1].rstrip(",") in chain.history.migrations else None
 
 
+def _where(result: shell.Result, chain: Chain, revision: str) -> str:
+    """The revision's file, with the line of it that the traceback is in where it says one."""
+    path = chain.history.migrations[revision].path
+    lines = re.findall(rf'{re.escape(Path(path).name)}", line (\d+)', result.stderr)
+    return f"{path}:{lines[-1]}" if lines else path
+
+
 def explain_failure(result: shell.Result, chain: Chain, what: str) -> Failed | Refused:
     """The error for an upgrade that did not arrive: which migration, and the database's words."""
     revision = failing_migration(result, chain)
@@ -283,7 +290,7 @@ def explain_failure(result: shell.Result, chain: Chain, what: str) -> Failed | R
     first = [line for line in lines if line.startswith(CAUGHT)]
     rest = [line for line in said if line not in first]
     database = "\n  | ".join([*first, *rest[:SHOWN], *(["…"] if len(rest) > SHOWN else [])])
-    name = f"the migration {revision} ({chain.history.migrations[revision].path})" if revision else "a migration"
+    name = f"the migration {revision} ({_where(result, chain, revision)})" if revision else "a migration"
     if extension := postgres.lacking_extension(result.stderr):
         return Refused(
             f"{what}: {name} needs the extension {extension!r}, which the server does not have.",

@@ -321,7 +321,7 @@ def test_options_that_cannot_be_are_refused(shop: Project) -> None:
 def test_the_apps_own_import_error_is_shown_where_the_command_cannot_run(shop: Project) -> None:
     shop.write("app.py", "import no_such_module_of_mine\n" + APP)
     shop.commit("break the app")
-    says = ("ModuleNotFoundError", "no_such_module_of_mine", "flask db` cannot run", "hint: ", "PYTHONPATH")
+    says = ("ModuleNotFoundError", "no_such_module_of_mine", "flask db` cannot run", "hint: ")
     done = refused(shop, *squash("head-2", "--server", shop.server_url), code=2, says=says)
     assert "No such command" not in done.said
 
@@ -415,7 +415,7 @@ def test_a_chain_that_fails_to_replay_is_named_with_the_databases_error(make: Ma
         *SHOP[4:],
     ])  # fmt: skip
     broken = project.ids[3]
-    says = ("cannot be replayed from an empty database", f"the migration {broken}", project.file_of(broken).name,
+    says = ("cannot be replayed from an empty database", f"the migration {broken}", f"{project.file_of(broken).name}:",
             'relation "made_by_create_all" does not exist', 'No migration up to it makes "made_by_create_all"',
             "--before", f"--reference URL takes a real database at {project.ids[4]}", "--source models")  # fmt: skip
     refused(project, *squash("head-1", "--server", project.server_url), code=2, says=says)

@@ -204,6 +204,12 @@ GRAPH = (
         "ALTER TABLE nests ADD FOREIGN KEY (egg) REFERENCES eggs DEFERRABLE INITIALLY DEFERRED",
         "CREATE TABLE loners (id integer PRIMARY KEY, mate integer NOT NULL REFERENCES loners, CHECK (mate <> id))",
         "CREATE TABLE roles (id serial PRIMARY KEY, name text)",
+        # While a check is pending until the commit, PostgreSQL refuses indexes and changes of the table.
+        "CREATE TABLE visits (id serial PRIMARY KEY, note text,"
+        " country char(2) REFERENCES z_countries DEFERRABLE INITIALLY DEFERRED)",
+        "CREATE INDEX visits_note ON visits (note)",
+        "CREATE UNIQUE INDEX visits_once ON visits (note) INCLUDE (country)",
+        "ALTER TABLE visits REPLICA IDENTITY FULL",
     ),
     Step("seeds", """
         countries = sa.table("z_countries", sa.column("code", sa.String()), sa.column("name", sa.String()))
@@ -217,6 +223,7 @@ GRAPH = (
         op.execute("UPDATE people SET team_id = 1")
         op.execute("INSERT INTO eggs VALUES (1, 1); INSERT INTO hens VALUES (1, 1); INSERT INTO nests VALUES (1, 1)")
         op.execute("INSERT INTO loners VALUES (2, 1), (1, 2)")
+        op.execute("INSERT INTO visits (country, note) VALUES ('DE', 'in May'), ('FR', 'in June')")
         op.execute("INSERT INTO roles (name) VALUES ('admin'), ('guest'), ('gone')")
         op.execute("DELETE FROM roles WHERE name = 'gone'")
         op.execute("UPDATE roles SET name = 'member' WHERE name = 'guest'")

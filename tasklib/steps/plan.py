@@ -101,6 +101,8 @@ def _command(layout: Layout) -> str:
 
 
 def _kept(kept: Sequence[Any]) -> str:
+    if len(kept) == 1:
+        return f"1 migration, {kept[0].id}"
     return f"{len(kept)} migrations" + (f", {kept[0].id} to {kept[-1].id}" if kept else "")
 
 
