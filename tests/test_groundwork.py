@@ -174,6 +174,7 @@ def test_a_program_that_env_py_starts_stays_read_only_where_env_py_may_write(mak
         assert "PostgreSQL refused CREATE TABLE" in reaches(project)
 
 
+@pytest.mark.slow
 def test_an_async_env_py_and_psycopg_may_make_a_schema_too(make_plain: MakePlain) -> None:
     project = make_plain(SHOP[:2], template="async", env=URL_IN_ENV + IN_STORE)
     file = project.top / "migrations/env.py"

@@ -294,6 +294,7 @@ def test_an_async_project_is_squashed_on_a_throwaway_server_and_writes_nowhere_e
         project.assert_nothing_left()
 
 
+@pytest.mark.slow
 def test_a_driver_in_python_reaches_the_throwaway_server_only(make_plain: MakePlain) -> None:
     write = WRITES.replace("asyncio.run(_write())", "connect()").replace("import asyncpg", """
 from sqlalchemy import create_engine, text
