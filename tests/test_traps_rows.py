@@ -253,7 +253,7 @@ def test_rows_come_in_the_order_of_their_keys_with_circles_and_rows_that_refer_t
 ) -> None:
     project = make_plain(GRAPH)
     old = project.git("rev-parse", "HEAD")
-    text = squash(project, share=0.8)
+    text = squash(project, share=0.78)
     assert_laid_out(project)
     assert_dumps_agree(project, server, tmp_path, old)
     rows = text.split("# rows")[1]
