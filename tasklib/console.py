@@ -22,6 +22,15 @@ def warn(text: str) -> None:
     note(f"warning: {text}")
 
 
+def listing(title: str, lines: Sequence[str]) -> None:
+    """Lines below a title, the first twenty of them."""
+    say(f"{title}:")
+    for line in lines[:20]:
+        say(f"  {line}")
+    if len(lines) > 20:
+        say(f"  … and {len(lines) - 20} more")
+
+
 @contextmanager
 def doing(what: str) -> Iterator[None]:
     """Says what is being done, then how long it took in seconds."""

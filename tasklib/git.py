@@ -217,8 +217,8 @@ class Repository:
         """Tracked files whose work tree is not what the index holds."""
         return [path for path in self.run("diff", "--name-only", "-z").stdout.split("\0") if path]
 
-    def mentions(self, words: Sequence[str], outside: Iterable[str]) -> list[tuple[str, int, str]]:
-        """(path, line number, line) of tracked text outside the given paths that holds one of the words."""
+    def mentions(self, words: Sequence[str], outside: Iterable[str]) -> list[str]:
+        """Lines ("path:number: beginning") of tracked text outside the given paths that hold one of the words."""
         if not words:
             return []
         patterns = "\n".join(words) + "\n"
@@ -230,7 +230,7 @@ class Repository:
         for line in result.stdout.splitlines():
             parts = line.split("\0")
             if len(parts) == 3:
-                found.append((parts[0], int(parts[1]), parts[2].strip()))
+                found.append(f"{parts[0]}:{parts[1]}: {parts[2].strip()[:90]}")
         return found
 
     def unheld(self, under: str) -> list[str]:

@@ -33,7 +33,7 @@ NO_PROGRAM = re.compile(
     re.MULTILINE,
 )
 # The line of a traceback that says which error it was.
-ERROR = re.compile(r"[\w.]*(Error|Exception|Exists|Undefined\w*|Violation)\b(?! that was caught)")
+ERROR = re.compile(r"[\w.]*(Error|Exception|Exists|Undefined\w*|Violation)\b")
 CAUGHT = "Error that was caught before it: "  # from the server's record
 SHOWN = 10  # lines of an error
 NOT_STARTED = re.compile(
@@ -284,12 +284,12 @@ def explain_failure(result: shell.Result, chain: Chain, what: str) -> Failed | R
     """The error for an upgrade that did not arrive: which migration, and the database's words."""
     revision = failing_migration(result, chain)
     lines = [line for line in (result.stderr or result.stdout).splitlines() if line.strip()]
+    caught = [line for line in lines if line.startswith(CAUGHT)]
+    lines = [line for line in lines if line not in caught]
     # Of a traceback the last error counts, with what the database and SQLAlchemy say below it.
     errors = [at for at, line in enumerate(lines) if ERROR.match(line)]
     said = lines[errors[-1] :] if errors else lines[-SHOWN:]
-    first = [line for line in lines if line.startswith(CAUGHT)]
-    rest = [line for line in said if line not in first]
-    database = "\n  | ".join([*first, *rest[:SHOWN], *(["…"] if len(rest) > SHOWN else [])])
+    database = "\n  | ".join([*caught, *said[:SHOWN], *(["…"] if len(said) > SHOWN else [])])
     name = f"the migration {revision} ({_where(result, chain, revision)})" if revision else "a migration"
     if extension := postgres.lacking_extension(result.stderr):
         return Refused(

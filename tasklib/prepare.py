@@ -277,7 +277,7 @@ def from_checkout(repository: Repository, cwd: Path, settings: Settings) -> Prep
     return Prepared(repository, made, cut)
 
 
-def kept_mentions(prepared: Prepared) -> Sequence[tuple[str, int, str]]:
+def kept_mentions(prepared: Prepared) -> Sequence[str]:
     """Lines outside the squashed files that mention a revision that goes (R itself stays, so it may be mentioned)."""
     ids = [m.id for m in prepared.cut.gone if m.id != prepared.plan.revision]
     repository, cut = prepared.repository, prepared.cut

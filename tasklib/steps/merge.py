@@ -15,8 +15,6 @@ from tasklib.errors import Refused
 from tasklib.options import Given, dry, step
 from tasklib.settings import truth
 
-MENTIONS = 20  # lines that are shown
-
 
 @step("into", "server", "reference", "no-merge")
 def merge(context: Context, given: Given) -> None:
@@ -65,7 +63,4 @@ def run(bench: Bench, *, bring_in: bool = True) -> None:
     console.say("\n".join(version_check.condition(made.revision, bench.plan.kept, tables)))
     gone = [one for one in made.gone if one != made.revision]
     if mentions := bench.repository.mentions(gone, [made.base_path]):
-        console.say("Left for you to mend, for they name revisions that are gone:")
-        console.say("\n".join(f"  {path}:{line}: {text[:90]}" for path, line, text in mentions[:MENTIONS]))
-        if len(mentions) > MENTIONS:
-            console.say(f"  … and {len(mentions) - MENTIONS} more")
+        console.listing("Left for you to mend, for they name revisions that are gone", mentions)

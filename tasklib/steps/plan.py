@@ -64,8 +64,7 @@ def show(cwd: Path, chosen: Settings) -> Prepared:
         *([("databases", binds.listed(made.binds))] if len(made.binds) > 1 else []),
         ("PostgreSQL", server),
     ]))  # fmt: skip
-    _section("Mentions of revisions that go, outside of their files (they will point nowhere)",
-             [f"{path}:{line}: {text[:90]}" for path, line, text in kept_mentions(prepared)])  # fmt: skip
+    _section("Mentions of revisions that go, outside of their files (they will point nowhere)", kept_mentions(prepared))
     data = datafiles.of_bases(repository, made.tip, cut.gone)
     _section("Data files that go with the base which is squashed again", [entry.path for entry in data])
     paths = [m.path for m in cut.gone]
@@ -158,11 +157,7 @@ def _warn_of_newer_server(prepared: Prepared, server: str) -> None:
 def _section(title: str, lines: Sequence[str]) -> None:
     if lines:
         console.say()
-        console.say(f"{title}:")
-        for line in lines[:20]:
-            console.say(f"  {line}")
-        if len(lines) > 20:
-            console.say(f"  … and {len(lines) - 20} more")
+        console.listing(title, lines)
 
 
 def _other_branches(prepared: Prepared) -> list[str]:
