@@ -11,7 +11,7 @@ from tasklib.archive import Key
 from tasklib.bench import Bench
 from tasklib.chains import Chain
 from tasklib.compare import Verdict
-from tasklib.errors import Differs, Failed, SquashError
+from tasklib.errors import Differs, Failed, MigrationFailed
 from tasklib.reference import Reference
 from tasklib.render import engines, owners
 from tasklib.render import file as files
@@ -78,7 +78,7 @@ def _try(
     try:
         replay.arrive(bench, chain, "candidate", bench.plan.revision, "The base migration failed")
     except Failed as error:
-        culprit = _culprit(error, chain, file, bench.plan.revision)
+        culprit = _culprit(error, file, bench.plan.revision)
         if culprit is None or culprit in ddl or culprit[1][0] not in FALLBACKS:
             hint = "your own migrations ran, so this is a gap of this program: please report the statement above"
             raise Failed(error.text, hint) from None
@@ -91,14 +91,11 @@ def _try(
     return {(bind, key) for bind, verdict in verdicts.items() for d in verdict.found for key in fallbacks(d)}, verdicts
 
 
-def _culprit(error: SquashError, chain: Chain, file: File, revision: str) -> Mark | None:
+def _culprit(error: Failed, file: File, revision: str) -> Mark | None:
     """The object whose lines a failed upgrade was in."""
-    name = chain.file(revision).name
-    for line in re.findall(rf"/{re.escape(name)}:(\d+)\) failed", error.text):
-        for first, last, mark in file.spans:
-            if first <= int(line) <= last:
-                return mark
-    return None
+    if not isinstance(error, MigrationFailed) or error.revision != revision:
+        return None
+    return next((mark for first, last, mark in file.spans if first <= error.line <= last), None)
 
 
 def fallbacks(difference: Difference) -> set[Key]:

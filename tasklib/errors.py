@@ -42,6 +42,15 @@ class Failed(SquashError):
     code = FAILED
 
 
+class MigrationFailed(Failed):
+    """A migration failed: its ``revision``, and the ``line`` of its file (0 where no traceback says one)."""
+
+    def __init__(self, text: str, revision: str, line: int) -> None:
+        self.revision = revision
+        self.line = line
+        super().__init__(text)
+
+
 class Differs(SquashError):
     """The databases are not the same: nothing is merged."""
 

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from tasklib import binds, console, inis, postgres, programs, shell, watch
 from tasklib.chains import Chain
-from tasklib.errors import Failed, Refused
+from tasklib.errors import Failed, MigrationFailed, Refused
 from tasklib.postgres import Address
 from tasklib.watch import Seen, Watch
 
@@ -273,13 +273,6 @@ def failing_migration(result: shell.Result, chain: Chain) -> str | None:
     return running[-1].rstrip(",") if running and running[-1].rstrip(",") in chain.history.migrations else None
 
 
-def _where(result: shell.Result, chain: Chain, revision: str) -> str:
-    """The revision's file, with the line of it that the traceback is in where it says one."""
-    path = chain.history.migrations[revision].path
-    lines = re.findall(rf'{re.escape(Path(path).name)}", line (\d+)', result.stderr)
-    return f"{path}:{lines[-1]}" if lines else path
-
-
 def explain_failure(result: shell.Result, chain: Chain, what: str) -> Failed | Refused:
     """The error for an upgrade that did not arrive: which migration, and the database's words."""
     revision = failing_migration(result, chain)
@@ -290,10 +283,14 @@ def explain_failure(result: shell.Result, chain: Chain, what: str) -> Failed | R
     errors = [at for at, line in enumerate(lines) if ERROR.match(line)]
     said = lines[errors[-1] :] if errors else lines[-SHOWN:]
     database = "\n  | ".join([*caught, *said[:SHOWN], *(["…"] if len(said) > SHOWN else [])])
-    name = f"the migration {revision} ({_where(result, chain, revision)})" if revision else "a migration"
+    path = chain.history.migrations[revision].path if revision else ""
+    frames = re.findall(rf'{re.escape(Path(path).name)}", line (\d+)', result.stderr) if revision else []
+    line = int(frames[-1]) if frames else 0
+    name = f"the migration {revision} ({path}{f':{line}' if line else ''})" if revision else "a migration"
     if extension := postgres.lacking_extension(result.stderr):
         return Refused(
             f"{what}: {name} needs the extension {extension!r}, which the server does not have.",
             postgres.how_to_get(extension),
         )
-    return Failed(f"{what}: {name} failed. The command ended with exit code {result.code} and said:\n  | {database}")
+    text = f"{what}: {name} failed. The command ended with exit code {result.code} and said:\n  | {database}"
+    return MigrationFailed(text, revision or "", line)
