@@ -1,17 +1,13 @@
-"""Writes the base migration from the reference, and repeats with more DDL until the candidate is the reference."""
+"""Writes the base migration from the reference, by the project's own command."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+import itertools
 from dataclasses import replace
 
 from tasklib import compare, configs, console, groundwork, probe, programs, reference, replay, serverwide, template
-from tasklib.archive import Key
 from tasklib.bench import Bench
-from tasklib.chains import Chain
-from tasklib.compare import Verdict
-from tasklib.errors import Differs, Failed, MigrationFailed
+from tasklib.converge import Verdicts, converge
 from tasklib.reference import Reference
 from tasklib.render import engines, owners
 from tasklib.render import file as files
@@ -19,12 +15,7 @@ from tasklib.render import head as heads
 from tasklib.render.file import File, Mark
 from tasklib.render.head import Head
 from tasklib.render.source import Source
-from tasklib.schema import Difference
 from tasklib.truth import made_from
-
-ROUNDS = 8
-# Kinds of objects that the dump's own DDL stands for where our words do not make the same.
-FALLBACKS = ("TABLE", "COMMENT", "CONSTRAINT", "FK CONSTRAINT", "INDEX", "SEQUENCE", "VIEW", "MATERIALIZED VIEW")
 
 
 def write(bench: Bench) -> File:
@@ -36,83 +27,42 @@ def write(bench: Bench) -> File:
     head = _head(bench)
     reference.write_data(bench, read.values())
     sqlalchemy = programs.sqlalchemy_version(bench.command().words, bench.cwd)
-    ddl: frozenset[Mark] = frozenset()
-    known = False  # who runs the migrations
-    for round_ in range(1, ROUNDS + 1):
-        file = files.assemble(head, {bind: _source(bench, one, sqlalchemy, ddl) for bind, one in read.items()})
-        bench.base.parent.mkdir(parents=True, exist_ok=True)
-        bench.base.write_text(file.text, encoding="utf-8")
-        # Before it is known to be right: so a later try knows that the file is ours.
-        bench.save(replace(bench.plan, written=bench.digest()))
-        drafted = f"draft {round_}: {len(file.text.splitlines())} lines, {len(ddl)} objects as DDL by comparison"
+    rounds = itertools.count(1)
+
+    def render(ddl: frozenset[Mark]) -> File:
+        return files.assemble(head, {bind: source(bench, one, sqlalchemy, ddl) for bind, one in read.items()})
+
+    def attempt(file: File, as_ddl: int) -> Verdicts | None:
+        drafted = f"draft {next(rounds)}: {len(file.text.splitlines())} lines, {as_ddl} objects as DDL by comparison"
         with console.doing(drafted), bench.watching():
-            tree = bench.repository.work_tree_as_tree(bench.places, bench.plan.left)
-            chain = bench.chain("new", tree)
-            bench.create("candidate")
-            probe.prove_connections(bench, chain, "candidate")
-            probe.prove_chain(bench, chain, "candidate")
-            more, verdicts = _try(bench, chain, file, ddl, read)
-        if verdicts and not known:
-            known, users = True, {bind: reference.users(bench, "candidate", bind) for bind in read}
+            _build(bench, file)
+            users = {bind: reference.users(bench, "candidate", bind) for bind in read}
             if any(users[bind] != one.users for bind, one in read.items()):
                 # The history gave Alembic's own table away; whose it was shows where it has just been made.
-                read = {bind: replace(one, users=users[bind]) for bind, one in read.items()}
-                continue
-        if verdicts and not any(verdict.found for verdict in verdicts.values()) and not more:
-            bench.at_base = (tree, verdicts)
-            return file
-        if not more - ddl:
-            break
-        ddl |= more
-    raise Differs(
-        "The base migration could not be brought to make the reference. What is left:\n"
-        + compare.report(verdicts, "reference", "candidate"),
-        "this is a gap of this program: please report the objects above",
-    )
+                read.update({bind: replace(one, users=users[bind]) for bind, one in read.items()})
+                return None
+            # To the letter, volatile columns too: the file was written from this very reference.
+            return {
+                bind: compare.databases(bench, "reference", "candidate", {}, one.left_out, bind=bind)
+                for bind, one in read.items()
+            }
+
+    file, verdicts = converge(render, attempt, bench.plan.revision)
+    bench.at_base = (bench.repository.work_tree_as_tree(bench.places, bench.plan.left), verdicts)
+    return file
 
 
-def _try(
-    bench: Bench, chain: Chain, file: File, ddl: frozenset[Mark], read: Mapping[str, Reference]
-) -> tuple[set[Mark], Mapping[str, Verdict]]:
-    """Build the candidate with this file: the objects that must become DDL, and the verdicts where it was built."""
-    try:
-        replay.arrive(bench, chain, "candidate", bench.plan.revision, "The base migration failed")
-    except Failed as error:
-        culprit = _culprit(error, file, bench.plan.revision)
-        if culprit is None or culprit in ddl or culprit[1][0] not in FALLBACKS:
-            hint = "your own migrations ran, so this is a gap of this program: please report the statement above"
-            raise Failed(error.text, hint) from None
-        return {culprit}, {}
-    # To the letter, volatile columns too: the file was written from this very reference.
-    verdicts = {
-        bind: compare.databases(bench, "reference", "candidate", {}, one.left_out, bind=bind)
-        for bind, one in read.items()
-    }
-    return {(bind, key) for bind, verdict in verdicts.items() for d in verdict.found for key in fallbacks(d)}, verdicts
-
-
-def _culprit(error: Failed, file: File, revision: str) -> Mark | None:
-    """The object whose lines a failed upgrade was in."""
-    if not isinstance(error, MigrationFailed) or error.revision != revision:
-        return None
-    return next((mark for first, last, mark in file.spans if first <= error.line <= last), None)
-
-
-def fallbacks(difference: Difference) -> set[Key]:
-    """What must be written as DDL because of a difference; empty where nothing would help."""
-    kind, schema, name = difference.key
-    if kind == "TABLE":
-        left, right = (difference.left or "").splitlines(), (difference.right or "").splitlines()
-        differing = set(left) ^ set(right)
-        checks = [re.match(r'\s+CONSTRAINT ("(?:[^"]|"")+"|\w+) CHECK', line) for line in differing]
-        if differing and all(checks):
-            return {("CHECK", schema, f"{name} {match.group(1).strip(chr(34))}") for match in checks if match}
-        return {("TABLE", schema, name)}
-    if kind == "DEFAULT":
-        return {("TABLE", schema, name.split(" ")[0])}
-    if kind == "SEQUENCE OWNED BY":
-        return {("SEQUENCE", schema, name)}
-    return {difference.key} if kind in FALLBACKS else set()
+def _build(bench: Bench, file: File) -> None:
+    """Build the candidate with this file, by the project's own command."""
+    bench.base.parent.mkdir(parents=True, exist_ok=True)
+    bench.base.write_text(file.text, encoding="utf-8")
+    # Before it is known to be right: so a later try knows that the file is ours.
+    bench.save(replace(bench.plan, written=bench.digest()))
+    chain = bench.chain("new", bench.repository.work_tree_as_tree(bench.places, bench.plan.left))
+    bench.create("candidate")
+    probe.prove_connections(bench, chain, "candidate")
+    probe.prove_chain(bench, chain, "candidate")
+    replay.arrive(bench, chain, "candidate", bench.plan.revision, "The base migration failed")
 
 
 def _head(bench: Bench) -> Head:
@@ -128,7 +78,8 @@ def _head(bench: Bench) -> Head:
     )  # fmt: skip
 
 
-def _source(bench: Bench, read: Reference, sqlalchemy: tuple[int, ...], ddl: frozenset[Mark]) -> Source:
+def source(bench: Bench, read: Reference, sqlalchemy: tuple[int, ...], ddl: frozenset[Mark]) -> Source:
+    """What the file of one bind is made from, with these objects as DDL."""
     own = frozenset(key for bind, key in ddl if bind == read.bind)
     version = bench.version_tables()
     staying = {(schema or "public", name) for schema, name in version}

@@ -1,0 +1,83 @@
+"""Drafts of the base migration, until the candidate is the reference: by trying, each object in the form that comes out
+exact.
+
+An object is an operation first. The server's own DDL stands for it where the operation fails or makes something else,
+and where only the DDL comes out to the letter.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Set
+
+from tasklib import compare
+from tasklib.archive import Key
+from tasklib.compare import Verdict
+from tasklib.errors import Differs, Failed, MigrationFailed
+from tasklib.render.file import File, Mark
+from tasklib.schema import Difference
+
+# Kinds of objects that the dump's own DDL stands for where our words do not make the same.
+FALLBACKS = ("TABLE", "COMMENT", "CONSTRAINT", "FK CONSTRAINT", "INDEX", "SEQUENCE", "VIEW", "MATERIALIZED VIEW")
+
+Verdicts = Mapping[str, Verdict]  # by bind
+
+
+def converge(
+    render: Callable[[frozenset[Mark]], File], attempt: Callable[[File, int], Verdicts | None], revision: str
+) -> tuple[File, Verdicts]:
+    """The file that makes the reference, and the verdicts on what it made.
+
+    ``render`` writes the file with these objects as DDL; ``attempt`` builds the candidate with it (the second argument
+    says how many objects are DDL) and compares; None where it learnt what the file must say instead. It goes on while
+    each round makes progress. Raises `Failed` where the migration of ``revision`` cannot run, `Differs` where it does not
+    make the same.
+    """
+    ddl: frozenset[Mark] = frozenset()
+    while True:
+        file = render(ddl)
+        try:
+            verdicts = attempt(file, len(ddl))
+        except MigrationFailed as error:
+            culprit = _culprit(error, file, revision)
+            if culprit is None or culprit in ddl or culprit[1][0] not in FALLBACKS:
+                hint = "your own migrations ran, so this is a gap of this program: please report the statement above"
+                raise Failed(error.text, hint) from None
+            ddl |= {culprit}
+            continue
+        if verdicts is None:
+            continue
+        if not any(verdict.found for verdict in verdicts.values()):
+            return file, verdicts
+        more = {(bind, key) for bind, one in verdicts.items() for found in one.found for key in fallbacks(found)}
+        if not more - ddl:
+            raise Differs(
+                "The base migration could not be brought to make the reference. What is left:\n"
+                + compare.report(verdicts, "reference", "candidate"),
+                "this is a gap of this program: please report the objects above",
+            )
+        ddl |= more
+
+
+def _culprit(error: MigrationFailed, file: File, revision: str) -> Mark | None:
+    """The object whose lines a failed upgrade was in."""
+    if error.revision != revision:
+        return None
+    return next((mark for first, last, mark in file.spans if first <= error.line <= last), None)
+
+
+def fallbacks(difference: Difference) -> Set[Key]:
+    """What must be written as DDL because of a difference; empty where nothing would help."""
+    kind, schema, name = difference.key
+    if kind == "TABLE":
+        left, right = (difference.left or "").splitlines(), (difference.right or "").splitlines()
+        differing = set(left) ^ set(right)
+        checks = [re.match(r'\s+CONSTRAINT ("(?:[^"]|"")+"|\w+) CHECK', line) for line in differing]
+        if differing and all(checks):
+            return {("CHECK", schema, f"{name} {match.group(1).strip(chr(34))}") for match in checks if match}
+        return {("TABLE", schema, name)}
+    if kind == "DEFAULT":
+        return {("TABLE", schema, name.split(" ")[0])}
+    if kind == "SEQUENCE OWNED BY":
+        return {("SEQUENCE", schema, name)}
+    return {difference.key} if kind in FALLBACKS else set()
