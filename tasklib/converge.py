@@ -30,8 +30,8 @@ def converge(
 
     ``render`` writes the file with these objects as DDL; ``attempt`` builds the candidate with it (the second argument
     says how many objects are DDL) and compares; None where it learnt what the file must say instead. It goes on while
-    each round makes progress. Raises `Failed` where the migration of ``revision`` cannot run, `Differs` where it does not
-    make the same.
+    each round makes progress. Raises `Failed` where the migration of ``revision`` cannot run, `Differs` where it does
+    not make the same.
     """
     ddl: frozenset[Mark] = frozenset()
     while True:

@@ -1,7 +1,7 @@
 """A squash in one process, in a second: SQL in place of a history, and from there on the real thing.
 
-The reference is what the statements make of an empty database. Reader, hand and judge are the program's own, the base is
-run by Alembic itself; only the project's command, git and the replay are left out, which other tests are about.
+The reference is what the statements make of an empty database. Reader, hand and judge are the program's own, the base
+is run by Alembic itself; only the project's command, git and the replay are left out, which other tests are about.
 """
 
 from __future__ import annotations
