@@ -36,6 +36,38 @@ OF_INDEXES_AND_KEYS = (
     ),
 )  # fmt: skip
 
+# What the server makes up by itself where a table has a parent: the dump says the parent's part and leaves it to that.
+# Without expressions, whose print is not always the same.
+OF_CHILDREN = (
+    (
+        # Also of relations without a parent: the order in which people see the columns, and INSERT without names.
+        "COLUMNS",
+        "SELECT n.nspname, c.relname, coalesce(string_agg(quote_ident(a.attname)"
+        " || CASE WHEN NOT a.attislocal THEN ' inherited' WHEN a.attinhcount > 0 THEN ' inherited, and its own' ELSE ''"
+        " END || CASE WHEN a.attinhcount > 1 THEN ' from ' || a.attinhcount ELSE '' END, E'\\n' ORDER BY a.attnum), '')"
+        " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped"
+        " WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm', 'c') AND n.nspname !~ '^pg_'"
+        " AND n.nspname <> 'information_schema' GROUP BY 1, 2",
+    ),
+    (
+        "CONSTRAINT OF A CHILD",
+        "SELECT n.nspname, quote_ident(c.relname) || ' ' || quote_ident(k.conname), concat_ws(' ', k.contype,"
+        " CASE WHEN k.conislocal THEN 'local' END, 'inherited ' || k.coninhcount,"
+        " CASE WHEN NOT k.convalidated THEN 'not valid' END, 'of ' || p.conrelid::regclass::text,"
+        " quote_ident(p.conname), 'to ' || nullif(k.confrelid, 0)::regclass::text)"
+        " FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " LEFT JOIN pg_constraint p ON p.oid = k.conparentid WHERE k.conparentid <> 0 OR k.coninhcount > 0",
+    ),
+    (
+        # Before PostgreSQL 13 a trigger knows no parent.
+        "TRIGGER OF A CHILD",
+        "SELECT n.nspname, quote_ident(c.relname) || ' ' || quote_ident(t.tgname), t.tgenabled FROM pg_trigger t"
+        " JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " WHERE NOT t.tgisinternal AND coalesce(to_jsonb(t) ->> 'tgparentid', '0') <> '0'",
+    ),
+)  # fmt: skip
+
 # Of the database itself, whose name is another one each time. The name of its owner stands as OWNER.
 OF_THE_DATABASE = (
     (
@@ -169,7 +201,7 @@ OF_OTHER_THINGS = (
     ),
 )  # fmt: skip
 
-SILENT = (*OF_EXTENSIONS, *OF_INDEXES_AND_KEYS, *OF_THE_DATABASE, *OF_WHAT_IS_BUILT_IN, *OF_OTHER_THINGS)
+SILENT = (*OF_EXTENSIONS, *OF_INDEXES_AND_KEYS, *OF_CHILDREN, *OF_THE_DATABASE, *OF_WHAT_IS_BUILT_IN, *OF_OTHER_THINGS)
 
 
 def facts(connection: Connection) -> dict[Key, str]:
