@@ -95,7 +95,7 @@ def item(source: Source, entry: Entry) -> Item:
         back = [_revoked(f" {text}").strip() for text in reversed(sqltext.statements(entry.ddl))]
         down = execute_all(back, "")
     elif entry.kind == "DEFAULT ACL":
-        down = execute_all([_revoked(text) for text in sqltext.statements(entry.ddl)], "")
+        down = execute_all([_revoked(text) for text in reversed(sqltext.statements(entry.ddl))], "")
     elif entry.kind == "TABLE":
         kwargs: dict[str, Node] = {} if entry.schema == PUBLIC else {"schema": string(entry.schema)}
         down = pycode.render(Call("op.drop_table", [string(entry.tag)], kwargs), 4)
