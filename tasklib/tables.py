@@ -102,10 +102,20 @@ class Definition:
 
 
 @dataclass(frozen=True)
+class Extension:
+    """``default`` is the version that the server installs by itself; ``own_comment``: nobody gave it another one."""
+
+    schema: str
+    version: str
+    default: str
+    own_comment: bool
+
+
+@dataclass(frozen=True)
 class Model:
     """All by (schema, name): tables, sequences, labels of enums, views (also materialized ones), indexes.
 
-    ``keywords`` are the words that SQL takes as a name only between quotes.
+    ``extensions`` are by name; ``keywords`` are the words that SQL takes as a name only between quotes.
     """
 
     tables: Mapping[tuple[str, str], Table]
@@ -113,6 +123,7 @@ class Model:
     enums: Mapping[tuple[str, str], tuple[str, ...]]
     views: Mapping[tuple[str, str], Definition]
     indexes: Mapping[tuple[str, str], Definition]
+    extensions: Mapping[str, Extension]
     keywords: frozenset[str]
 
     def quoted(self, name: str) -> str:
@@ -193,6 +204,13 @@ JOIN pg_index i ON i.indexrelid = c.oid JOIN pg_class t ON t.oid = i.indrelid
 WHERE c.relkind IN ('i', 'I') AND n.nspname !~ '^pg_'
 """
 
+EXTENSIONS = """
+SELECT e.extname, n.nspname, e.extversion, coalesce(a.default_version, ''),
+       obj_description(e.oid, 'pg_extension') IS NOT DISTINCT FROM a.comment
+FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
+LEFT JOIN pg_available_extensions a ON a.name = e.extname
+"""
+
 
 def read_model(connection: Connection) -> Model:
     """Everything that the operations of a migration could say about a database's tables and sequences."""
@@ -223,7 +241,8 @@ def read_model(connection: Connection) -> Model:
         {(schema, name): Definition(*texts) for schema, name, *texts in connection.rows(query)}
         for query in (VIEWS, INDEXES)
     )
+    extensions = {name: Extension(*rest) for name, *rest in connection.rows(EXTENSIONS)}
     keywords = frozenset(
         str(word) for (word,) in connection.rows("SELECT word FROM pg_get_keywords() WHERE catcode <> 'U'")
     )
-    return Model(tables, sequences, enums, views, indexes, keywords)
+    return Model(tables, sequences, enums, views, indexes, extensions, keywords)

@@ -68,9 +68,6 @@ def item(source: Source, entry: Entry) -> Item:
     if up is None:
         reason = REASONS.get(entry.kind, f"DDL: Alembic has no operation for {_plural(entry.kind.lower())}")
         texts = [entry.ddl] if entry.kind in ("FUNCTION", "PROCEDURE") else sqltext.statements(entry.ddl)
-        if entry.kind == "EXTENSION":
-            # Its objects go where the extension is installed; a database may have it already.
-            texts = [text.replace("CREATE EXTENSION IF NOT EXISTS", "CREATE EXTENSION") for text in texts]
         if entry.kind == "SCHEMA" and entry.tag == PUBLIC:
             texts = []
         if entry.kind == "SEQUENCE" and sequence and (short := sequences.create(sequence, entry.ddl.strip())):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tasklib.archive import Entry
-from tasklib.render import constraints, entries, foreign_keys, roles, rows, sequences, switches, tables
+from tasklib.render import constraints, entries, extensions, foreign_keys, roles, rows, sequences, switches, tables
 from tasklib.render.items import PUBLIC, Item, ordered, with_early_drops, without_missing_needs
 from tasklib.render.source import Source
 from tasklib.tables import Constraint, Table
@@ -24,7 +24,10 @@ def items_of(source: Source) -> list[Item]:
         taken |= absorbed
     found += [rows.item(source, one, inline) for one in source.rows]
     for entry in listed:
-        if entry.dump_id in taken:
+        if entry.dump_id in taken or extensions.is_own_comment(source, entry):
+            continue
+        if entry.kind == "EXTENSION":
+            found.append(extensions.item(source, entry))
             continue
         constraint = foreign_keys.of_entry(source, entry, native)
         unique = constraints.unique_of(source, entry, native)
