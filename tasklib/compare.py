@@ -30,7 +30,7 @@ class Verdict:
     tables: int
     rows: int
     sequences: int
-    reprinted: tuple[Key, ...] = ()
+    reprinted: tuple[Difference, ...] = ()
 
     @property
     def objects(self) -> int:
@@ -151,7 +151,7 @@ def report(verdicts: Mapping[str, Verdict], truth: str, other: str) -> str:
 
 def _schemas(
     bench: Bench, roles: tuple[str, str], bind: str | None, left: Snapshot, right: Snapshot
-) -> tuple[list[Difference], tuple[Key, ...]]:
+) -> tuple[list[Difference], tuple[Difference, ...]]:
     """Objects that differ; and those that differ in print alone, which is so where one restore on both sides makes them
     the same.
     """
@@ -161,7 +161,7 @@ def _schemas(
     again = [_reprinted(bench, role, bind, one) for role, one in zip(roles, (left, right), strict=True)]
     found = schema.compare(*again)
     differing = {difference.key for difference in found}
-    return found, tuple(difference.key for difference in first if difference.key not in differing)
+    return found, tuple(difference for difference in first if difference.key not in differing)
 
 
 def _roles(bench: Bench, role: str, masked: Set[str], texts: Sequence[str], with_passwords: bool) -> dict[Key, str]:

@@ -75,5 +75,5 @@ class Source:
         return {
             table.shown: carried.get(key, 0)
             for key, table in sorted(self.model.tables.items())
-            if key not in ours and not table.partitioned and ("TABLE", *key) in self.by_key
+            if key not in ours and table.partition_by is None and ("TABLE", *key) in self.by_key
         }
