@@ -76,6 +76,7 @@ class Laboratory:
                     Settings(), "alembic-squash", "main", version_table=("", "alembic_version"))  # fmt: skip
         place = Place(token, str(work), str(server.home), server.host, server.port, server.user, "postgres", ())
         self.bench = Bench(git.Repository(work, work), replace(plan, place=place), detached=True)
+        subprocess.run(["git", "init", "--quiet", str(work)], check=True)  # data files are asked of git
         (work / "migrations" / "versions").mkdir(parents=True, exist_ok=True)
         (work / "migrations" / "env.py").write_text(ENV)
         (work / "migrations" / "script.py.mako").write_text("")

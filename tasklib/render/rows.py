@@ -59,19 +59,30 @@ def _bulk_insert(source: Source, one: Rows) -> list[str]:
     kwargs: dict[str, Node] = {} if one.table.schema == PUBLIC else {"schema": string(one.table.schema)}
     types = [source.types.of_value(column, [row[at] for row in one.rows]) for column, at in given]
     fields = [Call("sa.column", [string(column.name), type_]) for (column, _), type_ in zip(given, types, strict=True)]
-    # Exploded by hand: the formatters split a list of rows one row a line wherever it has two.
-    lines = [
-        "    op.bulk_insert(",
-        *pycode.render(Call("sa.table", [string(one.table.name), *fields], kwargs), 8, "", ","),
-        "        [",
+    table = Call("sa.table", [string(one.table.name), *fields], kwargs)
+    listed = [
+        [values.literal(row[at], as_text=isinstance(type_, Call)) for (_, at), type_ in zip(given, types, strict=True)]
+        for row in one.rows
     ]
-    for row in one.rows:
+    short = [pycode.render(Items(row), 12, "", ",") for row in listed]
+    if all(len(row) == 1 and len(row[0]) <= pycode.WIDTH for row in short):
+        source.used.add("rows")
+        # Exploded by hand, here and below: the formatters put it on one line where it fits.
+        lines = ["    op.bulk_insert(", "        *rows(", *pycode.render(table, 12, "", ",")]
+        return [*lines, *(line for row in short for line in row), "        )", "    )"]
+    lines = ["    op.bulk_insert(", *pycode.render(table, 8, "", ","), "        ["]
+    for row in listed:
         pairs: list[Node | tuple[str, Node]] = [
-            (string(column.name), values.literal(row[at], as_text=isinstance(type_, Call)))
-            for (column, at), type_ in zip(given, types, strict=True)
+            (string(column.name), value) for (column, _), value in zip(given, row, strict=True)
         ]
         lines += pycode.render(Items(pairs, "{}"), 12, "", ",")
     return [*lines, "        ],", "    )"]
+
+
+def lines_of(row: Sequence[object]) -> int:
+    """About how many lines a row takes in the file."""
+    width = sum(len(repr(value)) + 2 for value in row)
+    return 1 if width <= pycode.WIDTH - 15 else len(row) + 2
 
 
 def _insert(source: Source, one: Rows, why: str) -> list[str]:

@@ -53,7 +53,7 @@ class Source:
     used: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        names = set(keyword.kwlist) | {"op", "sa", "postgresql", "context", "os", "json", "load_rows"}
+        names = set(keyword.kwlist) | {"op", "sa", "postgresql", "context", "os", "json", "load_rows", "rows"}
         self.enum_names: dict[tuple[str, str], str] = {}
         for schema, name in sorted(self.model.enums):
             wanted = re.sub(r"\W", "_", name.lower()).strip("_") or "enum"
