@@ -20,6 +20,7 @@ from tasklib import (
 )
 from tasklib.bench import Bench
 from tasklib.converge import Verdicts, converge
+from tasklib.errors import Refused
 from tasklib.reference import Reference
 from tasklib.render import engines, owners
 from tasklib.render import file as files
@@ -43,7 +44,9 @@ def write(bench: Bench) -> File:
     rounds = itertools.count(1)
 
     def render(ddl: frozenset[Mark]) -> File:
-        return files.assemble(head, {bind: source(bench, one, sqlalchemy, plain, ddl) for bind, one in read.items()})
+        file = files.assemble(head, {bind: source(bench, one, sqlalchemy, plain, ddl) for bind, one in read.items()})
+        refuse_our_names(bench, file)
+        return file
 
     def attempt(file: File, as_ddl: int) -> Verdicts | None:
         drafted = f"draft {next(rounds)}: {len(file.text.splitlines())} lines, {as_ddl} objects as DDL by comparison"
@@ -63,6 +66,27 @@ def write(bench: Bench) -> File:
     file, verdicts = converge(render, attempt, bench.plan.revision)
     bench.at_base = (bench.repository.work_tree_as_tree(bench.places, bench.plan.left), verdicts)
     return file
+
+
+def refuse_our_names(bench: Bench, file: File) -> None:
+    """`Refused` where the name of the throwaway server's superuser would be in git: in text that a migration made of
+    who runs it, which is somebody else in every other database.
+    """
+    if bench.place().server is None:
+        return
+    user = bench.address().user
+    lines = file.text.splitlines()
+    at = next((number for number, line in enumerate(lines, 1) if user in line), 0)
+    found = [f"{key[0]} {key[2]}" for first, last, (_, key) in file.spans if first <= at <= last]
+    for path in bench.data:
+        with path.open(encoding="utf-8") as rows:
+            found += [f"the rows in {path.name}"] if any(user in row for row in rows) else []
+    if at or found:
+        raise Refused(
+            f"{found[0] if found else f'line {at} of the base migration'} would hold the name of the database user who "
+            "runs the migrations, which is another one in every database: no base migration can say that.",
+            "take it out of the migration that puts it there, or leave the table's rows out with --data",
+        )
 
 
 def _build(bench: Bench, file: File) -> None:
@@ -119,4 +143,5 @@ def source(
         read.positions, read.populated, version, sqlalchemy, own, read.snapshot.facts,
         read.users.migrator, read.switched, read.roles, serverwide.keeps_passwords(bench),
         len(bench.binds) > 1, schemas, plain_extensions,
+        read.users.words() if bench.place().server is not None else {},
     )  # fmt: skip

@@ -116,6 +116,7 @@ class Laboratory:
                 head = Head(REVISION, "base", 1, REVISION, "0" * 40, ["Made for a test."], "", (), ())
                 file = files.assemble(head, {"": base.source(self.bench, read, _sqlalchemy(), plain, ddl)})
                 text = file.text
+                base.refuse_our_names(self.bench, file)
                 return file
 
             def attempt(file: File, as_ddl: int) -> Mapping[str, Verdict]:

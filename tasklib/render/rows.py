@@ -35,6 +35,8 @@ def item(source: Source, one: Rows, inline_keys: Mapping[tuple[str, str], Sequen
         up = execute_all([text], "DDL: rows without values of their own")
     elif always:
         up = _insert(source, one, f"the column {always[0]} is GENERATED ALWAYS, which bulk_insert cannot override")
+    elif any(value in source.people for row in one.rows for value in row if isinstance(value, str)):
+        up = _insert(source, one, "the name of the user who migrates, whoever that is")
     elif odd:
         up = _insert(source, one, f"the column {odd[0]!r} has a name that not every driver takes as a parameter")
     else:
@@ -90,14 +92,16 @@ def _insert(source: Source, one: Rows, why: str) -> list[str]:
     names = ", ".join(source.model.quoted(column.name) for column, _ in given)
     # Also right where no column is an identity.
     text = f"INSERT INTO {one.table.shown} ({names})\nOVERRIDING SYSTEM VALUE VALUES\n    "
-    rows = (", ".join(_sql_literal(row[at], column) for column, at in given) for row in one.rows)
+    rows = (", ".join(_sql_literal(source, row[at], column) for column, at in given) for row in one.rows)
     return execute_all([text + ",\n    ".join(f"({row})" for row in rows)], f"DDL: {why}")
 
 
-def _sql_literal(value: object, column: Column) -> str:
+def _sql_literal(source: Source, value: object, column: Column) -> str:
     if value is None:
         return "NULL"
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, str) and value in source.people:
+        return source.people[value]
     # Of a string the server makes what the column is; money it would read by its locale.
     return str(value) if isinstance(value, int) or column.type == "money" else postgres.literal(str(value))
