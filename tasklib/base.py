@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import replace
 
 from tasklib import (
@@ -16,6 +17,7 @@ from tasklib import (
     reference,
     replay,
     serverwide,
+    stale,
     template,
 )
 from tasklib.bench import Bench
@@ -28,6 +30,7 @@ from tasklib.render import head as heads
 from tasklib.render.file import File, Mark
 from tasklib.render.head import Head
 from tasklib.render.source import Source
+from tasklib.rows import Volatile
 from tasklib.truth import made_from
 
 
@@ -35,12 +38,14 @@ def write(bench: Bench) -> File:
     """Write the base migration into R's own file; `Differs` where it does not converge on the reference."""
     replay.ensure_replayed(bench)
     read = reference.read_all(bench)
+    sources = old_sources(bench)
     for one in read.values():
         reference.refuse_credentials(bench, one)
+        refuse_stale(bench, one, sources)
     head = _head(bench)
     reference.write_data(bench, read.values())
     sqlalchemy = programs.sqlalchemy_version(bench.command().words, bench.cwd)
-    plain = extensions.plain(old_sources(bench))
+    plain = extensions.plain(sources)
     rounds = itertools.count(1)
 
     def render(ddl: frozenset[Mark]) -> File:
@@ -57,15 +62,29 @@ def write(bench: Bench) -> File:
                 # The history gave Alembic's own table away; whose it was shows where it has just been made.
                 read.update({bind: replace(one, users=users[bind]) for bind, one in read.items()})
                 return None
-            # To the letter, volatile columns too: the file was written from this very reference.
+            # To the letter, volatile columns too, since the file was written from this very reference; but for what
+            # a query made of them.
             return {
-                bind: compare.databases(bench, "reference", "candidate", {}, one.left_out, bind=bind)
+                bind: compare.databases(
+                    *(bench, "reference", "candidate", _of_views(bench, one), one.left_out), bind=bind
+                )
                 for bind, one in read.items()
             }
 
     file, verdicts = converge(render, attempt, bench.plan.revision)
     bench.at_base = (bench.repository.work_tree_as_tree(bench.places, bench.plan.left), verdicts)
     return file
+
+
+def _of_views(bench: Bench, read: Reference) -> Volatile:
+    """The volatile columns of materialized views: their query runs anew in each database."""
+    return {key: columns for key, columns in replay.volatile(bench, "base", read.bind).items() if key in read.populated}
+
+
+def refuse_stale(bench: Bench, read: Reference, sources: Mapping[str, str]) -> None:
+    """`Refused` where a materialized view is stale at R; ``sources`` are the old migrations."""
+    address = bench.address("reference", read.bind)
+    stale.refuse(stale.views(address, read.populated, _of_views(bench, read)), sources, bench.plan.revision)
 
 
 def refuse_our_names(bench: Bench, file: File) -> None:
@@ -116,7 +135,7 @@ def _head(bench: Bench) -> Head:
 
 
 def old_sources(bench: Bench) -> dict[str, str]:
-    """The texts of the migrations that go, by path."""
+    """The texts of the migrations that go, by path, oldest first."""
     return bench.repository.read_many(bench.plan.tip, [migration.path for migration in bench.cut().gone])
 
 

@@ -39,6 +39,11 @@ class Verdict:
     def shown(self) -> str:
         return f"{self.objects} objects, {self.rows} rows in {self.tables} tables, {self.sequences} sequences"
 
+    def by_class(self) -> str:
+        """The numbers of objects of each kind, as pg_dump and the judge call them, and of columns."""
+        listed = [f"{number} {kind}" for kind, number in sorted(self.classes.items())]
+        return ", ".join([*listed, f"{self.columns} columns of relations"])
+
 
 def databases(
     bench: Bench,
