@@ -99,7 +99,10 @@ def item(source: Source, entry: Entry) -> Item:
     elif entry.kind == "COMMENT" and _of_a_schema_that_stays(source, entry):
         down = execute_all([f"COMMENT ON SCHEMA {source.model.quoted(entry.tag.removeprefix('SCHEMA '))} IS NULL"], "")
     elif entry.kind == "ACL" and (
-        entry.tag == f"SCHEMA {PUBLIC}" or _of_a_version_table(source, entry) or _of_a_schema_that_stays(source, entry)
+        entry.tag == f"SCHEMA {PUBLIC}"
+        or _of_a_version_table(source, entry)
+        or _of_a_schema_that_stays(source, entry)
+        or entry.schema in ("pg_catalog", "information_schema")
     ):
         back = [_revoked(f" {text}").strip() for text in reversed(sqltext.statements(entry.ddl))]
         down = execute_all(back, "")

@@ -68,6 +68,7 @@ def items_of(source: Source) -> list[Item]:
     found += roles.items(source)
     found += sequences.positions(source)
     found += [entries.refresh(source, schema, name) for schema, name in source.populated]
+    found = sequences.with_owners(source, found)
     return with_early_drops(ordered(without_missing_needs(found)))
 
 
