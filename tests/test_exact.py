@@ -548,7 +548,7 @@ def test_a_list_of_constants_reads_as_it_was_typed(laboratory: Laboratory) -> No
     for words in ("status IN ('a', 'b')", "s2 NOT IN ('x', 'y')", "status IN ('a', 'b')"):
         assert words in text
     assert "postgresql_where=sa.text(\"status IN ('a', 'b')\")" in text
-    assert text.count("ARRAY[") == 1  # of the one whose left side is more than a name
+    assert text.count("ARRAY[") == 2  # of numerics, and of one whose left side is more than a name
 
 
 def test_partitioned_tables_and_their_indexes_are_operations(laboratory: Laboratory) -> None:
