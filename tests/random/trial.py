@@ -1,0 +1,126 @@
+"""One history in the laboratory: what kind of failure comes out, if any; and the same failure with fewer statements."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tasklib import postgres
+from tasklib.postgres import Connection
+from tests.laboratory import Laboratory, Outcome
+from tests.random import witness
+from tests.random.world import ROLES, execute
+
+# Most dangerous first.
+CLASSES = ("real difference", "crash", "downgrade", "up again", "differs", "fails", "letters")
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A class of failure, what it says (names taken out, so that it tells the same causes apart), and its evidence."""
+
+    kind: str
+    sign: str
+    evidence: str
+
+
+def empty_reference(laboratory: Laboratory) -> None:
+    """The database that a history grows in, as Alembic leaves it to the first migration."""
+    laboratory.make("reference", [])
+
+
+def prepare(laboratory: Laboratory) -> None:
+    """The roles that histories give things to."""
+    with postgres.connect(laboratory.bench.maintenance("reference")) as connection:
+        for role in ROLES:
+            execute(connection, f"CREATE ROLE {role}")
+
+
+def limit(connection: Connection) -> None:
+    """A statement of a history may not take long."""
+    connection.run("SET statement_timeout = '5s'")
+
+
+def replay(laboratory: Laboratory, statements: Sequence[str]) -> list[str]:
+    """Run what the server takes of a history in a new reference; what it took."""
+    empty_reference(laboratory)
+    with postgres.connect(laboratory.bench.address("reference")) as connection:
+        limit(connection)
+        return [one for one in statements if execute(connection, one)]
+
+
+def failure(laboratory: Laboratory) -> Failure | None:
+    """What is wrong with a squash of what is in the reference."""
+    try:
+        outcome = laboratory.base_of_reference()
+    except AssertionError:
+        raise
+    except Exception as error:
+        return Failure("crash", nameless(f"{type(error).__name__}: {error}"), f"{type(error).__name__}: {error}")
+    return judged(laboratory, outcome)
+
+
+def judged(laboratory: Laboratory, outcome: Outcome) -> Failure | None:
+    """The failure that an outcome is."""
+    if outcome.after:
+        kind = "downgrade" if outcome.after.startswith("`downgrade") else "up again"
+        return Failure(kind, nameless(outcome.after), outcome.after)
+    if outcome.error is not None:
+        text = str(outcome.error)
+        if outcome.verdict is None or not outcome.dumps[0]:
+            kind = "differs" if "could not be brought" in text else "fails"
+        else:
+            kind = "downgrade"
+        return Failure(kind, nameless(text), text)
+    if outcome.verdict is None or outcome.verdict.found:
+        return Failure("differs", "verdict", str(outcome.verdict))
+    silent = witness.differences(laboratory)
+    if silent:
+        return Failure("real difference", nameless("\n".join(silent)), "\n".join(silent))
+    left, right = (dump.splitlines() for dump in outcome.dumps)
+    if left != right:
+        lines = [f"- {one}" for one in left if one not in right] + [f"+ {one}" for one in right if one not in left]
+        lines = lines or ["other order"]
+        return Failure("letters", nameless("\n".join(lines)), "\n".join(lines))
+    return None
+
+
+def nameless(text: str) -> str:
+    """The words of a message, without what is a name or a number in it: the first lines, short."""
+    lines = [line for line in text.splitlines() if line.strip()][:4]
+    shown = " / ".join(re.sub(r"\s+", " ", line.strip())[:160] for line in lines)
+    shown = re.sub(r'"(?:[^"]|"")*"', "NAME", shown)
+    shown = re.sub(r"alembic_squash_\w+", "DB", shown)
+    return re.sub(r"\b[a-z]{1,2}\d+\w*|\d+", "N", shown)
+
+
+def same(one: Failure | None, other: Failure) -> bool:
+    """Whether it is the same failure; with fewer statements less may differ, in other words."""
+    return one is not None and one.kind == other.kind and _first(one.sign) == _first(other.sign)
+
+
+def _first(sign: str) -> str:
+    return " / ".join(sign.split(" / ")[:3])
+
+
+def reduced(laboratory: Laboratory, statements: Sequence[str], found: Failure) -> list[str]:
+    """The same failure with as few statements as can be, by leaving out ever smaller parts."""
+    left = list(statements)
+    size = max(1, len(left) // 2)
+    while True:
+        at = len(left)
+        shorter = False
+        while at > 0:
+            first = max(0, at - size)
+            fewer = left[:first] + left[at:]
+            taken = replay(laboratory, fewer) if fewer else []
+            if fewer and same(failure(laboratory), found):
+                left, shorter = taken, True
+                at = min(first, len(left))
+            else:
+                at = first
+        if size == 1 and not shorter:
+            return left
+        if not shorter or size > 1:
+            size = max(1, size // 2)
