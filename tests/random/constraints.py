@@ -27,7 +27,8 @@ def add_key(w: World) -> str:
 def add_key_by_index(w: World) -> str:
     table = w.relation("r")
     indexes = w.of_relation(table, "SELECT quote_ident(c.relname) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid"
-                            " WHERE i.indrelid = {} AND indisunique")  # fmt: skip
+                            " WHERE i.indrelid = {} AND indisunique AND NOT EXISTS (SELECT 1 FROM pg_constraint"
+        " WHERE conindid = c.oid AND contype IN ('p', 'u', 'x'))")  # fmt: skip
     word = w.one(("PRIMARY KEY", "UNIQUE"))
     return f"ALTER TABLE {table} ADD CONSTRAINT {w.name('k')} {word} USING INDEX {w.one(indexes)}{w.one(DEFERRED)}"
 
@@ -48,7 +49,8 @@ def add_foreign_key(w: World) -> str:
         " WITH ORDINALITY AS k (n, i) JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = n ORDER BY i), ', '),"
         " ARRAY(SELECT atttypid::regtype::text FROM unnest(c.conkey) WITH ORDINALITY AS k (n, i) JOIN pg_attribute a"
         " ON a.attrelid = c.conrelid AND a.attnum = n ORDER BY i)"
-        " FROM pg_constraint c WHERE c.contype IN ('p', 'u') AND c.conrelid::regclass::text <> 'alembic_version'"
+        " FROM pg_constraint c WHERE c.contype IN ('p', 'u') AND c.conrelid >= 16384"
+        " AND c.conrelid::regclass::text <> 'alembic_version'"
         " ORDER BY 1, 2"
     )
     target, names, types = w.one(keys)

@@ -34,15 +34,18 @@ OPERATIONS: tuple[Operation, ...] = tuple(operation for weight, operation in WEI
 KNOWN = frozenset((
     "column order of inherited tables", "names of constraints with a parent on partitions", "serial turned identity",
     "rules with several commands", "ALTER SCHEMA public OWNER", "base types", "ALTER DEFAULT PRIVILEGES down",
-    "event triggers", "CHECK … IN", "stale materialized views",
+    "event triggers", "CHECK … IN", "stale materialized views", "languages", "privileges on PostgreSQL's own objects",
 ))  # fmt: skip
 
 
 def grow(w: World, most: int) -> None:
-    """A history of up to ``most`` operations; it begins with a table or two, or a schema."""
+    """A history of about ``most`` statements at the most; it begins with a table or two."""
     for _ in range(w.number(1, 3)):
         w.run(tables.create_table(w))
-    for _ in range(w.number(most // 2, most)):
+    length = w.number(most // 3, most)
+    for _ in range(3 * length):
+        if len(w.history) >= length:
+            break
         operation = w.one(OPERATIONS)
         try:
             w.run(operation(w))

@@ -108,6 +108,9 @@ def default_privileges(w: World) -> str:
 
 
 def grant_built_in(w: World) -> str:
+    if w.known("privileges on PostgreSQL's own objects"):
+        return w.one(("REVOKE CREATE ON SCHEMA public FROM PUBLIC", f"GRANT SELECT ON alembic_version TO {w.role()}",
+                      "REVOKE ALL ON SCHEMA public FROM PUBLIC", "GRANT CREATE ON SCHEMA public TO PUBLIC"))  # fmt: skip
     return w.one((f"GRANT EXECUTE ON FUNCTION pg_catalog.pg_reload_conf() TO {w.role()}",
                   f"GRANT SELECT ON pg_catalog.pg_authid TO {w.role()}", "REVOKE CREATE ON SCHEMA public FROM PUBLIC",
                   "REVOKE EXECUTE ON FUNCTION pg_catalog.lower(text) FROM PUBLIC",

@@ -132,8 +132,9 @@ def create_conversion(w: World) -> str:
 
 
 def create_language(w: World) -> str:
-    return w.one((f"CREATE TRUSTED LANGUAGE {w.name('la')} HANDLER plpgsql_call_handler INLINE plpgsql_inline_handler",
-                  f"CREATE ACCESS METHOD {w.name('am')} TYPE INDEX HANDLER bthandler",
+    if not w.known("languages") and w.chance(3):
+        return f"CREATE TRUSTED LANGUAGE {w.name('la')} HANDLER plpgsql_call_handler INLINE plpgsql_inline_handler"
+    return w.one((f"CREATE ACCESS METHOD {w.name('am')} TYPE INDEX HANDLER bthandler",
                   f"CREATE ACCESS METHOD {w.name('am')} TYPE TABLE HANDLER heap_tableam_handler"))  # fmt: skip
 
 

@@ -18,7 +18,14 @@ def type_(w: World) -> str:
     kind = w.number(1, 6)
     if kind == 1 and (made := types_made(w)):
         return w.one(made) + w.maybe("[]", 5)
+    if kind == 2 and (there := of_extensions(w)):
+        return w.one(there)
     return w.one(words.COMMON if kind < 5 else words.TYPES)
+
+
+def of_extensions(w: World) -> list[str]:
+    """Types of extensions that are there."""
+    return w.texts("SELECT format_type(oid, NULL) FROM pg_type WHERE typname IN ('hstore', 'citext', 'ltree')")
 
 
 def collations(w: World) -> list[str]:
@@ -36,7 +43,7 @@ def column_type(w: World) -> str:
 def value(w: World, type_: str) -> str:
     """A value of a type, NULL where none is known."""
     base = str(w.connection.value(
-        "SELECT coalesce((WITH RECURSIVE up AS (SELECT %s::regtype::oid AS oid UNION ALL"
+        "SELECT coalesce((WITH RECURSIVE up AS (SELECT to_regtype(%s)::oid AS oid UNION ALL"
         " SELECT t.typbasetype FROM up JOIN pg_type t ON t.oid = up.oid WHERE t.typtype = 'd')"
         " SELECT format_type(min(up.oid::bigint)::oid, NULL) FROM up JOIN pg_type t ON t.oid = up.oid"
         " WHERE t.typtype <> 'd'), %s)", [type_, type_]))  # fmt: skip

@@ -36,7 +36,9 @@ def create_view(w: World) -> str:
 
 
 def create_recursive(w: World) -> str:
-    return f"CREATE RECURSIVE VIEW {w.new('v')} (n) AS VALUES (1) UNION ALL SELECT n + 1 FROM {w.name('v')} WHERE n < 5"
+    name = w.new("v")
+    own = name.split(".", 1)[-1] if not name.startswith('"') else name
+    return f"CREATE RECURSIVE VIEW {name} (n) AS VALUES (1) UNION ALL SELECT n + 1 FROM {own} WHERE n < 5"
 
 
 def create_materialized(w: World) -> str:

@@ -68,7 +68,7 @@ VALUES: dict[str, tuple[str, ...]] = {
     "citext": ("'Text'",),
     "ltree": ("'a.b'",),
 }
-TYPES = tuple(VALUES)
+TYPES = tuple(name for name in VALUES if name not in ("hstore", "citext", "ltree"))
 COMMON = ("integer", "integer", "bigint", "text", "character varying(40)", "numeric(10,2)", "boolean", "jsonb", "date")
 EXPRESSIONS = {
     "integer": (
@@ -87,7 +87,7 @@ EXPRESSIONS = {
     "date": ("CURRENT_DATE", "('now'::text)::date"),
     "uuid": ("gen_random_uuid()", "md5('x')::uuid"),
     "jsonb": ("'{}'", "jsonb_build_object('a', 1)", "'[]'::jsonb"),
-    "boolean": ("(1 = 1)", "NOT true"),
+    "boolean": ("(1 = 1)", "(NOT true)"),
     "integer[]": ("ARRAY[1, 2]", "'{}'::integer[]"),
     "text[]": ("ARRAY[]::text[]", "string_to_array('a,b', ',')"),
     "numeric(10,2)": ("0.0", "(1)::numeric", "'1.5'"),

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, TypeVar
-
-from hypothesis import strategies as st
-from hypothesis.strategies import SearchStrategy
+from random import Random
+from typing import TypeVar
 
 from tasklib import postgres
 from tasklib.errors import Failed
@@ -20,12 +18,6 @@ OURS = (
     "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND NOT EXISTS (SELECT 1 FROM pg_depend d"
     " WHERE d.classid = '{catalog}'::regclass AND d.objid = o.oid AND d.deptype IN ('e', 'i'))"
 )
-
-
-class Draw(Protocol):
-    """What hypothesis gives: `data.draw`."""
-
-    def __call__(self, strategy: SearchStrategy[T]) -> T: ...
 
 
 class NotNow(Exception):
@@ -44,9 +36,9 @@ def execute(connection: Connection, statement: str) -> bool:
 class World:
     """A history on its way: its connection, its choices, and the statements that the server took."""
 
-    def __init__(self, connection: Connection, draw: Draw, known: frozenset[str]) -> None:
+    def __init__(self, connection: Connection, random: Random, known: frozenset[str]) -> None:
         self.connection = connection
-        self._draw = draw
+        self._random = random
         self._known = known
         self.history: list[str] = []
 
@@ -72,13 +64,13 @@ class World:
         """One of these; `NotNow` where there are none."""
         if not choices:
             raise NotNow
-        return choices[self._draw(st.integers(0, len(choices) - 1))]
+        return choices[self._random.randrange(len(choices))]
 
     def number(self, low: int, high: int) -> int:
-        return self._draw(st.integers(low, high))
+        return self._random.randint(low, high)
 
     def chance(self, one_in: int) -> bool:
-        return self._draw(st.integers(1, one_in)) == one_in
+        return self._random.randrange(one_in) == 0
 
     def maybe(self, text: str, one_in: int = 3) -> str:
         """The text, or "" most of the time."""
