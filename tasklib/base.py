@@ -5,7 +5,19 @@ from __future__ import annotations
 import itertools
 from dataclasses import replace
 
-from tasklib import compare, configs, console, groundwork, probe, programs, reference, replay, serverwide, template
+from tasklib import (
+    compare,
+    configs,
+    console,
+    extensions,
+    groundwork,
+    probe,
+    programs,
+    reference,
+    replay,
+    serverwide,
+    template,
+)
 from tasklib.bench import Bench
 from tasklib.converge import Verdicts, converge
 from tasklib.reference import Reference
@@ -27,10 +39,11 @@ def write(bench: Bench) -> File:
     head = _head(bench)
     reference.write_data(bench, read.values())
     sqlalchemy = programs.sqlalchemy_version(bench.command().words, bench.cwd)
+    plain = extensions.plain(old_sources(bench))
     rounds = itertools.count(1)
 
     def render(ddl: frozenset[Mark]) -> File:
-        return files.assemble(head, {bind: source(bench, one, sqlalchemy, ddl) for bind, one in read.items()})
+        return files.assemble(head, {bind: source(bench, one, sqlalchemy, plain, ddl) for bind, one in read.items()})
 
     def attempt(file: File, as_ddl: int) -> Verdicts | None:
         drafted = f"draft {next(rounds)}: {len(file.text.splitlines())} lines, {as_ddl} objects as DDL by comparison"
@@ -78,7 +91,18 @@ def _head(bench: Bench) -> Head:
     )  # fmt: skip
 
 
-def source(bench: Bench, read: Reference, sqlalchemy: tuple[int, ...], ddl: frozenset[Mark]) -> Source:
+def old_sources(bench: Bench) -> dict[str, str]:
+    """The texts of the migrations that go, by path."""
+    return bench.repository.read_many(bench.plan.tip, [migration.path for migration in bench.cut().gone])
+
+
+def source(
+    bench: Bench,
+    read: Reference,
+    sqlalchemy: tuple[int, ...],
+    plain_extensions: frozenset[str],
+    ddl: frozenset[Mark],
+) -> Source:
     """What the file of one bind is made from, with these objects as DDL."""
     own = frozenset(key for bind, key in ddl if bind == read.bind)
     version = bench.version_tables()
@@ -94,5 +118,5 @@ def source(bench: Bench, read: Reference, sqlalchemy: tuple[int, ...], ddl: froz
         entries, read.model, read.rows,
         read.positions, read.populated, version, sqlalchemy, own, read.snapshot.facts,
         read.users.migrator, read.switched, read.roles, serverwide.keeps_passwords(bench),
-        len(bench.binds) > 1, schemas,
+        len(bench.binds) > 1, schemas, plain_extensions,
     )  # fmt: skip

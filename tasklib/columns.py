@@ -136,11 +136,10 @@ def server_default(default: str, column: Column) -> Node:
     if re.fullmatch(r"nextval\('(?:[^']|'')*'::regclass\)", default):
         return expression(default.replace("'::regclass)", "')"))
     plain = re.fullmatch(r"'((?:[^']|'')*)'::([\w\". ]+(?:\[\])?)", default)
-    text = column.type.startswith(("character varying", "text")) and not column.array
     # Without length, precision and scale, which a literal's cast has not.
     bare = re.sub(r"\([\d,]+\)", "", column.type)
     if plain and (
-        (text and plain.group(2) in STRINGS) or plain.group(2) == bare
+        plain.group(2) == bare
         or (bare == "character" and plain.group(2) == "bpchar")
         or (column.type_kind == "e" and not column.array)
     ):  # fmt: skip

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
-from tasklib import binds, catalog, passwords, postgres, roles, rows, schema
+from tasklib import binds, catalog, census, passwords, postgres, roles, rows, schema
 from tasklib.archive import Key
 from tasklib.bench import Bench
 from tasklib.catalog import Snapshot, Table
 from tasklib.errors import Failed, Refused
+from tasklib.postgres import Connection
 from tasklib.rows import Volatile
 from tasklib.schema import Difference
 
@@ -18,13 +20,21 @@ TableKey = tuple[str, str]
 
 @dataclass(frozen=True)
 class Verdict:
-    """What was compared, and what was found to differ."""
+    """What was compared, and what was found to differ. ``classes`` are the objects by their kind, ``reprinted`` those
+    that print differently and are the same once each side's dump was restored.
+    """
 
     found: tuple[Difference, ...]
-    objects: int
+    classes: Mapping[str, int]
+    columns: int
     tables: int
     rows: int
     sequences: int
+    reprinted: tuple[Key, ...] = ()
+
+    @property
+    def objects(self) -> int:
+        return sum(self.classes.values())
 
     def shown(self) -> str:
         return f"{self.objects} objects, {self.rows} rows in {self.tables} tables, {self.sequences} sequences"
@@ -46,32 +56,87 @@ def databases(
     """
     these, those = bench.address(truth, bind), bench.address(other, bind)
     left, right = (catalog.snapshot(address, bench.binaries(), bench.work) for address in (these, those))
-    found = _schemas(bench, (truth, other), bind, left, right)
+    found, reprinted = _schemas(bench, (truth, other), bind, left, right)
     with postgres.connect(these, read_only=True) as one, postgres.connect(those, read_only=True) as two:
-        here = {(t.schema, t.name): t for t in catalog.tables(one)}
-        there = {(t.schema, t.name): t for t in catalog.tables(two)}
-        compared = total = 0
-        for key in sorted(here.keys() & there.keys()):
-            if here[key] != there[key] or key in left_out:
-                continue  # other columns are a difference already
-            compared += 1
-            total += rows.count(one, here[key])
-            known = (stable or {}).get(key, frozenset())
-            difference = rows.compare_table(one, two, here[key], volatile.get(key, frozenset()), known)
-            if difference is not None:
-                found.append(difference)
+        tables, of_rows = _rows(one, two, volatile, left_out, stable or {})
         states, others = catalog.sequences(one), catalog.sequences(two)
-        found += schema.compare(_states(states), _states(others))
-    objects = len(left.objects())
+        counts = census.take(one), census.take(two)
+    found += [*of_rows.found, *schema.compare(_states(states), _states(others))]
+    known = {(difference.schema, difference.name) for difference in found}
+    # A relation whose definition differs says so once.
+    found = [d for d in found if d.kind != "COLUMNS" or not any(o != d and o.key[1:] == d.key[1:] for o in found)]
+    # What one side has and the other lacks was noticed by its name, or is now.
+    found += [_odd_table(key) for key in sorted(tables.one_sided) if key not in known]
+    found += _lost(counts, (left, right), (len(tables.left), len(tables.right)))
+    classes = Counter(key[0] for key in left.objects())
     if bench.own_clusters() is not None:
         masked = frozenset((bench.plan.replayed or {}).get("passwords", ())) if stable is not None else frozenset()
         texts = _written(bench) if masked else ()
         ours, theirs = (_roles(bench, role, masked, texts, roles.TABLE not in left_out) for role in (truth, other))
         found += schema.compare(ours, theirs)
-        objects += len(ours)
-    if objects == 0 or compared == 0:
-        raise Failed(f"There was nothing to compare in {truth}: {objects} objects, {compared} tables.")
-    return Verdict(tuple(found), objects, compared, total, len(states))
+        classes.update(key[0] for key in ours)
+    if not classes or not of_rows.tables:
+        raise Failed(f"There was nothing to compare in {truth}: {classes.total()} objects, {of_rows.tables} tables.")
+    return Verdict(tuple(found), classes, counts[0]["COLUMN"], of_rows.tables, of_rows.rows, len(states), reprinted)
+
+
+@dataclass(frozen=True)
+class _Tables:
+    """The tables of both sides, by (schema, name)."""
+
+    left: Mapping[TableKey, Table]
+    right: Mapping[TableKey, Table]
+
+    @property
+    def one_sided(self) -> set[TableKey]:
+        """Those that one side lacks, or has other columns of."""
+        return {key for key in self.left.keys() | self.right.keys() if self.left.get(key) != self.right.get(key)}
+
+
+@dataclass(frozen=True)
+class _Compared:
+    """How many tables and rows were compared."""
+
+    found: Sequence[Difference]
+    tables: int
+    rows: int
+
+
+def _rows(
+    one: Connection, two: Connection, volatile: Volatile, left_out: Set[TableKey], stable: rows.Stable
+) -> tuple[_Tables, _Compared]:
+    tables = _Tables(*({(t.schema, t.name): t for t in catalog.tables(side)} for side in (one, two)))
+    found: list[Difference] = []
+    compared = total = 0
+    for key in sorted(tables.left.keys() - tables.one_sided - left_out):
+        table = tables.left[key]
+        compared += 1
+        total += rows.count(one, table)
+        difference = rows.compare_table(one, two, table, volatile.get(key, frozenset()), stable.get(key, frozenset()))
+        if difference is not None:
+            found.append(difference)
+    return tables, _Compared(found, compared, total)
+
+
+def _odd_table(key: TableKey) -> Difference:
+    return Difference("ROWS", *key, "not compared: only one side has this table, with these columns", None)
+
+
+def _lost(
+    counts: tuple[dict[str, int], dict[str, int]], sides: tuple[Snapshot, Snapshot], tables: tuple[int, int]
+) -> list[Difference]:
+    """What the catalogs count and the comparison did not see, on either side; and numbers that are not the same."""
+    found = []
+    for which, counted, side, rows_of in zip(("truth", "other"), counts, sides, tables, strict=True):
+        for kind, (number, seen) in census.missing(counted, side.entries, rows_of).items():
+            said = f"{number} in the catalogs", f"{seen} compared"
+            found.append(Difference("NUMBER OF OBJECTS", "", f"{kind} ({which})", *said))
+    left, right = counts
+    return found + [
+        Difference("NUMBER OF OBJECTS", "", kind, str(left[kind]), str(right[kind]))
+        for kind in left
+        if left[kind] != right[kind]
+    ]
 
 
 def report(verdicts: Mapping[str, Verdict], truth: str, other: str) -> str:
@@ -86,13 +151,17 @@ def report(verdicts: Mapping[str, Verdict], truth: str, other: str) -> str:
 
 def _schemas(
     bench: Bench, roles: tuple[str, str], bind: str | None, left: Snapshot, right: Snapshot
-) -> list[Difference]:
-    """Objects that differ; what may differ in print alone is looked at again after one restore on both sides."""
-    found = schema.compare(left.objects(), right.objects())
-    if not any(difference.what == "changed" for difference in found):
-        return found
+) -> tuple[list[Difference], tuple[Key, ...]]:
+    """Objects that differ; and those that differ in print alone, which is so where one restore on both sides makes them
+    the same.
+    """
+    first = schema.compare(left.objects(), right.objects())
+    if not any(difference.what == "changed" for difference in first):
+        return first, ()
     again = [_reprinted(bench, role, bind, one) for role, one in zip(roles, (left, right), strict=True)]
-    return schema.compare(*again)
+    found = schema.compare(*again)
+    differing = {difference.key for difference in found}
+    return found, tuple(difference.key for difference in first if difference.key not in differing)
 
 
 def _roles(bench: Bench, role: str, masked: Set[str], texts: Sequence[str], with_passwords: bool) -> dict[Key, str]:

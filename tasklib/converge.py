@@ -8,12 +8,13 @@ and where only the DDL comes out to the letter.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 
-from tasklib import compare
+from tasklib import compare, sqltext
 from tasklib.archive import Key
 from tasklib.compare import Verdict
 from tasklib.errors import Differs, Failed, MigrationFailed
+from tasklib.render import children
 from tasklib.render.file import File, Mark
 from tasklib.schema import Difference
 
@@ -49,7 +50,7 @@ def converge(
             continue
         if not any(verdict.found for verdict in verdicts.values()):
             return file, verdicts
-        more = {(bind, key) for bind, one in verdicts.items() for found in one.found for key in fallbacks(found)}
+        more = {(bind, key) for bind, one in verdicts.items() for key in _learnt(one.found)}
         if not more - ddl:
             raise Differs(
                 "The base migration could not be brought to make the reference. What is left:\n"
@@ -66,6 +67,28 @@ def _culprit(error: MigrationFailed, file: File, revision: str) -> Mark | None:
     return next((mark for first, last, mark in file.spans if first <= error.line <= last), None)
 
 
+def _learnt(found: Sequence[Difference]) -> Set[Key]:
+    """What must be written in another form because of these differences."""
+    return {key for difference in found for key in fallbacks(difference)} | _other_names(found)
+
+
+def _other_names(found: Sequence[Difference]) -> Set[Key]:
+    """Constraints of children that are the same but for their names: "table made wanted"."""
+    wanted: dict[tuple[str, str, str], list[str]] = {}
+    made: dict[tuple[str, str, str], list[str]] = {}
+    for one in found:
+        if one.kind == "CONSTRAINT OF A CHILD":
+            table, name = (token for token in sqltext.tokens(one.name) if token.strip())
+            for text, names in ((one.left, wanted), (one.right, made)):
+                if text is not None:
+                    names.setdefault((one.schema, table, text), []).append(name)
+    return {
+        (children.RENAMED, schema, f"{table} {old} {new}")
+        for (schema, table, text), names in wanted.items()
+        for old, new in zip(made.get((schema, table, text), ()), names, strict=False)
+    }
+
+
 def fallbacks(difference: Difference) -> Set[Key]:
     """What must be written as DDL because of a difference; empty where nothing would help."""
     kind, schema, name = difference.key
@@ -80,4 +103,6 @@ def fallbacks(difference: Difference) -> Set[Key]:
         return {("TABLE", schema, name.split(" ")[0])}
     if kind == "SEQUENCE OWNED BY":
         return {("SEQUENCE", schema, name)}
+    if kind == "COLUMNS":
+        return {(children.COLUMNS, schema, name)}
     return {difference.key} if kind in FALLBACKS else set()

@@ -8,6 +8,12 @@ from tasklib.postgres import Connection
 
 FIRST = 16384  # the first oid that initdb does not give away (PostgreSQL: FirstNormalObjectId)
 
+
+def _role(oid: str) -> str:
+    """A role's name in SQL; of the user who connects, whose name is another one elsewhere, the word for it."""
+    return f"coalesce(nullif(quote_ident(pg_get_userbyid({oid})), quote_ident(current_user)), 'CURRENT_USER')"
+
+
 OF_INDEXES_AND_KEYS = (
     (
         "INVALID INDEX",
@@ -33,6 +39,38 @@ OF_INDEXES_AND_KEYS = (
         "TABLESPACE",
         "SELECT n.nspname, c.relname, t.spcname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
         " JOIN pg_tablespace t ON t.oid = c.reltablespace WHERE t.spcname <> 'pg_global'",
+    ),
+)  # fmt: skip
+
+# What the server makes up by itself where a table has a parent: the dump says the parent's part and leaves it to that.
+# Without expressions, whose print is not always the same.
+OF_CHILDREN = (
+    (
+        # Also of relations without a parent: the order in which people see the columns, and INSERT without names.
+        "COLUMNS",
+        "SELECT n.nspname, c.relname, coalesce(string_agg(quote_ident(a.attname)"
+        " || CASE WHEN NOT a.attislocal THEN ' inherited' WHEN a.attinhcount > 0 THEN ' inherited, and its own' ELSE ''"
+        " END || CASE WHEN a.attinhcount > 1 THEN ' from ' || a.attinhcount ELSE '' END, E'\\n' ORDER BY a.attnum), '')"
+        " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped"
+        " WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm', 'c') AND n.nspname !~ '^pg_'"
+        " AND n.nspname <> 'information_schema' GROUP BY 1, 2",
+    ),
+    (
+        "CONSTRAINT OF A CHILD",
+        "SELECT n.nspname, quote_ident(c.relname) || ' ' || quote_ident(k.conname), concat_ws(' ', k.contype,"
+        " CASE WHEN k.conislocal THEN 'local' END, 'inherited ' || k.coninhcount,"
+        " CASE WHEN NOT k.convalidated THEN 'not valid' END, 'of ' || p.conrelid::regclass::text,"
+        " quote_ident(p.conname), 'to ' || nullif(k.confrelid, 0)::regclass::text)"
+        " FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " LEFT JOIN pg_constraint p ON p.oid = k.conparentid WHERE k.conparentid <> 0 OR k.coninhcount > 0",
+    ),
+    (
+        # Before PostgreSQL 13 a trigger knows no parent.
+        "TRIGGER OF A CHILD",
+        "SELECT n.nspname, quote_ident(c.relname) || ' ' || quote_ident(t.tgname), t.tgenabled FROM pg_trigger t"
+        " JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " WHERE NOT t.tgisinternal AND coalesce(to_jsonb(t) ->> 'tgparentid', '0') <> '0'",
     ),
 )  # fmt: skip
 
@@ -150,9 +188,14 @@ OF_WHAT_IS_BUILT_IN = (
 
 OF_OTHER_THINGS = (
     (
-        # Every database comes with them, so that no dump makes them nor misses them.
+        # Every database comes with them, so that no dump makes them nor misses them. From PostgreSQL 15 on public
+        # belongs to a role that stands for the database's owner, before that to whoever made the server.
         "SCHEMA OF EVERY DATABASE",
-        "SELECT '', nspname, 'there' FROM pg_namespace WHERE nspname IN ('public', 'information_schema')",
+        "SELECT '', nspname, CASE WHEN nspname = 'information_schema' OR nspowner = usual THEN 'as made' ELSE"
+        " concat('of ', " + _role("nspowner") + ", ' instead of ', " + _role("usual") + ") END FROM pg_namespace,"
+        " LATERAL (SELECT CASE WHEN current_setting('server_version_num')::int >= 150000"
+        " THEN to_regrole('pg_database_owner')::oid ELSE 10 END) AS u (usual)"
+        " WHERE nspname IN ('public', 'information_schema')",
     ),
     (
         "COLLATION VERSION",
@@ -169,7 +212,7 @@ OF_OTHER_THINGS = (
     ),
 )  # fmt: skip
 
-SILENT = (*OF_EXTENSIONS, *OF_INDEXES_AND_KEYS, *OF_THE_DATABASE, *OF_WHAT_IS_BUILT_IN, *OF_OTHER_THINGS)
+SILENT = (*OF_EXTENSIONS, *OF_INDEXES_AND_KEYS, *OF_CHILDREN, *OF_THE_DATABASE, *OF_WHAT_IS_BUILT_IN, *OF_OTHER_THINGS)
 
 
 def facts(connection: Connection) -> dict[Key, str]:

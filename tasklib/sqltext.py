@@ -22,10 +22,12 @@ def tokens(text: str) -> Iterator[str]:
 
 
 def statements(text: str) -> list[str]:
-    """The statements of a script, without their semicolons; bodies between BEGIN ATOMIC and END stay whole."""
+    """The statements of a script, without their semicolons; bodies between BEGIN ATOMIC and END stay whole, and what
+    stands in parentheses (a rule's commands).
+    """
     found: list[str] = []
     current: list[str] = []
-    depth = 0
+    depth = parentheses = 0
     words: list[str] = []
     for token in tokens(text):
         word = token.upper()
@@ -37,7 +39,8 @@ def statements(text: str) -> list[str]:
             elif depth and word == "END":
                 depth -= 1
             words.append(word)
-        if token == ";" and not depth:
+        parentheses += (token == "(") - (token == ")")
+        if token == ";" and not depth and not parentheses:
             found.append("".join(current).strip())
             current = []
         else:

@@ -13,7 +13,8 @@ from tasklib.postgres import Connection
 @dataclass(frozen=True)
 class Column:
     """``type`` is format_type's text, ``enum`` the (schema, name) of its type where that is an enum, ``array`` its
-    number of dimensions' brackets. ``identity`` is "", "a" (always) or "d" (by default); ``generated`` an expression.
+    number of dimensions' brackets. ``identity`` is "", "a" (always) or "d" (by default); ``generated`` an expression;
+    ``own``: the table has it by itself, not (only) from a parent.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Column:
     generated: bool
     collation: str | None
     comment: str | None = None
+    own: bool = True
 
 
 @dataclass(frozen=True)
@@ -102,10 +104,21 @@ class Definition:
 
 
 @dataclass(frozen=True)
+class Extension:
+    """``default`` is the version that the server installs by itself; ``own_comment``: nobody gave it another one."""
+
+    schema: str
+    version: str
+    default: str
+    own_comment: bool
+
+
+@dataclass(frozen=True)
 class Model:
     """All by (schema, name): tables, sequences, labels of enums, views (also materialized ones), indexes.
 
-    ``keywords`` are the words that SQL takes as a name only between quotes.
+    ``parents`` are those of tables that inherit and are no partitions; ``extensions`` are by name; ``keywords`` are the
+    words that SQL takes as a name only between quotes.
     """
 
     tables: Mapping[tuple[str, str], Table]
@@ -113,6 +126,8 @@ class Model:
     enums: Mapping[tuple[str, str], tuple[str, ...]]
     views: Mapping[tuple[str, str], Definition]
     indexes: Mapping[tuple[str, str], Definition]
+    parents: Mapping[tuple[str, str], tuple[tuple[str, str], ...]]
+    extensions: Mapping[str, Extension]
     keywords: frozenset[str]
 
     def quoted(self, name: str) -> str:
@@ -128,7 +143,7 @@ SELECT a.attrelid, a.attname, format_type(a.atttypid, a.atttypmod),
        pg_get_expr(d.adbin, d.adrelid, true), a.attidentity, a.attgenerated <> '',
        CASE WHEN a.attcollation <> t.typcollation THEN (SELECT quote_ident(n.nspname) || '.' || quote_ident(co.collname)
             FROM pg_collation co JOIN pg_namespace n ON n.oid = co.collnamespace WHERE co.oid = a.attcollation) END,
-       col_description(a.attrelid, a.attnum)
+       col_description(a.attrelid, a.attnum), a.attislocal
 FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
 LEFT JOIN pg_type e ON e.oid = t.typelem AND t.typcategory = 'A'
 JOIN pg_namespace tn ON tn.oid = coalesce(e.typnamespace, t.typnamespace)
@@ -193,6 +208,20 @@ JOIN pg_index i ON i.indexrelid = c.oid JOIN pg_class t ON t.oid = i.indrelid
 WHERE c.relkind IN ('i', 'I') AND n.nspname !~ '^pg_'
 """
 
+PARENTS = """
+SELECT n.nspname, c.relname, pn.nspname, p.relname FROM pg_inherits i
+JOIN pg_class c ON c.oid = i.inhrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_class p ON p.oid = i.inhparent JOIN pg_namespace pn ON pn.oid = p.relnamespace
+WHERE c.relkind = 'r' AND NOT c.relispartition ORDER BY i.inhrelid, i.inhseqno
+"""
+
+EXTENSIONS = """
+SELECT e.extname, n.nspname, e.extversion, coalesce(a.default_version, ''),
+       obj_description(e.oid, 'pg_extension') IS NOT DISTINCT FROM a.comment
+FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
+LEFT JOIN pg_available_extensions a ON a.name = e.extname
+"""
+
 
 def read_model(connection: Connection) -> Model:
     """Everything that the operations of a migration could say about a database's tables and sequences."""
@@ -223,7 +252,11 @@ def read_model(connection: Connection) -> Model:
         {(schema, name): Definition(*texts) for schema, name, *texts in connection.rows(query)}
         for query in (VIEWS, INDEXES)
     )
+    parents: dict[tuple[str, str], tuple[tuple[str, str], ...]] = {}
+    for schema, name, *parent in connection.rows(PARENTS):
+        parents[(schema, name)] = (*parents.get((schema, name), ()), (parent[0], parent[1]))
+    extensions = {name: Extension(*rest) for name, *rest in connection.rows(EXTENSIONS)}
     keywords = frozenset(
         str(word) for (word,) in connection.rows("SELECT word FROM pg_get_keywords() WHERE catcode <> 'U'")
     )
-    return Model(tables, sequences, enums, views, indexes, keywords)
+    return Model(tables, sequences, enums, views, indexes, parents, extensions, keywords)

@@ -16,7 +16,7 @@ import alembic.command
 import sqlalchemy as sa
 from alembic.config import Config
 
-from tasklib import base, catalog, compare, git, postgres, reference, schema
+from tasklib import base, catalog, compare, extensions, git, groundwork, postgres, reference, schema
 from tasklib.bench import Bench
 from tasklib.compare import Verdict
 from tasklib.converge import converge
@@ -97,20 +97,23 @@ class Laboratory:
     def squash(self, statements: Sequence[str]) -> Outcome:
         """The base of what these statements make, run and compared; then down and up again."""
         self.make("reference", statements)
-        return self.base_of_reference()
+        return self.base_of_reference("\n".join(f"op.execute({one!r})" for one in statements))
 
-    def base_of_reference(self) -> Outcome:
-        """The same for what is in the database `reference` already, Alembic's table in it."""
+    def base_of_reference(self, migration: str = "") -> Outcome:
+        """The same for what is in the database `reference` already, Alembic's table in it; ``migration`` is what the
+        old ones say, as Python.
+        """
         text = ""
         verdict: Verdict | None = None
         try:
             read = reference.read(self.bench, "")
             reference.write_data(self.bench, [read])
+            plain = extensions.plain({"": migration})
 
             def render(ddl: frozenset[Mark]) -> File:
                 nonlocal text
                 head = Head(REVISION, "base", 1, REVISION, "0" * 40, ["Made for a test."], "", (), ())
-                file = files.assemble(head, {"": base.source(self.bench, read, _sqlalchemy(), ddl)})
+                file = files.assemble(head, {"": base.source(self.bench, read, _sqlalchemy(), plain, ddl)})
                 text = file.text
                 return file
 
@@ -164,6 +167,8 @@ class Laboratory:
         address, empty = self.bench.address("roundtrip"), self.bench.address("oldhead")
         assert versions(address, [("", "alembic_version")]) == set()
         left, right = (catalog.snapshot(one, self.bench.binaries(), self.work).objects() for one in (empty, address))
+        laid = frozenset(("EXTENSION", "", name) for name in extensions.asked({"": text}))
+        right = {key: one for key, one in right.items() if not groundwork.holds(laid, key)}
         if found := schema.compare(left, right):
             return "`downgrade base` leaves:\n" + schema.report(found, "empty", "after downgrade")
         self.run("roundtrip", text)

@@ -16,7 +16,7 @@ PUBLIC = "public"
 GROUPS = (
     "roles", "schemas", "extensions", "types", "sequences", "functions", "tables", "rows", "sequence positions",
     "constraints", "indexes", "foreign keys", "views", "triggers and rules", "statistics", "row security", "owners",
-    "privileges", "comments", "everything else",
+    "privileges", "comments", "everything else", "event triggers",
 )  # fmt: skip
 KIND_GROUP = {
     "SCHEMA": "schemas", "EXTENSION": "extensions", "ACCESS METHOD": "extensions",
@@ -26,7 +26,9 @@ KIND_GROUP = {
     "FUNCTION": "functions", "PROCEDURE": "functions", "AGGREGATE": "functions",
     "CONSTRAINT": "constraints", "CHECK CONSTRAINT": "constraints", "INDEX": "indexes", "INDEX ATTACH": "indexes",
     "FK CONSTRAINT": "foreign keys", "VIEW": "views", "MATERIALIZED VIEW": "views",
-    "TRIGGER": "triggers and rules", "RULE": "triggers and rules", "EVENT TRIGGER": "triggers and rules",
+    "TRIGGER": "triggers and rules", "RULE": "triggers and rules",
+    # Last of all, and dropped first: what the file does must not set one off.
+    "EVENT TRIGGER": "event triggers",
     "STATISTICS": "statistics", "POLICY": "row security", "ROW SECURITY": "row security",
     "OWNER": "owners", "ACL": "privileges", "DEFAULT ACL": "privileges", "COMMENT": "comments",
 }  # fmt: skip

@@ -26,13 +26,17 @@ def serial_column(source: Source, table: Table) -> tuple[Column, Sequence] | Non
     if ("SEQUENCE", sequence.schema, sequence.name) in source.ddl:
         return None
     as_serial = _default_options(sequence, column.type) and sequence.name == f"{table.name}_{column.name}_seq"
-    default = f"nextval('{_regclass(sequence.schema, sequence.name)}'::regclass)"
-    return (column, sequence) if as_serial and column.default == default and sequence.schema == table.schema else None
+    return (column, sequence) if as_serial and sequence.schema == table.schema else None
 
 
 def owned_by(source: Source, table: Table, column: Column) -> Sequence | None:
+    """The sequence that a column takes its numbers from: of an identity its own, else the one that its default names.
+
+    A column may own more: one that became an identity keeps the sequence of its time as a SERIAL.
+    """
     owner = (table.schema, table.name, column.name)
-    return next((s for s in source.model.sequences.values() if s.owner == owner), None)
+    owned = [s for s in source.model.sequences.values() if s.owner == owner and s.identity == bool(column.identity)]
+    return next((s for s in owned if column.identity or column.default == _next(s)), None)
 
 
 def identity(source: Source, table: Table, column: Column) -> Node | None:
@@ -87,6 +91,10 @@ def _default_options(sequence: Sequence, type_: str) -> bool:
 def _bounds(sequence: Sequence) -> tuple[int, int]:
     bits = {"smallint": 15, "integer": 31, "bigint": 63}[sequence.type]
     return (1, 2**bits - 1) if sequence.increment > 0 else (-(2**bits), -1)
+
+
+def _next(sequence: Sequence) -> str:
+    return f"nextval('{_regclass(sequence.schema, sequence.name)}'::regclass)"
 
 
 def _regclass(schema: str, name: str) -> str:

@@ -30,7 +30,8 @@ class Source:
 
     ``ddl`` names the objects that must be the server's DDL; ``sqlalchemy`` is the version of the project's own;
     ``migrator`` is the user who ran the migrations; ``several``: the file is for other databases too; ``schemas`` are
-    there before the first migration, and stay; ``used`` collects what the file must import or define, see `Types`.
+    there before the first migration, and stay; ``plain_extensions`` are those that the history makes without asking
+    whether they are there; ``used`` collects what the file must import or define, see `Types`.
     """
 
     entries: Sequence[Entry]
@@ -48,6 +49,7 @@ class Source:
     keeps_passwords: bool = False
     several: bool = False
     schemas: frozenset[str] = frozenset()
+    plain_extensions: frozenset[str] = frozenset()
     used: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:

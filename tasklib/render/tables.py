@@ -118,9 +118,14 @@ def _type(source: Source, column: Column) -> Node:
     node = source.types.of(column)
     if column.collation is None:
         return node
-    name = sqltext.split(column.collation, ".")[-1]
+    schema, name = sqltext.split(column.collation, ".")
     collation = {"collation": string(sqltext.unquoted(name) or name)}
-    if isinstance(node, str) and node.startswith(("sa.String(", "sa.Text(", "sa.CHAR(")):
+    # SQLAlchemy takes a collation's name for one word.
+    if (
+        schema in ("pg_catalog", PUBLIC)
+        and isinstance(node, str)
+        and node.startswith(("sa.String(", "sa.Text(", "sa.CHAR("))
+    ):
         kind, inner = node[:-1].split("(", 1)
         return Call(kind, [inner] if inner else [], collation)
     source.used.add("DatabaseType")
