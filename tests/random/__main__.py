@@ -24,7 +24,9 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--seed", type=int, default=secrets.randbelow(1_000_000))
     parser.add_argument("--longest", type=int, default=25, help="operations in a history, at most")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="stop after this time")
-    parser.add_argument("--letters", action="store_true", help="pg_dump must print both alike, to the letter")
+    parser.add_argument(
+        "--letters", action="store_true", help="also show what prints differently and is known to be the same"
+    )
     parser.add_argument("--show", action="append", default=[], choices=[*sorted(grammar.KNOWN), "all"],
                         help="a known kind of fault that the grammar would leave out")  # fmt: skip
     parser.add_argument("--each", type=int, default=1, help="how often failures that say the same are reduced")

@@ -79,16 +79,16 @@ class Hunt:
             grammar.grow(world, self.longest)
         self.runs += 1
         self.statements += len(world.history)
-        failure = trial.failure(self.laboratory)
+        failure = trial.failure(self.laboratory, world.history)
         self.kinds[failure.kind if failure else "exact"] += 1
-        if failure is None or (failure.kind == "letters" and not self.letters):
+        if failure is None or (failure.kind in trial.SOFT and not self.letters):
             return
         self._signs[failure.sign] += 1
         if self._signs[failure.sign] > self.each:
             return
         found = Found(failure, tuple(trial.reduced(self.laboratory, world.history, failure)))
         last = trial.replay(self.laboratory, found.statements)
-        again = trial.failure(self.laboratory)
+        again = trial.failure(self.laboratory, last)
         found = Found(again or failure, tuple(last))
         self.found.append(found)
         self.on_found(found)

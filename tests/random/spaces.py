@@ -19,7 +19,7 @@ def create_schema(w: World) -> str:
 def create_extension(w: World) -> str:
     name = w.one(EXTENSIONS)
     where = w.maybe(f" SCHEMA {w.schema()}", 3)
-    return f'CREATE EXTENSION "{name}"{where}{w.maybe(" CASCADE", 4)}'
+    return f'CREATE EXTENSION {w.maybe("IF NOT EXISTS ", 2)}"{name}"{where}{w.maybe(" CASCADE", 4)}'
 
 
 def change_extension(w: World) -> str:

@@ -25,7 +25,7 @@ LEFT_OUT = (
 # Physical, or kept for speed, or numbers that differ in each database.
 COLUMNS_LEFT_OUT = (
     *("oid", "relfilenode", "relpages", "reltuples", "relallvisible", "relfrozenxid", "relminmxid", "relnatts"),
-    *("relhasrules", "relhasindex", "collencoding", "relhastriggers", "relhassubclass", "relrewrite", "reltoastrelid", "attcacheoff", "atthasmissing"),
+    *("relhasrules", "relhasindex", "collencoding", "attndims", "typndims", "relhastriggers", "relhassubclass", "relrewrite", "reltoastrelid", "attcacheoff", "atthasmissing"),
     *("attmissingval", "indcheckxmin", "enumsortorder", "attnum", "reltablespace", "objsubid", "refobjsubid"),
 )  # fmt: skip
 
@@ -86,6 +86,8 @@ def _row(
     if catalog == "pg_attribute":
         if row["attnum"] <= 0 or row["attisdropped"]:
             return None
+        if names.get(("pg_index", int(row["attrelid"]))):
+            result["attname"] = "of an index"  # the name that its column had when the index was made
         result["at"] = sum(1 for relation, at in columns if relation == int(row["attrelid"]) and 0 < at < row["attnum"])
     if catalog == "pg_enum":
         result["at"] = names.get(("pg_enum", int(row["oid"])))
@@ -142,6 +144,8 @@ def _names(connection: Connection) -> dict[tuple[str, int], str]:
             query = f"SELECT oid::bigint, rolname FROM pg_catalog.pg_authid WHERE oid >= {FIRST} AND %s IS NOT NULL"
         for oid, name in connection.rows(query, [f"pg_catalog.{catalog}"]):
             found[(str(catalog), int(oid))] = str(name)
+    for (oid,) in connection.rows(f"SELECT indexrelid::bigint FROM pg_catalog.pg_index WHERE indexrelid >= {FIRST}"):
+        found[("pg_index", int(oid))] = "index"
     return found
 
 
