@@ -77,7 +77,8 @@ def judged(laboratory: Laboratory, outcome: Outcome) -> Failure | None:
         return Failure("differs", "verdict", str(outcome.verdict))
     silent = witness.differences(laboratory)
     if silent:
-        return Failure("real difference", nameless("\n".join(silent)), "\n".join(silent))
+        shown = "\n".join(silent).replace("\x00", " ")
+        return Failure("real difference", nameless(shown), shown)
     left, right = (dump.splitlines() for dump in outcome.dumps)
     if left == right:
         return None

@@ -61,13 +61,21 @@ def value(w: World, type_: str) -> str:
 def default(w: World, type_: str) -> str:
     """An expression for a default."""
     choice = w.number(1, 5)
-    if choice == 1 and type_ in ("integer", "bigint", "smallint") and (sequences := w.relations("S")):
-        return f"nextval({postgres.literal(w.one(sequences))})"
+    if choice == 1 and type_ in ("integer", "bigint", "smallint") and (found := sequences(w)):
+        return f"nextval({postgres.literal(w.one(found))})"
     if choice == 2 and (calls := functions(w, type_)):
         return w.one(calls)
     if choice <= 3 and type_ in words.EXPRESSIONS:
         return w.one(words.EXPRESSIONS[type_])
     return value(w, type_)
+
+
+def sequences(w: World) -> list[str]:
+    """Sequences that a default may name."""
+    if w.known("a serial's sequence in another default"):
+        return w.named("pg_class", "rel", "o.relkind = 'S' AND NOT EXISTS (SELECT 1 FROM pg_depend d"
+                       " WHERE d.objid = o.oid AND d.deptype = 'a')")  # fmt: skip
+    return w.relations("S")
 
 
 def functions(w: World, type_: str) -> list[str]:

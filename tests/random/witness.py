@@ -29,6 +29,10 @@ COLUMNS_LEFT_OUT = (
     *("attmissingval", "indcheckxmin", "enumsortorder", "attnum", "reltablespace", "objsubid", "refobjsubid"),
 )  # fmt: skip
 
+SEPARATOR = "\x00"
+# Columns that say which row it is.
+NAMING = ("attname", "attrelid", "relname", "conname", "proname", "typname", "tgname", "polname", "collname", "opcname")
+
 
 def differences(laboratory: Laboratory) -> list[str]:
     """Rows of the catalogs that the reference has and the candidate has not, and the other way."""
@@ -37,8 +41,17 @@ def differences(laboratory: Laboratory) -> list[str]:
         with postgres.connect(laboratory.bench.address(role), read_only=True) as connection:
             connection.run("SET search_path = ''")
             facts.append(Counter(_rows(connection)))
-    left, right = facts
-    return sorted(f"- {one}" for one in left - right) + sorted(f"+ {one}" for one in right - left)
+    left, right = (sorted((one - other).elements()) for one, other in (facts, facts[::-1]))
+    if len(left) != len(right):
+        return [f"- {one}" for one in left] + [f"+ {one}" for one in right]
+    found = []
+    for one, other in zip(left, right, strict=True):
+        ours, theirs = one.split(SEPARATOR), other.split(SEPARATOR)
+        shown = [part for part in ours if part in theirs and part.partition("=")[0] in NAMING]
+        found.append(" ".join([ours[0], *shown]))
+        found += [f"- {part}" for part in ours if part not in theirs]
+        found += [f"+ {part}" for part in theirs if part not in ours]
+    return found
 
 
 def _catalogs(connection: Connection) -> dict[str, list[tuple[Any, ...]]]:
@@ -68,7 +81,7 @@ def _rows(connection: Connection) -> Iterator[str]:
         for (row,) in connection.rows(f"SELECT to_jsonb(r) FROM pg_catalog.{catalog} r"):
             shown = _row(catalog, row, keys, names, columns, without)
             if shown is not None:
-                yield f"{catalog} {shown}"
+                yield f"{catalog}{SEPARATOR}{shown}"
     yield from _dependencies(connection)
 
 
@@ -111,7 +124,7 @@ def _row(
             and value
         ):
             result[name] = sorted(value)
-    text = " ".join(f"{name}={value}" for name, value in sorted(result.items()))
+    text = SEPARATOR.join(f"{name}={value}" for name, value in sorted(result.items()))
     text = re.sub(r"(\w+_ConstraintTrigger(?:_[ac])?_)\d+", r"\1N", text)
     return None if "pg_toast" in text else text
 
