@@ -19,7 +19,10 @@ from tasklib.render.file import File, Mark
 from tasklib.schema import Difference
 
 # Kinds of objects that the dump's own DDL stands for where our words do not make the same.
-FALLBACKS = ("TABLE", "COMMENT", "CONSTRAINT", "FK CONSTRAINT", "INDEX", "SEQUENCE", "VIEW", "MATERIALIZED VIEW")
+FALLBACKS = (
+    *("TABLE", "COMMENT", "CONSTRAINT", "FK CONSTRAINT", "INDEX", "SEQUENCE", "VIEW", "MATERIALIZED VIEW"),
+    *("CHECK CONSTRAINT", "DOMAIN", "POLICY", "RULE", "STATISTICS", "TRIGGER"),
+)
 
 Verdicts = Mapping[str, Verdict]  # by bind
 
@@ -35,29 +38,50 @@ def converge(
     not make the same.
     """
     ddl: frozenset[Mark] = frozenset()
+    # Tried as DDL only because they print differently: those of this round, and all so far.
+    trial: frozenset[Mark] = frozenset()
+    tried: frozenset[Mark] = frozenset()
     while True:
         file = render(ddl)
         try:
             verdicts = attempt(file, len(ddl))
         except MigrationFailed as error:
             culprit = _culprit(error, file, revision)
-            if culprit is None or culprit in ddl or culprit[1][0] not in FALLBACKS:
+            if trial:
+                ddl, trial = ddl - trial, frozenset()
+            elif culprit is None or culprit in ddl or culprit[1][0] not in FALLBACKS:
                 hint = "your own migrations ran, so this is a gap of this program: please report the statement above"
                 raise Failed(error.text, hint) from None
-            ddl |= {culprit}
+            else:
+                ddl |= {culprit}
             continue
         if verdicts is None:
             continue
-        if not any(verdict.found for verdict in verdicts.values()):
-            return file, verdicts
-        more = {(bind, key) for bind, one in verdicts.items() for key in _learnt(one.found)}
-        if not more - ddl:
+        more = _marks({bind: one.found for bind, one in verdicts.items()}) - ddl
+        differ = any(one.found for one in verdicts.values())
+        inexact = _marks({bind: one.reprinted for bind, one in verdicts.items()})
+        if trial and (differ or trial & inexact):
+            ddl -= trial if differ else trial & inexact  # it did not help
+            trial = frozenset()
+        elif differ and not more:
             raise Differs(
                 "The base migration could not be brought to make the reference. What is left:\n"
                 + compare.report(verdicts, "reference", "candidate"),
                 "this is a gap of this program: please report the objects above",
             )
-        ddl |= more
+        elif differ:
+            ddl |= more
+        elif not inexact - ddl - tried:
+            return file, verdicts
+        else:
+            trial = inexact - ddl - tried
+            tried |= trial
+            ddl |= trial
+
+
+def _marks(found: Mapping[str, Sequence[Difference]]) -> frozenset[Mark]:
+    """By bind, what must be written in another form because of these differences."""
+    return frozenset((bind, key) for bind, differences in found.items() for key in _learnt(differences))
 
 
 def _culprit(error: MigrationFailed, file: File, revision: str) -> Mark | None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from tasklib import database, postgres, pycode, sqltext
 from tasklib.archive import Entry
 from tasklib.pycode import Call, Node, string
-from tasklib.render import indexes, sequences
+from tasklib.render import indexes, partitions, sequences
 from tasklib.render.execute import execute_all
 from tasklib.render.items import KIND_GROUP, PUBLIC, Item
 from tasklib.render.source import Source
@@ -19,6 +19,8 @@ NO_DROP = {
     "DEFAULT", "SEQUENCE OWNED BY", "TABLE ATTACH", "CONSTRAINT", "CHECK CONSTRAINT", "INDEX", "INDEX ATTACH",
     "TRIGGER", "RULE", "STATISTICS", "POLICY", "ROW SECURITY", "ACL", "COMMENT",
 }  # fmt: skip
+# Kinds with expressions in them that the server prints, and may not read back as they were.
+PRINTED = ("CHECK CONSTRAINT", "DEFAULT", "DOMAIN", "POLICY", "RULE", "STATISTICS", "TABLE", "TRIGGER")
 # The rule that is a view's query.
 COMPLETED = " _RETURN"
 # Why an object is in op.execute. All other kinds: Alembic has no operation for them.
@@ -56,8 +58,10 @@ def item(source: Source, entry: Entry) -> Item:
         elif table is not None:
             # The dump puts the table first and its default last; here the default stands in the table.
             needs.discard(table.dump_id)
-    if entry.kind == "INDEX" and entry.key not in source.ddl:
+    if entry.kind == "INDEX" and partitions.is_whole(source, entry):
         up = indexes.create_index(source, entry)
+        parts, wholes = partitions.order(source, entry)
+        needs = (needs | parts) - wholes
     if entry.kind == "TYPE" and (entry.schema, entry.tag) in source.model.enums:
         up = _enum(source, entry)
     if entry.kind == "USER MAPPING":
@@ -70,7 +74,12 @@ def item(source: Source, entry: Entry) -> Item:
         needs |= {("rows", *key) for key in source.with_rows}
     if up is None:
         reason = REASONS.get(entry.kind, f"DDL: Alembic has no operation for {_plural(entry.kind.lower())}")
-        texts = [entry.ddl] if entry.kind in ("FUNCTION", "PROCEDURE") else sqltext.statements(entry.ddl)
+        is_function = entry.kind in ("FUNCTION", "PROCEDURE")
+        texts = [entry.ddl] if is_function else sqltext.statements(entry.ddl)
+        # A body in quotes is as somebody typed it.
+        printed = not re.search(r"\n    AS ", entry.ddl) if is_function else entry.kind in PRINTED
+        if printed and entry.key not in source.ddl:
+            texts = [sqltext.as_typed(text) for text in texts]
         if entry.kind == "SEQUENCE" and sequence and (short := sequences.create(sequence, entry.ddl.strip())):
             texts = [short]
         if entry.kind.endswith("VIEW") and entry.key not in source.ddl:

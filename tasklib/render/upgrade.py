@@ -9,6 +9,7 @@ from tasklib.render import (
     entries,
     extensions,
     foreign_keys,
+    partitions,
     roles,
     rows,
     sequences,
@@ -35,11 +36,13 @@ def items_of(source: Source) -> list[Item]:
         for key, table in source.model.tables.items()
         if key not in ours and key not in inheriting and _is_native(source, table)
     }
+    native = partitions.with_parts(source, native)
     inline = foreign_keys.inline_by_table(source, native)
     for key, table in sorted(native.items()):
         item, absorbed = tables.item(source, table, listed, inline[key])
         found.append(item)
         taken |= absorbed
+    taken |= partitions.needless(source, taken)
     found += [rows.item(source, one, inline) for one in source.rows]
     for entry in listed:
         if entry.dump_id in taken or extensions.is_own_comment(source, entry):
