@@ -98,7 +98,7 @@ def grant_all(w: World) -> str:
 
 
 def default_privileges(w: World) -> str:
-    w.avoid("ALTER DEFAULT PRIVILEGES down")
+    w.avoid("default privileges")
     verb = w.one(("SELECT ON TABLES", "ALL ON TABLES", "USAGE ON SEQUENCES", "EXECUTE ON FUNCTIONS", "USAGE ON TYPES",
                   "ALL ON SCHEMAS"))  # fmt: skip
     where = w.maybe(f" FOR ROLE {w.role()}", 3) + w.maybe(f" IN SCHEMA {w.schema()}", 3)
