@@ -83,7 +83,7 @@ def judged(laboratory: Laboratory, outcome: Outcome) -> Failure | None:
     if left == right:
         return None
     lines = [f"- {one}" for one in left if one not in right] + [f"+ {one}" for one in right if one not in left]
-    said = ", ".join(one.shown for one in outcome.verdict.reprinted)
+    said = ", ".join(f"{one.kind} {one.shown}" for one in outcome.verdict.reprinted)
     if said:
         return Failure("said", "letters", "\n".join([f"The verdict says so: {said}", *lines]))
     if sorted(left) == sorted(right):
