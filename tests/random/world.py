@@ -91,7 +91,8 @@ class World:
         """A name, quoted where it must be; odd at times."""
         plain = f"{prefix}{self.number(1, 12)}"
         if self.chance(6):
-            return postgres.identifier(self.one(words.ODD) + self.maybe(plain))
+            odd = [one for one in words.ODD if "\n" not in one or not self.known("line breaks in names")]
+            return postgres.identifier(self.one(odd) + self.maybe(plain))
         return plain
 
     def new(self, prefix: str) -> str:
