@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from tasklib import columns, postgres
 from tasklib.pycode import Call, Node
@@ -78,6 +79,19 @@ def create(sequence: Sequence, ddl: str) -> str | None:
     words += [f"MAXVALUE {sequence.maximum}"] if sequence.maximum != highest else []
     words += [f"CACHE {sequence.cache}"] if sequence.cache != 1 else []
     return " ".join([*words, *(["CYCLE"] if sequence.cycle else [])])
+
+
+def with_owners(source: Source, items: list[Item]) -> list[Item]:
+    """What needs a sequence that a table owns needs that table too, with which the sequence is dropped."""
+    owners: dict[object, tuple[str, str, str]] = {
+        entry.dump_id: ("table", *sequence.owner[:2])
+        for key, sequence in source.model.sequences.items()
+        if sequence.owner is not None and (entry := source.by_key.get(("SEQUENCE", *key))) is not None
+    }
+    return [
+        replace(item, needs=item.needs | {owners[one] for one in item.needs if one in owners} - item.provides)
+        for item in items
+    ]
 
 
 def _default_options(sequence: Sequence, type_: str) -> bool:
