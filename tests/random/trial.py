@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tasklib import postgres
+from tasklib.errors import Refused
 from tasklib.postgres import Connection
 from tests.laboratory import Laboratory, Outcome
 from tests.random import witness
 from tests.random.world import ROLES, execute
 
-# Not to the letter, though the same: the verdict names what prints differently; pg_dump's order of equals.
-SOFT = ("said", "order")
+# Not to the letter, though the same: the verdict names what prints differently; pg_dump's order of equals. And what is
+# refused in words.
+SOFT = ("said", "order", "refused")
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,8 @@ def judged(laboratory: Laboratory, outcome: Outcome) -> Failure | None:
         return Failure(kind, nameless(outcome.after), outcome.after)
     if outcome.error is not None:
         text = str(outcome.error)
+        if isinstance(outcome.error, Refused):
+            return Failure("refused", nameless(text), text)
         if outcome.verdict is None or not outcome.dumps[0]:
             kind = "differs" if "could not be brought" in text else "fails"
         else:
