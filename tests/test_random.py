@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from tasklib.server import Server
-from tests.laboratory import Laboratory
 from tests.random.hunt import Hunt
+from tests.random.trial import Trials
 
 HISTORIES, SEED = 8, 1
 
 
 def test_a_squash_of_random_histories_is_exact(server: Server, tmp_path: Path) -> None:
-    laboratory = Laboratory(server, tmp_path, token="5eedf00d")
+    laboratory = Trials(server, tmp_path, token="5eedf00d")
     hunt = Hunt(laboratory)
     try:
         hunt.go(HISTORIES, SEED)

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tasklib import server as servers
-from tests.laboratory import Laboratory
 from tests.random import grammar
 from tests.random.hunt import Found, Hunt
+from tests.random.trial import Trials
 
 
 def main(words: Sequence[str]) -> int:
@@ -36,7 +36,7 @@ def main(words: Sequence[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="random-") as work:
         server = servers.start(work, owner_pid=os.getpid())
         try:
-            laboratory = Laboratory(server, Path(work))
+            laboratory = Trials(server, Path(work))
             until = time.monotonic() + chosen.minutes * 60
             hunt = Hunt(laboratory, known, chosen.longest, chosen.each, chosen.letters, show, until)
             try:

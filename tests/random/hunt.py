@@ -13,9 +13,8 @@ from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 from hypothesis import strategies as st
 
 from tasklib import postgres
-from tests.laboratory import Laboratory
 from tests.random import grammar, trial
-from tests.random.trial import Failure
+from tests.random.trial import Failure, Trials
 from tests.random.world import World
 
 
@@ -35,7 +34,7 @@ class Found:
 class Hunt:
     """What was run, and what was found. Failures that say the same are reduced ``each`` times at most."""
 
-    laboratory: Laboratory
+    laboratory: Trials
     known: frozenset[str] = grammar.KNOWN
     longest: int = 25
     each: int = 1
@@ -81,9 +80,11 @@ class Hunt:
         self.statements += len(world.history)
         failure = trial.failure(self.laboratory, world.history)
         self.kinds[failure.kind if failure else "exact"] += 1
-        if failure is None or (failure.kind in trial.SOFT and not self.letters):
+        if failure is None:
             return
         self._signs[failure.sign] += 1
+        if failure.kind in trial.SOFT and not self.letters:
+            return
         if self._signs[failure.sign] > self.each:
             return
         found = Found(failure, tuple(trial.reduced(self.laboratory, world.history, failure)))
@@ -96,4 +97,5 @@ class Hunt:
     def report(self) -> str:
         """How many of what."""
         counted = ", ".join(f"{count} {kind}" for kind, count in self.kinds.most_common())
-        return f"{self.runs} histories of {self.statements} statements: {counted}"
+        signs = "".join(f"\n{count:6} {sign}" for sign, count in self._signs.most_common())
+        return f"{self.runs} histories of {self.statements} statements: {counted}{signs}"

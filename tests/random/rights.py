@@ -72,7 +72,7 @@ def owner(w: World) -> str:
     word, name = w.one([*objects(w), *without_schema(w)])
     if w.known("ALTER SCHEMA public OWNER") and (word, name) == ("SCHEMA", "public"):
         w.avoid("ALTER SCHEMA public OWNER")
-    return f"ALTER {word} {name} OWNER TO {w.role()}"
+    return f"ALTER {word} {name} OWNER TO {w.one((w.role(), w.role(), 'CURRENT_USER', 'pg_database_owner'))}"
 
 
 def grant(w: World) -> str:
@@ -95,6 +95,23 @@ def grant_all(w: World) -> str:
     word = w.one(("TABLES", "SEQUENCES", "FUNCTIONS", "ROUTINES"))
     return w.one((f"GRANT ALL ON ALL {word} IN SCHEMA {w.schema()} TO {w.role()}",
                   f"REVOKE ALL ON ALL {word} IN SCHEMA {w.schema()} FROM {w.one((w.role(), 'PUBLIC', 'CURRENT_USER'))}"))  # fmt: skip
+
+
+def grant_on(w: World) -> str:
+    """A privilege that was given on by who got it."""
+    table, verb = w.relation("rv"), w.one(("SELECT", "INSERT", "UPDATE"))
+    w.run(f"GRANT {verb} ON {table} TO random_reader WITH GRANT OPTION")
+    return f'SET LOCAL ROLE random_reader; GRANT {verb} ON {table} TO "Random Writer"'
+
+
+def made_by_another(w: World) -> str:
+    """What another role made, in a schema where it may."""
+    schema, role = w.schema(), w.role()
+    w.run(f"GRANT USAGE, CREATE ON SCHEMA {schema} TO {role}")
+    make = w.one((f"TABLE {schema}.{w.name('t')} (a serial PRIMARY KEY, b text)", f"VIEW {schema}.{w.name('v')} AS SELECT 1 AS x",
+                  f"SEQUENCE {schema}.{w.name('q')}", f"TYPE {schema}.{w.name('e')} AS ENUM ('a')",
+                  f"FUNCTION {schema}.{w.name('f')}() RETURNS integer LANGUAGE sql RETURN 1"))  # fmt: skip
+    return f"SET LOCAL ROLE {role}; CREATE {make}"
 
 
 def default_privileges(w: World) -> str:
@@ -120,6 +137,15 @@ def grant_built_in(w: World) -> str:
 
 
 OPERATIONS = (
-    *((5, comment), (3, comment_on_part), (4, owner), (5, grant), (1, grant_all), (1, default_privileges)),
+    *(
+        (5, comment),
+        (3, comment_on_part),
+        (4, owner),
+        (5, grant),
+        (1, grant_all),
+        (1, grant_on),
+        (1, made_by_another),
+        (1, default_privileges),
+    ),
     (1, grant_built_in),
 )

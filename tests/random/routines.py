@@ -45,6 +45,24 @@ def create_binary_function(w: World) -> str:
     )
 
 
+def create_predicate(w: World) -> str:
+    """A function for CHECK, indexes, policies; one that reads a table as well."""
+    name, type_ = w.new("f"), w.one(("integer", "text", "integer", *values.types_made(w)))
+    bodies = [
+        "LANGUAGE sql IMMUTABLE AS $$SELECT $1 IS NULL OR $1::text <> 'zz'$$",
+        "LANGUAGE plpgsql IMMUTABLE AS $$BEGIN RETURN a::text IS DISTINCT FROM 'q:q'; END$$",
+        "LANGUAGE sql IMMUTABLE RETURN a IS NULL OR a::text <> '%s'",
+    ]
+    if relations := w.relations("rp"):
+        relation = w.one(relations)
+        bodies += [
+            f"LANGUAGE sql STABLE AS $$SELECT count(*) >= 0 FROM {relation}$$",
+            f"LANGUAGE plpgsql STABLE AS $$BEGIN RETURN EXISTS (SELECT 1 FROM {relation}) OR true; END$$",
+            f"LANGUAGE sql STABLE BEGIN ATOMIC SELECT count(*) >= 0 FROM {relation}; END",
+        ]
+    return f"CREATE FUNCTION {name}(a {type_}) RETURNS boolean {w.one(bodies)}"
+
+
 def create_procedure(w: World) -> str:
     argument = w.one(("", "a integer", "INOUT a text", "OUT b integer"))
     body = w.one(("LANGUAGE plpgsql AS $$BEGIN NULL; END$$", "LANGUAGE sql AS $$SELECT 1$$", "BEGIN ATOMIC END"))
@@ -139,7 +157,13 @@ def create_language(w: World) -> str:
 
 
 OPERATIONS = (
-    *((6, create_function), (3, create_binary_function), (2, create_procedure), (2, change_routine)),
+    *(
+        (6, create_function),
+        (3, create_predicate),
+        (3, create_binary_function),
+        (2, create_procedure),
+        (2, change_routine),
+    ),
     *((2, create_aggregate), (2, create_operator), (1, change_operator), (1, create_operator_class)),
     *((1, create_operator_family), (1, create_conversion), (1, create_language)),
 )

@@ -28,6 +28,13 @@ def change_extension(w: World) -> str:
                   f"COMMENT ON EXTENSION {name} IS 'the extension''s %s'"))  # fmt: skip
 
 
+def old_extension(w: World) -> str:
+    version = w.one(("hstore VERSION '1.4'", "citext VERSION '1.4'", "pg_trgm VERSION '1.3'", "intarray VERSION '1.2'"))
+    if w.chance(2):
+        return f"ALTER EXTENSION {version.split()[0]} UPDATE"
+    return f"CREATE EXTENSION {version}"
+
+
 def set_database(w: World) -> str:
     change = w.one((f"SET {w.one(SETTINGS)}", "RESET ALL", "CONNECTION LIMIT 7", f"OWNER TO {w.role()}"))
     quoted = change.replace("'", "''").replace("%", "%%")
@@ -47,6 +54,6 @@ def on_database(w: World) -> str:
 
 
 OPERATIONS = (
-    *((5, create_schema), (3, create_extension), (1, change_extension), (1, set_database)),
+    *((5, create_schema), (3, create_extension), (1, change_extension), (1, old_extension), (1, set_database)),
     *((1, set_role_in_database), (1, on_database)),
 )

@@ -62,6 +62,23 @@ def add_column(w: World) -> str:
     return f"ALTER TABLE {w.relation('rpf')} ADD COLUMN {column(w)}"
 
 
+def add_generated(w: World) -> str:
+    """A column that is made from others."""
+    table = w.relation("rpf")
+    name, type_ = w.one(w.columns(table, "attgenerated = ''"))
+    forms = [(f"({name} IS NULL)", "boolean"), (values.condition_on(w, name, type_), "boolean")]
+    if type_ in ("integer", "bigint", "numeric(10,2)"):
+        forms += [(f"{name} * 2", type_), (f"CASE WHEN {name} > 0 THEN 'p' ELSE 'n' END", "text")]
+    if type_.startswith(("text", "character varying")):
+        forms += [
+            (f"lower({name})", "text"),
+            (f"to_tsvector('english', {name})", "tsvector"),
+            (f"{name} || ':x'", "text"),
+        ]
+    expression, of = w.one(forms)
+    return f"ALTER TABLE {table} ADD COLUMN {w.name('g')} {of} GENERATED ALWAYS AS ({expression}) STORED"
+
+
 def drop_column(w: World) -> str:
     table = w.relation("rpf")
     return f"ALTER TABLE {table} DROP COLUMN {w.column(table)}{w.maybe(' CASCADE', 3)}"
@@ -117,6 +134,14 @@ def change_table(w: World) -> str:
 
 
 OPERATIONS = (
-    *((14, create_table), (1, create_typed), (2, create_like), (1, create_as), (6, add_column), (3, drop_column)),
+    *(
+        (14, create_table),
+        (1, create_typed),
+        (2, create_like),
+        (1, create_as),
+        (6, add_column),
+        (2, add_generated),
+        (3, drop_column),
+    ),
     *((3, change_type), (5, change_column), (2, change_identity), (3, change_table)),
 )

@@ -27,6 +27,15 @@ class Failure:
     evidence: str
 
 
+class Trials(Laboratory):
+    """A laboratory that can leave the way down and up again out, for failures that come before it."""
+
+    short = False
+
+    def down_and_up(self, text: str) -> str:
+        return "" if self.short else super().down_and_up(text)
+
+
 def empty_reference(laboratory: Laboratory) -> None:
     """The database that a history grows in, as Alembic leaves it to the first migration."""
     laboratory.make("reference", [])
@@ -113,23 +122,28 @@ def _first(sign: str) -> str:
     return " / ".join(sign.split(" / ")[:3])
 
 
-def reduced(laboratory: Laboratory, statements: Sequence[str], found: Failure) -> list[str]:
+def reduced(laboratory: Trials, statements: Sequence[str], found: Failure) -> list[str]:
     """The same failure with as few statements as can be, by leaving out ever smaller parts."""
+    laboratory.short = found.kind not in ("downgrade", "up again")
+    try:
+        return _reduced(laboratory, statements, found)
+    finally:
+        laboratory.short = False
+
+
+def _reduced(laboratory: Trials, statements: Sequence[str], found: Failure) -> list[str]:
     left = list(statements)
     size = max(1, len(left) // 2)
     while True:
-        at = len(left)
-        shorter = False
+        at = before = len(left)
         while at > 0:
             first = max(0, at - size)
             fewer = left[:first] + left[at:]
             taken = replay(laboratory, fewer) if fewer else []
             if fewer and same(failure(laboratory, taken), found):
-                left, shorter = taken, True
-                at = min(first, len(left))
-            else:
-                at = first
-        if size == 1 and not shorter:
-            return left
-        if not shorter or size > 1:
+                left = taken
+            at = min(first, len(left))
+        if size > 1:
             size = max(1, size // 2)
+        elif len(left) == before or len(left) > 12:
+            return left

@@ -8,6 +8,10 @@ from tests.random.world import World
 
 def create_trigger_function(w: World) -> str:
     result = "event_trigger" if w.chance(4) else "trigger"
+    if result == "trigger" and w.chance(3):
+        log = w.relation("r")  # rows of one table make rows of another
+        body = f"BEGIN INSERT INTO {log} DEFAULT VALUES; RETURN NEW; END"
+        return f"CREATE FUNCTION {w.new('tf')}() RETURNS trigger LANGUAGE plpgsql AS $${body}$$"
     body = (
         "BEGIN RETURN; END" if result == "event_trigger" else w.one(("BEGIN RETURN NEW; END", "BEGIN RETURN NULL; END"))
     )

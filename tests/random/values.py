@@ -17,6 +17,8 @@ def type_(w: World) -> str:
     """Any type."""
     kind = w.number(1, 6)
     if kind == 1 and (made := types_made(w)):
+        if w.chance(8) and (rows := w.relations("rv")):
+            made = rows
         return w.one(made) + w.maybe("[]", 5)
     if kind == 2 and (there := of_extensions(w)):
         return w.one(there)
@@ -40,7 +42,7 @@ def column_type(w: World) -> str:
     return text
 
 
-def value(w: World, type_: str) -> str:
+def value(w: World, type_: str, depth: int = 0) -> str:
     """A value of a type, NULL where none is known."""
     base = str(w.connection.value(
         "SELECT coalesce((WITH RECURSIVE up AS (SELECT to_regtype(%s)::oid AS oid UNION ALL"
@@ -50,6 +52,11 @@ def value(w: World, type_: str) -> str:
     fitting = words.VALUES.get(type_) or words.VALUES.get(base) or words.VALUES.get(base.split(".")[-1].strip('"'))
     if fitting:
         return w.one(fitting)
+    parts = w.connection.rows(
+        "SELECT format_type(atttypid, NULL) FROM pg_attribute JOIN pg_type t ON typrelid = attrelid WHERE attnum > 0"
+        " AND NOT attisdropped AND t.oid = to_regtype(%s) ORDER BY attnum", [base])  # fmt: skip
+    if parts and depth < 2:
+        return f"ROW({', '.join(value(w, str(part[0]), depth + 1) for part in parts)})::{base}"
     labels = w.texts(
         f"SELECT quote_literal(enumlabel) FROM pg_enum WHERE enumtypid = {postgres.literal(base)}::regtype"
     )
@@ -89,6 +96,16 @@ def functions(w: World, type_: str) -> list[str]:
     return sorted(str(row[0]) for row in found)
 
 
+def predicates(w: World, name: str, type_: str) -> list[str]:
+    """Calls of the history's own functions that say yes or no to a value of this type."""
+    found = w.connection.rows(
+        "SELECT format('%%I.%%I(%%s)', n.nspname, o.proname, %s) FROM pg_proc o JOIN pg_namespace n ON n.oid = o.pronamespace"
+        " WHERE n.nspname !~ '^pg_|^information_schema$' AND o.prokind = 'f' AND o.pronargs = 1 AND NOT o.proretset"
+        " AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.objid = o.oid AND d.deptype = 'e')"
+        " AND o.prorettype = 'boolean'::regtype AND o.proargtypes[0] = to_regtype(%s)", [name, type_])  # fmt: skip
+    return sorted(str(row[0]) for row in found)
+
+
 def condition(w: World, relation: str) -> str:
     """A condition on a row."""
     name, type_ = w.one(w.columns(relation))
@@ -97,7 +114,9 @@ def condition(w: World, relation: str) -> str:
 
 def condition_on(w: World, name: str, type_: str) -> str:
     """A condition on a column."""
-    choice = w.number(1, 6)
+    choice = w.number(1, 7)
+    if choice == 7 and (calls := predicates(w, name, type_)):
+        return w.one(calls)
     if choice == 1:
         return f"{name} IS NOT NULL"
     if choice == 2:

@@ -25,7 +25,7 @@ LEFT_OUT = (
 # Physical, or kept for speed, or numbers that differ in each database.
 COLUMNS_LEFT_OUT = (
     *("oid", "relfilenode", "relpages", "reltuples", "relallvisible", "relfrozenxid", "relminmxid", "relnatts"),
-    *("relhasrules", "relhasindex", "collencoding", "attndims", "typndims", "relhastriggers", "relhassubclass", "relrewrite", "reltoastrelid", "attcacheoff", "atthasmissing"),
+    *("relhasrules", "relhasindex", "collencoding", "attndims", "typndims", "typdefault", "relhastriggers", "relhassubclass", "relrewrite", "reltoastrelid", "attcacheoff", "atthasmissing"),
     *("attmissingval", "indcheckxmin", "enumsortorder", "attnum", "reltablespace", "objsubid", "refobjsubid"),
 )  # fmt: skip
 
