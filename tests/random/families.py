@@ -89,6 +89,7 @@ def disinherit(w: World) -> str:
 def only(w: World) -> str:
     """What a parent has and its children do not."""
     table = w.relation("rp")
+    w.avoid("columns unlike their parent's")
     name, type_ = w.one(w.columns(table))
     return f"ALTER TABLE ONLY {table} ALTER COLUMN {name} {w.one(('SET NOT NULL', f'SET DEFAULT {values.default(w, type_)}', 'DROP NOT NULL'))}"
 

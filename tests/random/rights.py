@@ -72,7 +72,8 @@ def owner(w: World) -> str:
     word, name = w.one([*objects(w), *without_schema(w)])
     if w.known("ALTER SCHEMA public OWNER") and (word, name) == ("SCHEMA", "public"):
         w.avoid("ALTER SCHEMA public OWNER")
-    return f"ALTER {word} {name} OWNER TO {w.one((w.role(), w.role(), 'CURRENT_USER', 'pg_database_owner'))}"
+    others = [] if w.known("pg_database_owner") else ["pg_database_owner"]
+    return f"ALTER {word} {name} OWNER TO {w.one((w.role(), w.role(), 'CURRENT_USER', *others))}"
 
 
 def grant(w: World) -> str:

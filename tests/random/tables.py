@@ -94,6 +94,8 @@ def change_type(w: World) -> str:
 
 def change_column(w: World) -> str:
     table = w.relation("rpf")
+    if w.of_relation(table, "SELECT 1 FROM pg_inherits WHERE {} IN (inhparent, inhrelid)"):
+        w.avoid("columns unlike their parent's")
     name, type_ = w.one(w.columns(table))
     change = w.one((
         "SET NOT NULL", "DROP NOT NULL", "DROP DEFAULT", f"SET DEFAULT {values.default(w, type_)}",
