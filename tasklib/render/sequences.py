@@ -37,7 +37,7 @@ def owned_by(source: Source, table: Table, column: Column) -> Sequence | None:
     """
     owner = (table.schema, table.name, column.name)
     owned = [s for s in source.model.sequences.values() if s.owner == owner and s.identity == bool(column.identity)]
-    return next((s for s in owned if column.identity or column.default == _next(s)), None)
+    return next((s for s in owned if column.identity or column.default == _next(source, s)), None)
 
 
 def identity(source: Source, table: Table, column: Column) -> Node | None:
@@ -107,13 +107,14 @@ def _bounds(sequence: Sequence) -> tuple[int, int]:
     return (1, 2**bits - 1) if sequence.increment > 0 else (-(2**bits), -1)
 
 
-def _next(sequence: Sequence) -> str:
-    return f"nextval('{_regclass(sequence.schema, sequence.name)}'::regclass)"
+def _next(source: Source, sequence: Sequence) -> str:
+    return f"nextval('{_regclass(source, sequence.schema, sequence.name)}'::regclass)"
 
 
-def _regclass(schema: str, name: str) -> str:
+def _regclass(source: Source, schema: str, name: str) -> str:
     """A name as regclass prints it: quoted only where it must be; doubled quotes, since it stands in a string."""
-    words = [w if re.fullmatch(r"[a-z_][a-z0-9_]*", w) else postgres.identifier(w) for w in (schema, name)]
+    parts = (schema, name) if source.model.needs_schema(schema, name) else (name,)
+    words = [w if re.fullmatch(r"[a-z_][a-z0-9_]*", w) else postgres.identifier(w) for w in parts]
     return ".".join(words).replace("'", "''")
 
 
@@ -122,7 +123,7 @@ def positions(source: Source) -> Iterator[Item]:
         sequence = source.model.sequences.get((schema, name))
         if sequence is None or (last == sequence.start and not called):
             continue
-        text = f"SELECT setval('{_regclass(schema, name)}', {last}{'' if called else ', false'})"
+        text = f"SELECT setval('{_regclass(source, schema, name)}', {last}{'' if called else ', false'})"
         entry = source.by_key.get(("SEQUENCE", schema, name))
         needs: set[object] = {("rows", *key) for key in source.with_rows}
         needs |= {entry.dump_id} if entry else set()
