@@ -98,7 +98,8 @@ def judged(laboratory: Laboratory, outcome: Outcome) -> Failure | None:
     lines = [f"- {one}" for one in left if one not in right] + [f"+ {one}" for one in right if one not in left]
     said = ", ".join(f"{one.kind} {one.shown}" for one in outcome.verdict.reprinted)
     if said:
-        return Failure("said", "letters", "\n".join([f"The verdict says so: {said}", *lines]))
+        kinds = ", ".join(sorted({one.kind for one in outcome.verdict.reprinted}))
+        return Failure("said", f"prints differently: {kinds}", "\n".join([f"The verdict says so: {said}", *lines]))
     if sorted(left) == sorted(right):
         return Failure("order", "order", "pg_dump prints the same in another order")
     return Failure("letters", nameless("\n".join(lines)), "\n".join(lines))
