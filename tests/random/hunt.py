@@ -27,7 +27,8 @@ class Found:
 
     def shown(self) -> str:
         listed = "\n".join(f"  {json.dumps(one, ensure_ascii=False)}," for one in self.statements)
-        return f"{self.failure.kind}:\n{self.failure.evidence}\n[\n{listed}\n]"
+        evidence = "\n".join(self.failure.evidence.splitlines()[:40])
+        return f"{self.failure.kind}:\n{evidence}\n[\n{listed}\n]"
 
 
 @dataclass

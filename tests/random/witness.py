@@ -102,6 +102,8 @@ def _row(
         if names.get(("pg_index", int(row["attrelid"]))):
             result["attname"] = "of an index"  # the name that its column had when the index was made
         result["at"] = sum(1 for relation, at in columns if relation == int(row["attrelid"]) and 0 < at < row["attnum"])
+    if catalog == "pg_constraint" and row["contype"] in "pu":
+        del result["connoinherit"]  # of a partition's key it depends on whether the key was made before it was attached
     if catalog == "pg_enum":
         result["at"] = names.get(("pg_enum", int(row["oid"])))
     for key, target, array in keys:
