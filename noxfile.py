@@ -2,6 +2,7 @@
 
 One row of the matrix: `nox -s "matrix(alembic='1.0.10')"`; the traps on another row: `nox -s traps -- 1.4.3`. What
 follows `--` goes to the tool: `nox -s tests -- -k refuses`. Sessions run on the Python that runs nox.
+Random histories by the thousand: `nox -s nightly -- 2000`.
 uv makes the environments where it is installed, else virtualenv and pip do. uv does not read pip.conf: where packages
 come from an index that only pip.conf names, add `-db virtualenv`.
 """

@@ -38,6 +38,7 @@ KNOWN = frozenset(
         "line breaks in names",
         "columns unlike their parent's",
         "pg_database_owner",
+        "privileges on languages",
     )
 )
 

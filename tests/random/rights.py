@@ -129,12 +129,14 @@ def grant_built_in(w: World) -> str:
     if w.known("privileges on PostgreSQL's own objects"):
         return w.one(("REVOKE CREATE ON SCHEMA public FROM PUBLIC", f"GRANT SELECT ON alembic_version TO {w.role()}",
                       "REVOKE ALL ON SCHEMA public FROM PUBLIC", "GRANT CREATE ON SCHEMA public TO PUBLIC"))  # fmt: skip
+    if not w.known("privileges on languages") and w.chance(3):
+        return w.one((f"GRANT USAGE ON LANGUAGE plpgsql TO {w.role()} WITH GRANT OPTION",
+                      "REVOKE USAGE ON LANGUAGE sql FROM PUBLIC"))  # fmt: skip
     return w.one((f"GRANT EXECUTE ON FUNCTION pg_catalog.pg_reload_conf() TO {w.role()}",
                   f"GRANT SELECT ON pg_catalog.pg_authid TO {w.role()}", "REVOKE CREATE ON SCHEMA public FROM PUBLIC",
                   "REVOKE EXECUTE ON FUNCTION pg_catalog.lower(text) FROM PUBLIC",
-                  f"GRANT USAGE ON LANGUAGE plpgsql TO {w.role()} WITH GRANT OPTION", "REVOKE ALL ON SCHEMA public FROM PUBLIC",
-                  "GRANT CREATE ON SCHEMA public TO PUBLIC", "REVOKE USAGE ON LANGUAGE sql FROM PUBLIC",
-                  "REVOKE USAGE ON TYPE pg_catalog.int4 FROM PUBLIC", f"GRANT SELECT ON alembic_version TO {w.role()}"))  # fmt: skip
+                  "REVOKE ALL ON SCHEMA public FROM PUBLIC",
+                  "GRANT CREATE ON SCHEMA public TO PUBLIC", "REVOKE USAGE ON TYPE pg_catalog.int4 FROM PUBLIC", f"GRANT SELECT ON alembic_version TO {w.role()}"))  # fmt: skip
 
 
 OPERATIONS = (
