@@ -13,6 +13,8 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import os
+import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -36,9 +38,9 @@ TOKEN = "5u17e000"
 
 def main(words: Sequence[str] | None = None) -> int:
     given = options().parse_args(words)
-    cases = [
-        case for case in SUITES[given.suite](given.top) if case.pieces and (not given.only or given.only in case.shown)
-    ]
+    # Tests share their schemas: a history is squashed once, as the first that has it.
+    unique = {case.pieces: case for case in reversed([*SUITES[given.suite](given.top)]) if case.pieces}
+    cases = [case for case in reversed(unique.values()) if given.only in case.shown]
     rows: list[Row] = []
     started = time.monotonic()
     for row in results(cases, given.jobs, given.seconds):
@@ -91,7 +93,10 @@ def results(cases: Sequence[Case], jobs: int, seconds: int) -> Iterator[Row]:
 def apart(case: Case, mine: Server, work: Path, seconds: int) -> Row:
     """The case in a process of its own, which is ended where it is stuck."""
     trial.sweep(mine, TOKEN)
-    work.mkdir(exist_ok=True)
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir()
+    # Data files of many rows are made only where git would take them.
+    subprocess.run(["git", "init", "--quiet", str(work)], check=True)
     context = multiprocessing.get_context("fork")
     here, there = context.Pipe(duplex=False)
     process = context.Process(target=_tried, args=(case, mine, work, there))
