@@ -14,14 +14,21 @@ _MADE = re.compile(
 )
 
 
+_DROP = re.compile(r"DROP\s", re.IGNORECASE)
+
+
 def regress(top: Path) -> Iterator[Case]:
-    """PostgreSQL's regression tests: a file is a case, with what it misses of test_setup.sql."""
+    """PostgreSQL's regression tests: a file is a case, with what it misses of test_setup.sql; and once more without its
+    DROPs of whole objects, since most files clean up behind them.
+    """
     directory = top / "src" / "test" / "regress" / "sql"
     setup = psql.pieces(_read(directory / "test_setup.sql"))
     makers = tuple((match.group(1).lower(), piece) for piece in setup if (match := _MADE.match(piece.sql)))
     for path in sorted(directory.glob("*.sql")):
         if path.name != "test_setup.sql":
-            yield Case(path.name, "", tuple(psql.pieces(_read(path))), makers)
+            pieces = tuple(psql.pieces(_read(path)))
+            yield Case(path.name, "whole", pieces, makers)
+            yield Case(path.name, "undropped", tuple(p for p in pieces if not _DROP.match(p.sql)), makers)
     yield Case("test_setup.sql", "", tuple(piece for piece in setup if not piece.sql.startswith("COPY ")))
 
 

@@ -25,7 +25,7 @@ _OUT: Mapping[str, re.Pattern[str]] = {
         r"|ALTER\s+SYSTEM\b|(?:GRANT|REVOKE)\b.*\bON\s+(?:DATABASE|TABLESPACE|PARAMETER)\b"
         r"|(?:COMMENT\s+ON|SECURITY\s+LABEL.*\bON)\s+(?:ROLE|DATABASE|TABLESPACE|SUBSCRIPTION)\b"
         r"|(?:UPDATE|DELETE\s+FROM|INSERT\s+INTO)\s+(?:pg_catalog\.)?pg_(?:database|authid|tablespace|db_role_setting)\b"
-        r"|(?:GRANT|REVOKE)\s+(?:ADMIN\s+OPTION\s+FOR\s+)?[\w\s,]+\s(?:TO|FROM)\s(?!.*\bON\b)"
+        r"|(?:GRANT|REVOKE)\s+(?:(?!\bON\b).)+\b(?:TO|FROM)\b"
         r"|.*\bpg_(?:create_(?:logical|physical)_replication_slot|replication_origin_create)\b",
         "transaction": r"(?:BEGIN|COMMIT|ROLLBACK|SAVEPOINT|RELEASE|ABORT|END|(?:START|PREPARE)\s+TRANSACTION)\b",
         "another user": r"(?:RE)?SET\s+(?:(?:LOCAL|SESSION)\s+)?(?:ROLE|SESSION\s+AUTHORIZATION)\b",

@@ -121,9 +121,16 @@ def script(pieces: Iterable[Piece]) -> str:
 
 
 def sweep(server: Server, token: str) -> None:
-    """Take away what an earlier case left on the server: databases of a killed one, and roles."""
+    """Take away what an earlier case left on the server, which is nobody else's: databases and roles."""
     with postgres.connect(postgres.Address(server.host, server.port, server.user, server.password)) as connection:
         for (name,) in connection.rows("SELECT datname FROM pg_database WHERE datname LIKE %s", (f"%{token}%",)):
             connection.run(f"DROP DATABASE {postgres.identifier(name)} WITH (FORCE)")
-        for (name,) in connection.rows("SELECT rolname FROM pg_roles WHERE rolname NOT LIKE 'pg\\_%' AND oid <> 10"):
-            connection.run(f"DROP ROLE {postgres.identifier(name)}")
+        roles = connection.rows("SELECT rolname FROM pg_roles WHERE rolname NOT LIKE 'pg\\_%' AND oid <> 10")
+    drop_roles(server, [str(name) for (name,) in roles])
+
+
+def drop_roles(server: Server, names: Iterable[str]) -> None:
+    """Drop roles that own nothing any more."""
+    with postgres.connect(postgres.Address(server.host, server.port, server.user, server.password)) as connection:
+        for name in names:
+            connection.run(f"DROP ROLE IF EXISTS {postgres.identifier(name)}")
