@@ -25,7 +25,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from queue import Queue
 
-from tasklib import server
+from tasklib import server, shell
 from tasklib.errors import BUG
 from tasklib.server import Server
 from tests.suites import table, trial
@@ -41,15 +41,21 @@ def main(words: Sequence[str] | None = None) -> int:
     # Tests share their schemas: a history is squashed once, as the first that has it.
     unique = {case.pieces: case for case in reversed([*SUITES[given.suite](given.top)]) if case.pieces}
     cases = [case for case in reversed(unique.values()) if given.only in case.shown]
+    with shell.termination_as_interrupt():
+        return run(cases, given.jobs, given.seconds, given.keep, markdown=given.markdown)
+
+
+def run(cases: Sequence[Case], jobs: int, seconds: int, keep: Path | None, *, markdown: bool) -> int:
+    """Try the cases and print the table; a line on standard error for each as it ends."""
     rows: list[Row] = []
     started = time.monotonic()
-    for row in results(cases, given.jobs, given.seconds):
+    for row in results(cases, jobs, seconds):
         rows.append(row)
         wrong = row.code != 0 or row.dump not in ("", trial.EXACT)
-        if given.keep and wrong:
-            trial.kept_on_disk(row, given.keep)
+        if keep and wrong:
+            trial.kept_on_disk(row, keep)
         print(f"{len(rows)}/{len(cases)} {table.line(row)}", file=sys.stderr, flush=True)
-    print(table.markdown(rows) if given.markdown else table.plain(rows))
+    print(table.markdown(rows) if markdown else table.plain(rows))
     print(f"{table.total(rows)}; {time.monotonic() - started:.0f} s", file=sys.stderr)
     return 1 if any(row.code for row in rows) else 0
 
@@ -76,7 +82,7 @@ def results(cases: Sequence[Case], jobs: int, seconds: int) -> Iterator[Row]:
                 made.append(server.start(directory, owner_pid=os.getpid()))
                 servers.put(made[-1])
 
-            def run(case: Case) -> Row:
+            def tried(case: Case) -> Row:
                 mine = servers.get()
                 try:
                     return apart(case, mine, Path(directory) / str(mine.port), seconds)
@@ -84,7 +90,7 @@ def results(cases: Sequence[Case], jobs: int, seconds: int) -> Iterator[Row]:
                     servers.put(mine)
 
             with ThreadPoolExecutor(jobs) as pool:
-                yield from pool.map(run, cases)
+                yield from pool.map(tried, cases)
         finally:
             for one in made:
                 server.stop(one.home)
