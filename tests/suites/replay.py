@@ -32,6 +32,7 @@ _OUT: Mapping[str, re.Pattern[str]] = {
         "temporary": r"CREATE\s+(?:OR\s+REPLACE\s+)?(?:(?:LOCAL|GLOBAL)\s+)?TEMP(?:ORARY)?\b"
         r"|SELECT\b.*\bINTO\s+(?:(?:LOCAL|GLOBAL)\s+)?TEMP(?:ORARY)?\b|.*\bpg_temp\b",
         "beyond the database": r"COPY\b.*\b(?:PROGRAM\b|(?:TO|FROM)\s+E?')|.*\b(?:lo_export|pg_reload_conf)\s*\(",
+        "Alembic's table": r"DROP\s+SCHEMA\s+(?:IF\s+EXISTS\s+)?\"?public\b",
         "time limit": r".*\bstatement_timeout\b",
     }.items()
 }  # fmt: skip
