@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import replace
 
 from tasklib import (
@@ -16,10 +17,12 @@ from tasklib import (
     reference,
     replay,
     serverwide,
+    stale,
     template,
 )
 from tasklib.bench import Bench
 from tasklib.converge import Verdicts, converge
+from tasklib.errors import Refused
 from tasklib.reference import Reference
 from tasklib.render import engines, owners
 from tasklib.render import file as files
@@ -27,6 +30,7 @@ from tasklib.render import head as heads
 from tasklib.render.file import File, Mark
 from tasklib.render.head import Head
 from tasklib.render.source import Source
+from tasklib.rows import Volatile
 from tasklib.truth import made_from
 
 
@@ -34,16 +38,20 @@ def write(bench: Bench) -> File:
     """Write the base migration into R's own file; `Differs` where it does not converge on the reference."""
     replay.ensure_replayed(bench)
     read = reference.read_all(bench)
+    sources = old_sources(bench)
     for one in read.values():
         reference.refuse_credentials(bench, one)
+        refuse_stale(bench, one, sources)
     head = _head(bench)
     reference.write_data(bench, read.values())
     sqlalchemy = programs.sqlalchemy_version(bench.command().words, bench.cwd)
-    plain = extensions.plain(old_sources(bench))
+    plain = extensions.plain(sources)
     rounds = itertools.count(1)
 
     def render(ddl: frozenset[Mark]) -> File:
-        return files.assemble(head, {bind: source(bench, one, sqlalchemy, plain, ddl) for bind, one in read.items()})
+        file = files.assemble(head, {bind: source(bench, one, sqlalchemy, plain, ddl) for bind, one in read.items()})
+        refuse_our_names(bench, file)
+        return file
 
     def attempt(file: File, as_ddl: int) -> Verdicts | None:
         drafted = f"draft {next(rounds)}: {len(file.text.splitlines())} lines, {as_ddl} objects as DDL by comparison"
@@ -54,15 +62,50 @@ def write(bench: Bench) -> File:
                 # The history gave Alembic's own table away; whose it was shows where it has just been made.
                 read.update({bind: replace(one, users=users[bind]) for bind, one in read.items()})
                 return None
-            # To the letter, volatile columns too: the file was written from this very reference.
+            # To the letter, volatile columns too, since the file was written from this very reference; but for what
+            # a query made of them.
             return {
-                bind: compare.databases(bench, "reference", "candidate", {}, one.left_out, bind=bind)
+                bind: compare.databases(
+                    *(bench, "reference", "candidate", _of_views(bench, one), one.left_out), bind=bind
+                )
                 for bind, one in read.items()
             }
 
     file, verdicts = converge(render, attempt, bench.plan.revision)
     bench.at_base = (bench.repository.work_tree_as_tree(bench.places, bench.plan.left), verdicts)
     return file
+
+
+def _of_views(bench: Bench, read: Reference) -> Volatile:
+    """The volatile columns of materialized views: their query runs anew in each database."""
+    return {key: columns for key, columns in replay.volatile(bench, "base", read.bind).items() if key in read.populated}
+
+
+def refuse_stale(bench: Bench, read: Reference, sources: Mapping[str, str]) -> None:
+    """`Refused` where a materialized view is stale at R; ``sources`` are the old migrations."""
+    address = bench.address("reference", read.bind)
+    stale.refuse(stale.views(address, read.populated, _of_views(bench, read)), sources, bench.plan.revision)
+
+
+def refuse_our_names(bench: Bench, file: File) -> None:
+    """`Refused` where the name of the throwaway server's superuser would be in git: in text that a migration made of
+    who runs it, which is somebody else in every other database.
+    """
+    if bench.place().server is None:
+        return
+    user = bench.address().user
+    lines = file.text.splitlines()
+    at = next((number for number, line in enumerate(lines, 1) if user in line), 0)
+    found = [f"{key[0]} {key[2]}" for first, last, (_, key) in file.spans if first <= at <= last]
+    for path in bench.data:
+        with path.open(encoding="utf-8") as rows:
+            found += [f"the rows in {path.name}"] if any(user in row for row in rows) else []
+    if at or found:
+        raise Refused(
+            f"{found[0] if found else f'line {at} of the base migration'} would hold the name of the database user who "
+            "runs the migrations, which is another one in every database: no base migration can say that.",
+            "take it out of the migration that puts it there, or leave the table's rows out with --data",
+        )
 
 
 def _build(bench: Bench, file: File) -> None:
@@ -92,7 +135,7 @@ def _head(bench: Bench) -> Head:
 
 
 def old_sources(bench: Bench) -> dict[str, str]:
-    """The texts of the migrations that go, by path."""
+    """The texts of the migrations that go, by path, oldest first."""
     return bench.repository.read_many(bench.plan.tip, [migration.path for migration in bench.cut().gone])
 
 
@@ -119,4 +162,5 @@ def source(
         read.positions, read.populated, version, sqlalchemy, own, read.snapshot.facts,
         read.users.migrator, read.switched, read.roles, serverwide.keeps_passwords(bench),
         len(bench.binds) > 1, schemas, plain_extensions,
+        read.users.words() if bench.place().server is not None else {},
     )  # fmt: skip

@@ -32,6 +32,19 @@ def of_roles(sources: Mapping[str, str]) -> list[Read]:
     ]
 
 
+def naming(sources: Mapping[str, str], role: str) -> list[Read]:
+    """SQL in strings that names a role where only a role can stand."""
+    named = re.compile(
+        rf'\b(?:TO|FROM|ROLE|FOR|USER|AUTHORIZATION|IN\s+DATABASE)\s+(?:[\w"]+\s*,\s*)*(?:"{re.escape(role)}"|{re.escape(role)}\b)',
+        re.IGNORECASE,
+    )
+    return [
+        Read(" ".join(match.group(0).split()), path, line)
+        for path, line, text in strings(sources)
+        for match in named.finditer(text)
+    ]
+
+
 def server_wide(sources: Mapping[str, str]) -> list[Read]:
     """SQL in strings that makes or changes what belongs to the server, or to several, and is no role."""
     return [

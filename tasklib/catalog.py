@@ -80,7 +80,10 @@ def snapshot(address: Address, binaries: Binaries, directory: Path) -> Snapshot:
         e
         for e in postgres.dump(address, binaries, directory)
         # What is about the database itself is tagged with its name, which differs: it is one of the facts.
-        if e.kind not in NO_OBJECTS and not (not e.schema and e.tag.startswith("DATABASE "))
+        if e.kind not in NO_OBJECTS
+        and not (not e.schema and e.tag.startswith("DATABASE "))
+        # Nobody makes it; whose it is and whether it is there are facts.
+        and (e.kind, e.tag) != ("SCHEMA", "public")
     )
     with postgres.connect(address, read_only=True) as connection:
         return Snapshot(entries, {**silent.facts(connection), **_owners(entries, address.user)})

@@ -41,7 +41,7 @@ def _in_schema(catalog: str, schema: str, also: str = "") -> str:
 
 
 def _anywhere(catalog: str, also: str = "") -> str:
-    return f"SELECT count(*) FROM {catalog} o WHERE o.oid >= {FIRST} {also} AND {_own(catalog)}"
+    return f"SELECT count(*) FROM {catalog} o WHERE o.oid >= {FIRST} {also} AND {_own(catalog, internal=True)}"
 
 
 def _on_tables(catalog: str, relation: str, also: str) -> str:

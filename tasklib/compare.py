@@ -30,7 +30,7 @@ class Verdict:
     tables: int
     rows: int
     sequences: int
-    reprinted: tuple[Key, ...] = ()
+    reprinted: tuple[Difference, ...] = ()
 
     @property
     def objects(self) -> int:
@@ -38,6 +38,11 @@ class Verdict:
 
     def shown(self) -> str:
         return f"{self.objects} objects, {self.rows} rows in {self.tables} tables, {self.sequences} sequences"
+
+    def by_class(self) -> str:
+        """The numbers of objects of each kind, as pg_dump and the judge call them, and of columns."""
+        listed = [f"{number} {kind}" for kind, number in sorted(self.classes.items())]
+        return ", ".join([*listed, f"{self.columns} columns of relations"])
 
 
 def databases(
@@ -151,7 +156,7 @@ def report(verdicts: Mapping[str, Verdict], truth: str, other: str) -> str:
 
 def _schemas(
     bench: Bench, roles: tuple[str, str], bind: str | None, left: Snapshot, right: Snapshot
-) -> tuple[list[Difference], tuple[Key, ...]]:
+) -> tuple[list[Difference], tuple[Difference, ...]]:
     """Objects that differ; and those that differ in print alone, which is so where one restore on both sides makes them
     the same.
     """
@@ -161,7 +166,7 @@ def _schemas(
     again = [_reprinted(bench, role, bind, one) for role, one in zip(roles, (left, right), strict=True)]
     found = schema.compare(*again)
     differing = {difference.key for difference in found}
-    return found, tuple(difference.key for difference in first if difference.key not in differing)
+    return found, tuple(difference for difference in first if difference.key not in differing)
 
 
 def _roles(bench: Bench, role: str, masked: Set[str], texts: Sequence[str], with_passwords: bool) -> dict[Key, str]:

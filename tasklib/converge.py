@@ -8,17 +8,21 @@ and where only the DDL comes out to the letter.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 
-from tasklib import compare
+from tasklib import compare, sqltext
 from tasklib.archive import Key
 from tasklib.compare import Verdict
 from tasklib.errors import Differs, Failed, MigrationFailed
+from tasklib.render import children
 from tasklib.render.file import File, Mark
 from tasklib.schema import Difference
 
 # Kinds of objects that the dump's own DDL stands for where our words do not make the same.
-FALLBACKS = ("TABLE", "COMMENT", "CONSTRAINT", "FK CONSTRAINT", "INDEX", "SEQUENCE", "VIEW", "MATERIALIZED VIEW")
+FALLBACKS = (
+    *("TABLE", "COMMENT", "CONSTRAINT", "FK CONSTRAINT", "INDEX", "SEQUENCE", "VIEW", "MATERIALIZED VIEW"),
+    *("CHECK CONSTRAINT", "DOMAIN", "POLICY", "RULE", "STATISTICS", "TRIGGER"),
+)
 
 Verdicts = Mapping[str, Verdict]  # by bind
 
@@ -34,29 +38,50 @@ def converge(
     not make the same.
     """
     ddl: frozenset[Mark] = frozenset()
+    # Tried as DDL only because they print differently: those of this round, and all so far.
+    trial: frozenset[Mark] = frozenset()
+    tried: frozenset[Mark] = frozenset()
     while True:
         file = render(ddl)
         try:
             verdicts = attempt(file, len(ddl))
         except MigrationFailed as error:
             culprit = _culprit(error, file, revision)
-            if culprit is None or culprit in ddl or culprit[1][0] not in FALLBACKS:
+            if trial:
+                ddl, trial = ddl - trial, frozenset()
+            elif culprit is None or culprit in ddl or culprit[1][0] not in FALLBACKS:
                 hint = "your own migrations ran, so this is a gap of this program: please report the statement above"
                 raise Failed(error.text, hint) from None
-            ddl |= {culprit}
+            else:
+                ddl |= {culprit}
             continue
         if verdicts is None:
             continue
-        if not any(verdict.found for verdict in verdicts.values()):
-            return file, verdicts
-        more = {(bind, key) for bind, one in verdicts.items() for found in one.found for key in fallbacks(found)}
-        if not more - ddl:
+        more = _marks({bind: one.found for bind, one in verdicts.items()}) - ddl
+        differ = any(one.found for one in verdicts.values())
+        inexact = _marks({bind: one.reprinted for bind, one in verdicts.items()})
+        if trial and (differ or trial & inexact):
+            ddl -= trial if differ else trial & inexact  # it did not help
+            trial = frozenset()
+        elif differ and not more:
             raise Differs(
                 "The base migration could not be brought to make the reference. What is left:\n"
                 + compare.report(verdicts, "reference", "candidate"),
                 "this is a gap of this program: please report the objects above",
             )
-        ddl |= more
+        elif differ:
+            ddl |= more
+        elif not inexact - ddl - tried:
+            return file, verdicts
+        else:
+            trial = inexact - ddl - tried
+            tried |= trial
+            ddl |= trial
+
+
+def _marks(found: Mapping[str, Sequence[Difference]]) -> frozenset[Mark]:
+    """By bind, what must be written in another form because of these differences."""
+    return frozenset((bind, key) for bind, differences in found.items() for key in _learnt(differences))
 
 
 def _culprit(error: MigrationFailed, file: File, revision: str) -> Mark | None:
@@ -64,6 +89,28 @@ def _culprit(error: MigrationFailed, file: File, revision: str) -> Mark | None:
     if error.revision != revision:
         return None
     return next((mark for first, last, mark in file.spans if first <= error.line <= last), None)
+
+
+def _learnt(found: Sequence[Difference]) -> Set[Key]:
+    """What must be written in another form because of these differences."""
+    return {key for difference in found for key in fallbacks(difference)} | _other_names(found)
+
+
+def _other_names(found: Sequence[Difference]) -> Set[Key]:
+    """Constraints of children that are the same but for their names: "table made wanted"."""
+    wanted: dict[tuple[str, str, str], list[str]] = {}
+    made: dict[tuple[str, str, str], list[str]] = {}
+    for one in found:
+        if one.kind == "CONSTRAINT OF A CHILD":
+            table, name = (token for token in sqltext.tokens(one.name) if token.strip())
+            for text, names in ((one.left, wanted), (one.right, made)):
+                if text is not None:
+                    names.setdefault((one.schema, table, text), []).append(name)
+    return {
+        (children.RENAMED, schema, f"{table} {old} {new}")
+        for (schema, table, text), names in wanted.items()
+        for old, new in zip(made.get((schema, table, text), ()), names, strict=False)
+    }
 
 
 def fallbacks(difference: Difference) -> Set[Key]:
@@ -80,4 +127,6 @@ def fallbacks(difference: Difference) -> Set[Key]:
         return {("TABLE", schema, name.split(" ")[0])}
     if kind == "SEQUENCE OWNED BY":
         return {("SEQUENCE", schema, name)}
+    if kind == "COLUMNS":
+        return {(children.COLUMNS, schema, name)}
     return {difference.key} if kind in FALLBACKS else set()

@@ -43,7 +43,7 @@ def write(bench: Bench) -> str:
         bench.base.unlink(missing_ok=True)  # a revision of that id must not be there when another one is made
         before = _files(bench)
         places[0].mkdir(parents=True, exist_ok=True)
-        message = cut.revision.message or f"base {made.revision}"
+        message = " ".join(cut.revision.message.split()) or f"base {made.revision}"
         words = [*word.split(), "--rev-id", made.revision, "-m", message]
         if len(places) > 1:
             words += ["--version-path", str(next(place for place in places if bench.base.is_relative_to(place)))]

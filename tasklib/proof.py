@@ -39,7 +39,9 @@ LeftOut = Mapping[str, frozenset[TableKey]]
 
 @dataclass(frozen=True)
 class Proof:
-    """What was shown for one git tree. The counts are those of the comparison at head."""
+    """What was shown for one git tree. ``later`` are volatile columns that only the kept migrations make; ``classes``
+    the objects by class, at head; ``reprinted`` what is the same only after a restore.
+    """
 
     tree: str
     tip: str
@@ -50,16 +52,29 @@ class Proof:
     truth: tuple[str, ...] = ()
     needed_roles: tuple[str, ...] = ()
     groundwork: tuple[str, ...] = ()
+    later: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+    reprinted: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
         """The proof for people: in the report and in the commit's message."""
         found = [f"Proven on PostgreSQL {self.major}, git tree {self.tree}:", *(f"- {check}" for check in self.checks)]
+        found += [f"Compared at head: {classes}" for classes in self.classes]
+        if self.reprinted:
+            found.append(
+                f"{len(self.reprinted)} objects print differently, and the same once restored from a dump: "
+                + ", ".join(self.reprinted)
+            )
+        else:
+            found.append("Every object also prints the same, to the letter.")
         found += [*self.truth, *self.groundwork]
         if self.needed_roles:
             names = ", ".join(self.needed_roles)
             found.append(f"Roles that must be on every server, since the migrations name and do not make them: {names}")
         if self.volatile:
             found.append("Was different in each database, is now always the same value: " + ", ".join(self.volatile))
+        if self.later:
+            found.append("Is different in each database, as before, by migrations that stay: " + ", ".join(self.later))
         if self.left_out:
             found.append("Rows left out, as --data says: " + ", ".join(self.left_out))
         return [*found, "Not compared: " + "; ".join(catalog.BLIND_SPOTS) + "."]
@@ -79,8 +94,7 @@ def ensure_proven(bench: Bench) -> Proof:
 
 def from_json(data: Mapping[str, Any]) -> Proof:
     """The proof that the plan keeps."""
-    lists = ("checks", "volatile", "left_out", "truth", "needed_roles", "groundwork")
-    return Proof(**{**data, **{name: tuple(data[name]) for name in lists}})
+    return Proof(**{name: tuple(one) if isinstance(one, list) else one for name, one in data.items()})
 
 
 @watched
@@ -135,18 +149,27 @@ def prove(bench: Bench, tree: str) -> Proof:
         for bind, verdict in found.items()
     ]
     checks.append("the command connected to these databases and ran these files (shown before each run)")
-    volatile = [
-        binds.before(bind, name, bench.binds)
-        for bind in bench.binds
-        for name in rows.names(replay.volatile(bench, "base", bind))
-        if name.rsplit(".", 1)[0] in carried[bind]
-    ]
+    volatile = _volatile(bench, "base", carried)
+    at_head = verdicts[-2:]
     return Proof(
         tree, plan.tip, int((plan.replayed or bench.plan.replayed or {})["major"]), tuple(checks), tuple(volatile),
         tuple(sorted(binds.before(bind, _shown(key), bench.binds) for bind in left_out for key in left_out[bind])),
         tuple(truth.limits(plan)), tuple(sorted(bench.plan.needed_roles)),
         tuple(groundwork.shown(bench.plan.groundwork)),
+        tuple(name for name in _volatile(bench, "head", None) if name not in volatile),
+        tuple(f"{verdict.by_class()}{binds.place(bind, bench.binds)}" for bind, verdict in at_head[0][1].items()),
+        tuple(sorted({f"{d.kind} {d.shown}" for _, found in verdicts for one in found.values() for d in one.reprinted})),
     )  # fmt: skip
+
+
+def _volatile(bench: Bench, where: str, carried: Mapping[str, set[str]] | None) -> list[str]:
+    """Volatile columns at "base" (R) or "head" as they are listed, of all tables or of those ``carried``."""
+    return [
+        binds.before(bind, name, bench.binds)
+        for bind in bench.binds
+        for name in rows.names(replay.volatile(bench, where, bind))
+        if carried is None or name.rsplit(".", 1)[0] in carried[bind]
+    ]
 
 
 def _shown(key: tuple[str, str]) -> str:

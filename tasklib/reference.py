@@ -23,15 +23,17 @@ from tasklib import (
 from tasklib.bench import Bench
 from tasklib.errors import Refused
 from tasklib.postgres import Connection
+from tasklib.pycode import WIDTH
 from tasklib.render.owners import Users
+from tasklib.render.rows import lines_of
 from tasklib.render.source import Rows
 from tasklib.roles import Made
 from tasklib.switched import Switch, switches
 from tasklib.tables import Table
 from tasklib.version_table import existing
 
-# Of tables with more rows than this, or more text in them (characters), the rows go into a data file.
-LARGE_ROWS, LARGE_TEXT = 1000, 250_000
+# Of tables whose rows take more lines than this, the rows go into a data file: nobody scrolls past them.
+LARGE = 200
 
 CREDENTIAL = re.compile(
     r"(^|_)(passwd|pwd|pw|token|secret|salt|hash|key|otp|pin)s?(_|$)|password|passphrase|credential|apikey|pwhash",
@@ -129,14 +131,14 @@ def _of_others(bench: Bench, bind: str) -> Iterator[catalog.Table]:
 
 
 def _rows(connection: Connection, table: Table, count: int) -> Rows:
-    """A table's rows; none of them where they are many, or long."""
+    """A table's rows; none of them where they would take many lines."""
     found: list[tuple[object, ...]] = []
     size = 0
-    if count <= LARGE_ROWS:
+    if count <= LARGE:
         for row in values.read(connection, table):
             found.append(row)
-            size += sum(len(value) for value in row if isinstance(value, str))
-            if size > LARGE_TEXT:
+            size += lines_of(row) + sum(len(value) for value in row if isinstance(value, str)) // WIDTH
+            if size > LARGE:
                 return Rows(table, count)
     return Rows(table, count, tuple(found))
 

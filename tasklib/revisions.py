@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from pathlib import PurePosixPath
 
 from tasklib.errors import Refused
 from tasklib.git import Entry, Repository, remembered
@@ -55,15 +56,30 @@ def parse(source: str, path: str) -> Migration | None:
     revision = values.get("revision")
     if not isinstance(revision, str):
         return None
-    lines = (ast.get_docstring(tree) or "").splitlines()
     return Migration(
         id=revision,
         down=_ids(values.get("down_revision")),
         depends_on=_ids(values.get("depends_on")),
         labels=_ids(values.get("branch_labels")),
         path=path,
-        message=lines[0].strip() if lines else "",
+        message=_message(ast.get_docstring(tree) or "") or _slug(path, revision),
     )
+
+
+# What script.py.mako writes below the message.
+FIELD = re.compile(r"(Revision ID|Revises|Create Date|Branch Labels|Depends on)\s*:", re.IGNORECASE)
+
+
+def _message(docstring: str) -> str:
+    """The first paragraph, as Alembic has it, without the fields that some write right below it, or have alone."""
+    lines = [line.strip() for line in re.split(r"\n\s*\n", docstring.strip())[0].splitlines()]
+    return "\n".join(line for line in lines if not FIELD.match(line))
+
+
+def _slug(path: str, revision: str) -> str:
+    """What the file's name says, where the docstring says nothing."""
+    stem = PurePosixPath(path).stem
+    return " ".join(re.sub(r"\W|_", " ", stem.partition(revision)[2] or stem).split())
 
 
 def _assigned(statement: ast.stmt) -> list[tuple[str, ast.expr]]:

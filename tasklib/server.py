@@ -29,7 +29,8 @@ from tasklib.shell import run
 
 PREFIX = "alembic-squash-server-"
 DATA = "data"  # the data directory in home; those of clusters of their own are called data-NAME
-HOST, USER = "127.0.0.1", "postgres"
+HOST = "127.0.0.1"
+SUPERUSER = "alembic_squash"  # begins the name of the superuser, which is another one each time
 PROC = Path("/proc/self/stat")
 STOP_SECONDS = 10.0
 
@@ -144,9 +145,11 @@ def start(owner: str, *, owner_pid: int | None = None, binaries: Binaries | None
                     f"nor a copy of it in {home.parent}.",
                     "set TMPDIR to a directory where programs may run, or give --server URL",
                 )
-        password = _initdb(chosen, home, user)
+        # A name that no history holds: what is given to postgres there stays postgres's.
+        name = f"{SUPERUSER}_{secrets.token_hex(4)}"
+        password = _initdb(chosen, home, user, name)
         port = launch(chosen, home, uid)
-        server = Server(home, HOST, port, USER, password, chosen.major, chosen)
+        server = Server(home, HOST, port, name, password, chosen.major, chosen)
         _mark(home, owner, owner_pid, server)
     except BaseException:  # Ctrl-C too
         stop(home)
@@ -307,8 +310,10 @@ def _remove(home: Path) -> None:
 # initdb and pg_ctl
 
 
-def _initdb(binaries: Binaries, home: Path, account: pwd.struct_passwd | None) -> str:
-    """Make the data directory; returns the superuser's password, which is in home/password and nowhere else."""
+def _initdb(binaries: Binaries, home: Path, account: pwd.struct_passwd | None, name: str) -> str:
+    """Make the data directory with the superuser ``name``; returns that one's password, which is in home/password and
+    nowhere else.
+    """
     password = secrets.token_urlsafe(24)
     file = home / "password"
     with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
@@ -320,7 +325,7 @@ def _initdb(binaries: Binaries, home: Path, account: pwd.struct_passwd | None) -
         "-D",
         home / "data",
         "-U",
-        USER,
+        name,
         f"--pwfile={file}",
         "--auth=scram-sha-256",
     ]

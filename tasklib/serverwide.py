@@ -14,6 +14,8 @@ from tasklib.errors import Differs, Failed, Refused, SquashError
 from tasklib.roles import Cluster, Made
 
 T = TypeVar("T")
+# What every server has, mostly as its superuser, and a throwaway server has not.
+USUAL = "postgres"
 # For the role that env.py sets: what the migrations may do is then the same as without it.
 FOR_ENV = "SUPERUSER"
 
@@ -43,7 +45,15 @@ def refuse_on_a_users_server(bench: Bench) -> None:
     if bench.place().server is not None:
         return
     run = bench.cut().run(from_r=bench.plan.settings.reference is not None)
-    found = beyond.of_roles(bench.repository.read_many(bench.plan.tip, [migration.path for migration in run]))
+    sources = bench.repository.read_many(bench.plan.tip, [migration.path for migration in run])
+    user = bench.address().user
+    if named := beyond.naming(sources, user):
+        raise Refused(
+            f"{named[0].path}, line {named[0].line}, names the role {user}, and so does --server: whether a privilege "
+            "is that role's or the one's who migrates could not be told apart.",
+            "leave --server out, or name a user there that no migration names",
+        )
+    found = beyond.of_roles(sources)
     with postgres.connect(bench.address()) as connection:
         known = {str(name) for (name,) in connection.rows("SELECT rolname FROM pg_roles")}
     # What makes a role that is there either asks for it first, or fails at once.
@@ -88,7 +98,7 @@ def _provide(bench: Bench, error: SquashError, attributes: str) -> bool:
     new = [name for name in names if name not in bench.plan.needed_roles]
     if new:
         console.note(f"  … the history names {_listed(new)} and does not make it: the scratch server is given it")
-        given = dict.fromkeys(new, attributes)
+        given = {name: FOR_ENV if name == USUAL else attributes for name in new}
         bench.save(replace(bench.plan, needed_roles={**bench.plan.needed_roles, **given}))
         if bench.plan.apart:
             _open_anew(bench)

@@ -8,6 +8,12 @@ from tasklib.postgres import Connection
 
 FIRST = 16384  # the first oid that initdb does not give away (PostgreSQL: FirstNormalObjectId)
 
+
+def _role(oid: str) -> str:
+    """A role's name in SQL; of the user who connects, whose name is another one elsewhere, the word for it."""
+    return f"coalesce(nullif(quote_ident(pg_get_userbyid({oid})), quote_ident(current_user)), 'CURRENT_USER')"
+
+
 OF_INDEXES_AND_KEYS = (
     (
         "INVALID INDEX",
@@ -182,9 +188,14 @@ OF_WHAT_IS_BUILT_IN = (
 
 OF_OTHER_THINGS = (
     (
-        # Every database comes with them, so that no dump makes them nor misses them.
+        # Every database comes with them, so that no dump makes them nor misses them. From PostgreSQL 15 on public
+        # belongs to a role that stands for the database's owner, before that to whoever made the server.
         "SCHEMA OF EVERY DATABASE",
-        "SELECT '', nspname, 'there' FROM pg_namespace WHERE nspname IN ('public', 'information_schema')",
+        "SELECT '', nspname, CASE WHEN nspname = 'information_schema' OR nspowner = usual THEN 'as made' ELSE"
+        " concat('of ', " + _role("nspowner") + ", ' instead of ', " + _role("usual") + ") END FROM pg_namespace,"
+        " LATERAL (SELECT CASE WHEN current_setting('server_version_num')::int >= 150000"
+        " THEN to_regrole('pg_database_owner')::oid ELSE 10 END) AS u (usual)"
+        " WHERE nspname IN ('public', 'information_schema')",
     ),
     (
         "COLLATION VERSION",

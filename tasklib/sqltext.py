@@ -95,6 +95,56 @@ def bare(expression: str) -> str:
     return text
 
 
+# A list as the server prints it, which may hold brackets in strings.
+_LIST = r"ARRAY\[(?P<list>[^\[\]]*(?:'(?:[^']|'')*'[^\[\]]*)*)\]"
+_NAME = r"(?<![\w.:\"\])])(?P<name>(?:(?:\"(?:[^\"]|\"\")+\"|[a-z_][\w$]*)\.)*(?:\"(?:[^\"]|\"\")+\"|[a-z_][\w$]*))"
+_ANY = r"(?P<any>= ANY|<> ALL)"
+# With a cast of the whole list, as the server makes it for varchar: plain print, and the one with few parentheses.
+_CAST_LIST = re.compile(rf"(?:\({_LIST}\)|{_LIST.replace('list', 'other')})::(?P<target>\w[\w ]*)\[\]")
+_IN_CAST_LIST = re.compile(rf"{_NAME}::text {_ANY} \({_LIST}::text\[\]\)")
+_IN_LIST = re.compile(rf"{_NAME} {_ANY} \({_LIST}\)")
+
+
+def as_typed(expression: str) -> str:
+    """An expression as somebody would type it, so that the server reads what it printed.
+
+    What PostgreSQL makes of ``x IN ('a', 'b')`` it prints as a list of varchar that is cast to text, and reads that
+    print as a list of casts. Any other list of constants reads better so, too.
+    """
+    text = _IN_CAST_LIST.sub(_in, expression)
+    text = _CAST_LIST.sub(_cast_twice, text)
+    return _IN_LIST.sub(_in, text)
+
+
+def _in(match: re.Match[str]) -> str:
+    constants = _constants(match.group("list"))
+    if constants is None or len(constants[0]) < 2:
+        return match.group(0)
+    word = "IN" if match.group("any") == "= ANY" else "NOT IN"
+    return f"{match.group('name')} {word} ({', '.join(constants[0])})"
+
+
+def _cast_twice(match: re.Match[str]) -> str:
+    """With a cast of its own first, the list is not taken apart."""
+    listed = match.group("list") or match.group("other") or ""
+    constants = _constants(listed)
+    # Of anything else than constants the print does not say the type; nearly always it is this one.
+    type_ = constants[1] if constants else "character varying" if match.group("target") == "text" else ""
+    return f"(ARRAY[{listed}]::{type_}[])::{match.group('target')}[]" if listed and type_ else match.group(0)
+
+
+def _constants(listed: str) -> tuple[list[str], str] | None:
+    """The constants of a list without their casts, and the type that all of them have ("" for integers)."""
+    parts = split(listed)
+    if parts and all(re.fullmatch(r"-?\d+", part) for part in parts):
+        return parts, ""
+    found = [re.fullmatch(r"(E?'(?:[^']|'')*'|NULL)::(.+)", part) for part in parts]
+    types = {one.group(2) if one else "" for one in found}
+    if len(types) != 1 or "" in types:
+        return None
+    return [one.group(1) for one in found if one], types.pop()
+
+
 def unquoted(name: str) -> str | None:
     """The name that an identifier stands for, or None where the text is more than one plain column name."""
     if re.fullmatch(r"[a-z_][a-z0-9_$]*", name):

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tasklib import postgres
 from tasklib.postgres import Connection
+from tasklib.sqltext import as_typed
 
 
 @dataclass(frozen=True)
 class Column:
     """``type`` is format_type's text, ``enum`` the (schema, name) of its type where that is an enum, ``array`` its
-    number of dimensions' brackets. ``identity`` is "", "a" (always) or "d" (by default); ``generated`` an expression.
+    number of dimensions' brackets. ``identity`` is "", "a" (always) or "d" (by default); ``generated`` an expression;
+    ``own``: the table has it by itself, not (only) from a parent.
     """
 
     name: str
@@ -29,6 +31,7 @@ class Column:
     generated: bool
     collation: str | None
     comment: str | None = None
+    own: bool = True
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,8 @@ class Sequence:
 
 @dataclass(frozen=True)
 class Table:
-    """``plain``: neither partitioned, nor inherited, unlogged, typed, foreign, nor with options of its own.
+    """``plain``: neither inherited (but for a partition), nor typed, foreign, nor with options of its own.
+    ``partition_by`` is how it is partitioned, "RANGE (day)", or None.
 
     ``shown`` is the name as SQL has it: quoted where it must be, with its schema where that is not public.
     """
@@ -81,7 +85,8 @@ class Table:
     schema: str
     name: str
     shown: str
-    partitioned: bool
+    unlogged: bool
+    partition_by: str | None
     plain: bool
     columns: tuple[Column, ...]
     constraints: tuple[Constraint, ...]
@@ -115,7 +120,8 @@ class Extension:
 class Model:
     """All by (schema, name): tables, sequences, labels of enums, views (also materialized ones), indexes.
 
-    ``extensions`` are by name; ``keywords`` are the words that SQL takes as a name only between quotes.
+    ``parents`` are those of tables that inherit and are no partitions; ``extensions`` are by name; ``keywords`` are the
+    words that SQL takes as a name only between quotes.
     """
 
     tables: Mapping[tuple[str, str], Table]
@@ -123,6 +129,7 @@ class Model:
     enums: Mapping[tuple[str, str], tuple[str, ...]]
     views: Mapping[tuple[str, str], Definition]
     indexes: Mapping[tuple[str, str], Definition]
+    parents: Mapping[tuple[str, str], tuple[tuple[str, str], ...]]
     extensions: Mapping[str, Extension]
     keywords: frozenset[str]
 
@@ -139,7 +146,7 @@ SELECT a.attrelid, a.attname, format_type(a.atttypid, a.atttypmod),
        pg_get_expr(d.adbin, d.adrelid, true), a.attidentity, a.attgenerated <> '',
        CASE WHEN a.attcollation <> t.typcollation THEN (SELECT quote_ident(n.nspname) || '.' || quote_ident(co.collname)
             FROM pg_collation co JOIN pg_namespace n ON n.oid = co.collnamespace WHERE co.oid = a.attcollation) END,
-       col_description(a.attrelid, a.attnum)
+       col_description(a.attrelid, a.attnum), a.attislocal
 FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
 LEFT JOIN pg_type e ON e.oid = t.typelem AND t.typcategory = 'A'
 JOIN pg_namespace tn ON tn.oid = coalesce(e.typnamespace, t.typnamespace)
@@ -158,15 +165,17 @@ SELECT c.conrelid, c.conname, c.contype, pg_get_constraintdef(c.oid),
              JOIN pg_attribute a ON a.attrelid = c.confrelid AND a.attnum = k.n ORDER BY k.o)::text[],
        c.confupdtype, c.confdeltype, c.confmatchtype
 FROM pg_constraint c LEFT JOIN pg_class f ON f.oid = c.confrelid LEFT JOIN pg_namespace fn ON fn.oid = f.relnamespace
-WHERE c.conrelid <> 0 AND c.contype IN ('p', 'u', 'c', 'f', 'x', 'n') ORDER BY c.conrelid, c.contype, c.conname
+WHERE c.conrelid <> 0 AND c.contype IN ('p', 'u', 'c', 'f', 'x', 'n')
+-- a foreign key that a parent brings, or that is for one partition of what it refers to
+AND NOT (c.contype = 'f' AND c.conparentid <> 0) ORDER BY c.conrelid, c.contype, c.conname
 """
 
 TABLES = """
 SELECT c.oid, n.nspname, c.relname,
        CASE WHEN n.nspname <> 'public' THEN quote_ident(n.nspname) || '.' ELSE '' END || quote_ident(c.relname),
-       c.relkind = 'p',
-       c.relkind = 'r' AND c.relpersistence = 'p' AND NOT c.relispartition AND c.reloftype = 0 AND c.reloptions IS NULL
-       AND NOT EXISTS (SELECT 1 FROM pg_inherits i WHERE i.inhrelid = c.oid)
+       c.relpersistence = 'u', CASE WHEN c.relkind = 'p' THEN pg_get_partkeydef(c.oid) END,
+       c.reloftype = 0 AND c.reloptions IS NULL
+       AND (c.relispartition OR NOT EXISTS (SELECT 1 FROM pg_inherits i WHERE i.inhrelid = c.oid))
        AND (c.relam = 0 OR EXISTS (SELECT 1 FROM pg_am WHERE pg_am.oid = c.relam
                                    AND amname = current_setting('default_table_access_method'))),
        obj_description(c.oid, 'pg_class')
@@ -204,6 +213,13 @@ JOIN pg_index i ON i.indexrelid = c.oid JOIN pg_class t ON t.oid = i.indrelid
 WHERE c.relkind IN ('i', 'I') AND n.nspname !~ '^pg_'
 """
 
+PARENTS = """
+SELECT n.nspname, c.relname, pn.nspname, p.relname FROM pg_inherits i
+JOIN pg_class c ON c.oid = i.inhrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_class p ON p.oid = i.inhparent JOIN pg_namespace pn ON pn.oid = p.relnamespace
+WHERE c.relkind = 'r' AND NOT c.relispartition ORDER BY i.inhrelid, i.inhseqno
+"""
+
 EXTENSIONS = """
 SELECT e.extname, n.nspname, e.extversion, coalesce(a.default_version, ''),
        obj_description(e.oid, 'pg_extension') IS NOT DISTINCT FROM a.comment
@@ -218,19 +234,22 @@ def read_model(connection: Connection) -> Model:
     connection.run("SET search_path = ''")
     columns: dict[int, list[Column]] = {}
     for oid, *rest in connection.rows(COLUMNS):
-        columns.setdefault(oid, []).append(Column(*rest))
+        column = Column(*rest)
+        default = None if column.default is None else as_typed(column.default)
+        columns.setdefault(oid, []).append(replace(column, default=default))
     constraints: dict[int, list[Constraint]] = {}
     for oid, name, kind, definition, of, *rest in connection.rows(CONSTRAINTS):
-        flags, (schema, table, targets, *actions) = rest[:5], rest[5:]
+        (*flags, expression), (schema, table, targets, *actions) = rest[:5], rest[5:]
+        flags.append(None if expression is None else as_typed(expression))
         constraints.setdefault(oid, []).append(
             Constraint(*(name, kind, definition, tuple(of), *flags, schema, table, tuple(targets), *actions))
         )
     tables = {
         (schema, name): Table(
-            *(schema, name, shown, partitioned, plain),
+            *(schema, name, shown, unlogged, partition_by, plain),
             columns=tuple(columns.get(oid, ())), constraints=tuple(constraints.get(oid, ())), comment=comment,
         )
-        for oid, schema, name, shown, partitioned, plain, comment in connection.rows(TABLES)
+        for oid, schema, name, shown, unlogged, partition_by, plain, comment in connection.rows(TABLES)
     }  # fmt: skip
     sequences = {}
     for row in connection.rows(SEQUENCES):
@@ -238,11 +257,17 @@ def read_model(connection: Connection) -> Model:
         sequences[(row[0], row[1])] = Sequence(*(*row[:9], owner, row[12]))
     enums = {(schema, name): tuple(labels) for schema, name, labels in connection.rows(ENUMS)}
     views, indexes = (
-        {(schema, name): Definition(*texts) for schema, name, *texts in connection.rows(query)}
+        {
+            (schema, name): Definition(dumped, as_typed(pretty), *of)
+            for schema, name, dumped, pretty, *of in connection.rows(query)
+        }
         for query in (VIEWS, INDEXES)
     )
+    parents: dict[tuple[str, str], tuple[tuple[str, str], ...]] = {}
+    for schema, name, *parent in connection.rows(PARENTS):
+        parents[(schema, name)] = (*parents.get((schema, name), ()), (parent[0], parent[1]))
     extensions = {name: Extension(*rest) for name, *rest in connection.rows(EXTENSIONS)}
     keywords = frozenset(
         str(word) for (word,) in connection.rows("SELECT word FROM pg_get_keywords() WHERE catcode <> 'U'")
     )
-    return Model(tables, sequences, enums, views, indexes, extensions, keywords)
+    return Model(tables, sequences, enums, views, indexes, parents, extensions, keywords)

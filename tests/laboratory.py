@@ -76,6 +76,7 @@ class Laboratory:
                     Settings(), "alembic-squash", "main", version_table=("", "alembic_version"))  # fmt: skip
         place = Place(token, str(work), str(server.home), server.host, server.port, server.user, "postgres", ())
         self.bench = Bench(git.Repository(work, work), replace(plan, place=place), detached=True)
+        subprocess.run(["git", "init", "--quiet", str(work)], check=True)  # data files are asked of git
         (work / "migrations" / "versions").mkdir(parents=True, exist_ok=True)
         (work / "migrations" / "env.py").write_text(ENV)
         (work / "migrations" / "script.py.mako").write_text("")
@@ -107,6 +108,7 @@ class Laboratory:
         verdict: Verdict | None = None
         try:
             read = reference.read(self.bench, "")
+            base.refuse_stale(self.bench, read, {"r.py": migration})
             reference.write_data(self.bench, [read])
             plain = extensions.plain({"": migration})
 
@@ -115,6 +117,7 @@ class Laboratory:
                 head = Head(REVISION, "base", 1, REVISION, "0" * 40, ["Made for a test."], "", (), ())
                 file = files.assemble(head, {"": base.source(self.bench, read, _sqlalchemy(), plain, ddl)})
                 text = file.text
+                base.refuse_our_names(self.bench, file)
                 return file
 
             def attempt(file: File, as_ddl: int) -> Mapping[str, Verdict]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from tasklib import database, postgres, pycode, sqltext
 from tasklib.archive import Entry
 from tasklib.pycode import Call, Node, string
-from tasklib.render import indexes, sequences
+from tasklib.render import indexes, partitions, sequences
 from tasklib.render.execute import execute_all
 from tasklib.render.items import KIND_GROUP, PUBLIC, Item
 from tasklib.render.source import Source
@@ -18,6 +19,10 @@ NO_DROP = {
     "DEFAULT", "SEQUENCE OWNED BY", "TABLE ATTACH", "CONSTRAINT", "CHECK CONSTRAINT", "INDEX", "INDEX ATTACH",
     "TRIGGER", "RULE", "STATISTICS", "POLICY", "ROW SECURITY", "ACL", "COMMENT",
 }  # fmt: skip
+# Kinds with expressions in them that the server prints, and may not read back as they were.
+PRINTED = ("CHECK CONSTRAINT", "DEFAULT", "DOMAIN", "POLICY", "RULE", "STATISTICS", "TABLE", "TRIGGER")
+# The rule that is a view's query.
+COMPLETED = " _RETURN"
 # Why an object is in op.execute. All other kinds: Alembic has no operation for them.
 REASONS = {
     "TABLE": "DDL: operations cannot say this table exactly",
@@ -53,8 +58,10 @@ def item(source: Source, entry: Entry) -> Item:
         elif table is not None:
             # The dump puts the table first and its default last; here the default stands in the table.
             needs.discard(table.dump_id)
-    if entry.kind == "INDEX" and entry.key not in source.ddl:
+    if entry.kind == "INDEX" and partitions.is_whole(source, entry):
         up = indexes.create_index(source, entry)
+        parts, wholes = partitions.order(source, entry)
+        needs = (needs | parts) - wholes
     if entry.kind == "TYPE" and (entry.schema, entry.tag) in source.model.enums:
         up = _enum(source, entry)
     if entry.kind == "USER MAPPING":
@@ -67,14 +74,17 @@ def item(source: Source, entry: Entry) -> Item:
         needs |= {("rows", *key) for key in source.with_rows}
     if up is None:
         reason = REASONS.get(entry.kind, f"DDL: Alembic has no operation for {_plural(entry.kind.lower())}")
-        texts = [entry.ddl] if entry.kind in ("FUNCTION", "PROCEDURE") else sqltext.statements(entry.ddl)
-        if entry.kind == "SCHEMA" and entry.tag == PUBLIC:
-            texts = []
+        is_function = entry.kind in ("FUNCTION", "PROCEDURE")
+        texts = [entry.ddl] if is_function else sqltext.statements(entry.ddl)
+        # A body in quotes is as somebody typed it.
+        printed = not re.search(r"\n    AS ", entry.ddl) if is_function else entry.kind in PRINTED
+        if printed and entry.key not in source.ddl:
+            texts = [sqltext.as_typed(text) for text in texts]
         if entry.kind == "SEQUENCE" and sequence and (short := sequences.create(sequence, entry.ddl.strip())):
             texts = [short]
         if entry.kind.endswith("VIEW") and entry.key not in source.ddl:
             texts = [source.model.views.get((entry.schema, entry.tag), Definition()).prettier(one) for one in texts]
-        if entry.kind == "RULE" and "VIEW" in entry.ddl.split(" AS", 1)[0]:
+        if completes_a_view(entry):
             reason = "DDL: the view once more, now that what it needs is there"
         up = execute_all([text.rstrip().rstrip(";") for text in texts], reason)
     down: list[str] = []
@@ -96,7 +106,7 @@ def item(source: Source, entry: Entry) -> Item:
     elif entry.kind == "TABLE":
         kwargs: dict[str, Node] = {} if entry.schema == PUBLIC else {"schema": string(entry.schema)}
         down = pycode.render(Call("op.drop_table", [string(entry.tag)], kwargs), 4)
-    elif entry.drop and entry.kind not in NO_DROP and not _goes_with_table(source, entry) and up:
+    elif entry.drop and entry.kind not in NO_DROP and not _goes_with_another(source, entry) and up:
         down = execute_all(sqltext.statements(entry.drop), "")
     index = source.model.indexes.get((entry.schema, entry.tag), Definition()) if entry.kind == "INDEX" else Definition()
     return Item(
@@ -115,6 +125,16 @@ def _of_a_version_table(source: Source, entry: Entry) -> bool:
 
 def _of_a_schema_that_stays(source: Source, entry: Entry) -> bool:
     return entry.tag.startswith("SCHEMA ") and entry.tag.removeprefix("SCHEMA ") in source.schemas
+
+
+def _goes_with_another(source: Source, entry: Entry) -> bool:
+    return _goes_with_table(source, entry) or _goes_with_type(source, entry)
+
+
+def _goes_with_type(source: Source, entry: Entry) -> bool:
+    """Whether a function is dropped with the base type that it is for, as DROP TYPE … CASCADE does."""
+    shells = {one.dump_id for one in source.entries if one.kind == "SHELL TYPE"}
+    return entry.kind == "FUNCTION" and not shells.isdisjoint(entry.depends_on)
 
 
 def _goes_with_table(source: Source, entry: Entry) -> bool:
@@ -144,14 +164,38 @@ def _enum(source: Source, entry: Entry) -> list[str]:
 
 
 def refresh(source: Source, schema: str, name: str) -> Item:
+    """What fills a materialized view: after all that it reads is as it will be, views that the dump completes later
+    (for a circle with a key) and other materialized views too.
+    """
     entry = source.by_key[("MATERIALIZED VIEW", schema, name)]
-    later = {
-        e.dump_id for e in source.entries if entry.dump_id in e.depends_on and e.kind in ("INDEX", "MATERIALIZED VIEW")
-    }
-    needs: set[object] = {entry.dump_id, *later, *(("rows", *key) for key in source.with_rows)}
+    needs: set[object] = {entry.dump_id, *(("rows", *key) for key in source.with_rows)}
+    needs |= {one.dump_id for one in source.entries if one.dump_id in entry.depends_on or completes_a_view(one)}
+    needs |= {one.dump_id for one in source.entries if entry.dump_id in one.depends_on and one.kind == "INDEX"}
+    populated = {("MATERIALIZED VIEW", *key) for key in source.populated}
+    needs |= {("fresh", *one.key[1:]) for one in _below(source, entry) if one.key in populated}
     text = f"REFRESH MATERIALIZED VIEW {source.model.quoted(schema)}.{source.model.quoted(name)}"
     return Item(("REFRESH", schema, name), "views", frozenset({("fresh", schema, name)}), frozenset(needs),
                 tuple(execute_all([text], "DDL: the old migrations had filled it")))  # fmt: skip
+
+
+def completes_a_view(entry: Entry) -> bool:
+    """Whether an entry is a view once more: in a circle the dump makes one without its query first."""
+    return entry.kind == "RULE" and entry.tag.endswith(COMPLETED)
+
+
+def _below(source: Source, entry: Entry) -> Iterator[Entry]:
+    """All that an object depends on, directly or not."""
+    entries = {one.dump_id: one for one in source.entries}
+    completing = {(e.schema, e.tag.removesuffix(COMPLETED)): e for e in source.entries if completes_a_view(e)}
+    left, seen = list(entry.depends_on), set[int]()
+    while left:
+        one = entries.get(left.pop())
+        if one is not None and one.dump_id not in seen:
+            seen.add(one.dump_id)
+            left += one.depends_on
+            if (later := completing.get((one.schema, one.tag))) is not None:
+                left.append(later.dump_id)
+            yield one
 
 
 def _plural(word: str) -> str:
@@ -170,6 +214,15 @@ def of_the_database(source: Source) -> Iterator[Item]:
     for change in database.changes(source.facts, source.migrator):
         yield Item(change.key, "everything else", frozenset(), frozenset(),
                    tuple(execute_all([change.up], change.reason)), tuple(execute_all([change.down], "")))  # fmt: skip
+
+
+def owner_of_public(source: Source) -> Iterator[Item]:
+    """Every database comes with the schema public, so that the dump does not make it and says nothing of its owner."""
+    owned = re.fullmatch(r"of (.+) instead of (.+)", source.facts.get(("SCHEMA OF EVERY DATABASE", "", PUBLIC), ""))
+    if owned is not None:
+        up, down = (execute_all([f"ALTER SCHEMA {PUBLIC} OWNER TO {who}"], reason)
+                    for who, reason in zip(owned.groups(), (REASONS["OWNER"], ""), strict=True))  # fmt: skip
+        yield Item(("OWNER", "", f"SCHEMA {PUBLIC}"), "owners", frozenset(), frozenset(), tuple(up), tuple(down))
 
 
 def wider_version(source: Source, schema: str, name: str) -> Iterator[Item]:

@@ -79,8 +79,8 @@ def item(table: Table, constraint: Constraint, entry: Entry) -> Item:
 def inline_by_table(source: Source, tables: Mapping[tuple[str, str], Table]) -> dict[tuple[str, str], list[str]]:
     """The names of the foreign keys that stand in their table's create_table.
 
-    All but those of circles, of rows that refer to rows of the same table, of rows that are checked at the commit, and
-    of keys that come later themselves: those come after all tables and rows.
+    All but those of circles, of partitioned tables, of rows that refer to rows of the same table, of rows that are
+    checked at the commit, and of keys that come later themselves: those come after all tables and rows.
     """
     result: dict[tuple[str, str], list[str]] = {key: [] for key in tables}
     made: set[tuple[str, str]] = set()
@@ -105,7 +105,14 @@ def inline_by_table(source: Source, tables: Mapping[tuple[str, str], Table]) -> 
             there = to_itself or (target in made and target in tables)
             # Rows would leave its checks pending until the commit, and PostgreSQL then refuses indexes and changes.
             pending = constraint.deferred and key in source.with_rows
-            if there and not pending and _has_key_from_the_start(source, tables[target], constraint.target_columns):
+            # The rows of a partitioned table are in its parts, which come later.
+            in_parts = any(tables[one].partition_by is not None for one in (key, target) if one in tables)
+            if (
+                there
+                and not pending
+                and not in_parts
+                and _has_key_from_the_start(source, tables[target], constraint.target_columns)
+            ):
                 result[key].append(constraint.name)
         made.add(key)
         left.remove(key)

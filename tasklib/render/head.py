@@ -32,6 +32,14 @@ ROW_SECURITY = """    # Where a policy would hide rows from us, this is an error
     op.execute("SET LOCAL row_security = off")
 """
 
+ROWS = r'''
+
+def rows(table, *values):
+    """A table and its rows for bulk_insert, from lists in the order of its columns."""
+    names = [column.name for column in table.columns]
+    return table, [{name: row[n] for n, name in enumerate(names)} for row in values]
+'''
+
 LOAD_ROWS = r'''
 
 def load_rows(table, suffix):
@@ -155,6 +163,8 @@ class Head:
         ]
         if "DatabaseType" in used:
             lines += DATABASE_TYPE.rstrip("\n").split("\n")
+        if "rows" in used:
+            lines += ROWS.rstrip("\n").split("\n")
         if "load_rows" in used:
             lines += (_of_engines(LOAD_ROWS) if of_engine else LOAD_ROWS).rstrip("\n").split("\n")
         if "percent signs" in used:
@@ -166,8 +176,8 @@ class Head:
 
 def created(text: str) -> str:
     """The line with which an old migration says when it was made, or nothing."""
-    found = re.search(r"(?m)^Create Date: .+$", text)
-    return found.group(0) if found else ""
+    found = re.search(r"""(?m)(?:^|["'])\s*(Create Date: .+?)\s*(?:["']{3}.*)?$""", text)
+    return found.group(1) if found else ""
 
 
 def _of_engines(text: str) -> str:

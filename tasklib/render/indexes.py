@@ -18,7 +18,8 @@ def create_index(source: Source, entry: Entry) -> list[str] | None:
     dumped, *rest = sqltext.statements(entry.ddl)
     first = source.model.indexes.get((entry.schema, entry.tag), Definition()).prettier(dumped)
     head = re.match(
-        r"CREATE (UNIQUE )?INDEX (?P<name>\"(?:[^\"]|\"\")+\"|\w+) ON (?P<table>.+?) USING (?P<method>\w+) ", first
+        r"CREATE (UNIQUE )?INDEX (?P<name>\"(?:[^\"]|\"\")+\"|\w+) ON (?:ONLY )?(?P<table>.+?) USING (?P<method>\w+) ",
+        first,
     )
     keys = sqltext.parenthesized(first[head.end() :]) if head else None
     if head is None or keys is None or keys[0].strip():

@@ -35,6 +35,8 @@ def item(source: Source, one: Rows, inline_keys: Mapping[tuple[str, str], Sequen
         up = execute_all([text], "DDL: rows without values of their own")
     elif always:
         up = _insert(source, one, f"the column {always[0]} is GENERATED ALWAYS, which bulk_insert cannot override")
+    elif any(value in source.people for row in one.rows for value in row if isinstance(value, str)):
+        up = _insert(source, one, "the name of the user who migrates, whoever that is")
     elif odd:
         up = _insert(source, one, f"the column {odd[0]!r} has a name that not every driver takes as a parameter")
     else:
@@ -59,19 +61,30 @@ def _bulk_insert(source: Source, one: Rows) -> list[str]:
     kwargs: dict[str, Node] = {} if one.table.schema == PUBLIC else {"schema": string(one.table.schema)}
     types = [source.types.of_value(column, [row[at] for row in one.rows]) for column, at in given]
     fields = [Call("sa.column", [string(column.name), type_]) for (column, _), type_ in zip(given, types, strict=True)]
-    # Exploded by hand: the formatters split a list of rows one row a line wherever it has two.
-    lines = [
-        "    op.bulk_insert(",
-        *pycode.render(Call("sa.table", [string(one.table.name), *fields], kwargs), 8, "", ","),
-        "        [",
+    table = Call("sa.table", [string(one.table.name), *fields], kwargs)
+    listed = [
+        [values.literal(row[at], as_text=isinstance(type_, Call)) for (_, at), type_ in zip(given, types, strict=True)]
+        for row in one.rows
     ]
-    for row in one.rows:
+    short = [pycode.render(Items(row), 12, "", ",") for row in listed]
+    if all(len(row) == 1 and len(row[0]) <= pycode.WIDTH for row in short):
+        source.used.add("rows")
+        # Exploded by hand, here and below: the formatters put it on one line where it fits.
+        lines = ["    op.bulk_insert(", "        *rows(", *pycode.render(table, 12, "", ",")]
+        return [*lines, *(line for row in short for line in row), "        )", "    )"]
+    lines = ["    op.bulk_insert(", *pycode.render(table, 8, "", ","), "        ["]
+    for row in listed:
         pairs: list[Node | tuple[str, Node]] = [
-            (string(column.name), values.literal(row[at], as_text=isinstance(type_, Call)))
-            for (column, at), type_ in zip(given, types, strict=True)
+            (string(column.name), value) for (column, _), value in zip(given, row, strict=True)
         ]
         lines += pycode.render(Items(pairs, "{}"), 12, "", ",")
     return [*lines, "        ],", "    )"]
+
+
+def lines_of(row: Sequence[object]) -> int:
+    """About how many lines a row takes in the file."""
+    width = sum(len(repr(value)) + 2 for value in row)
+    return 1 if width <= pycode.WIDTH - 15 else len(row) + 2
 
 
 def _insert(source: Source, one: Rows, why: str) -> list[str]:
@@ -79,14 +92,16 @@ def _insert(source: Source, one: Rows, why: str) -> list[str]:
     names = ", ".join(source.model.quoted(column.name) for column, _ in given)
     # Also right where no column is an identity.
     text = f"INSERT INTO {one.table.shown} ({names})\nOVERRIDING SYSTEM VALUE VALUES\n    "
-    rows = (", ".join(_sql_literal(row[at], column) for column, at in given) for row in one.rows)
+    rows = (", ".join(_sql_literal(source, row[at], column) for column, at in given) for row in one.rows)
     return execute_all([text + ",\n    ".join(f"({row})" for row in rows)], f"DDL: {why}")
 
 
-def _sql_literal(value: object, column: Column) -> str:
+def _sql_literal(source: Source, value: object, column: Column) -> str:
     if value is None:
         return "NULL"
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, str) and value in source.people:
+        return source.people[value]
     # Of a string the server makes what the column is; money it would read by its locale.
     return str(value) if isinstance(value, int) or column.type == "money" else postgres.literal(str(value))

@@ -30,8 +30,9 @@ class Source:
 
     ``ddl`` names the objects that must be the server's DDL; ``sqlalchemy`` is the version of the project's own;
     ``migrator`` is the user who ran the migrations; ``several``: the file is for other databases too; ``schemas`` are
-    there before the first migration, and stay; ``plain_extensions`` are those that the history makes without asking
-    whether they are there; ``used`` collects what the file must import or define, see `Types`.
+    there before the first migration, and stay; ``people`` are the names of the throwaway server's users that rows may
+    hold, with what to say instead; ``plain_extensions`` are those that the history makes without asking whether they
+    are there; ``used`` collects what the file must import or define, see `Types`.
     """
 
     entries: Sequence[Entry]
@@ -50,10 +51,11 @@ class Source:
     several: bool = False
     schemas: frozenset[str] = frozenset()
     plain_extensions: frozenset[str] = frozenset()
+    people: Mapping[str, str] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        names = set(keyword.kwlist) | {"op", "sa", "postgresql", "context", "os", "json", "load_rows"}
+        names = set(keyword.kwlist) | {"op", "sa", "postgresql", "context", "os", "json", "load_rows", "rows"}
         self.enum_names: dict[tuple[str, str], str] = {}
         for schema, name in sorted(self.model.enums):
             wanted = re.sub(r"\W", "_", name.lower()).strip("_") or "enum"
@@ -75,5 +77,5 @@ class Source:
         return {
             table.shown: carried.get(key, 0)
             for key, table in sorted(self.model.tables.items())
-            if key not in ours and not table.partitioned and ("TABLE", *key) in self.by_key
+            if key not in ours and table.partition_by is None and ("TABLE", *key) in self.by_key
         }

@@ -55,8 +55,11 @@ def item(source: Source, table: Table, entries: Sequence[Entry], inline: Sequenc
                 # A replica identity or CLUSTER mark comes after the constraint in its entry.
                 marks += execute_all(sqltext.statements(one.ddl)[1:], "")
     kwargs: dict[str, Node] = {} if table.schema == PUBLIC else {"schema": string(table.schema)}
+    how: dict[str, Node] = {"prefixes": pycode.strings(["UNLOGGED"])} if table.unlogged else {}
+    if table.partition_by is not None:
+        how["postgresql_partition_by"] = string(table.partition_by)
     about = {"comment": string(table.comment)} if "" in comments and table.comment is not None else {}
-    up = pycode.render(Call("op.create_table", args, {**kwargs, **about}), 4)
+    up = pycode.render(Call("op.create_table", args, {**kwargs, **how, **about}), 4)
     up += _after(source, table)
     up += execute_all(sqltext.statements(entry.ddl)[1:], "DDL: options of the table that operations do not have")
     up += marks

@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 from tasklib.archive import Entry
-from tasklib.render import constraints, entries, extensions, foreign_keys, roles, rows, sequences, switches, tables
+from tasklib.render import (
+    children,
+    constraints,
+    entries,
+    extensions,
+    foreign_keys,
+    partitions,
+    roles,
+    rows,
+    sequences,
+    switches,
+    tables,
+)
 from tasklib.render.items import PUBLIC, Item, ordered, with_early_drops, without_missing_needs
 from tasklib.render.source import Source
 from tasklib.tables import Constraint, Table
@@ -16,12 +28,21 @@ def items_of(source: Source) -> list[Item]:
     taken: set[int] = set()
     found: list[Item] = []
     late: list[tuple[Table, Constraint, Entry]] = []
-    native = {key: table for key, table in source.model.tables.items() if key not in ours and _is_native(source, table)}
+    families, inheriting, covered = children.items(source)
+    found += families
+    taken |= covered
+    native = {
+        key: table
+        for key, table in source.model.tables.items()
+        if key not in ours and key not in inheriting and _is_native(source, table)
+    }
+    native = partitions.with_parts(source, native)
     inline = foreign_keys.inline_by_table(source, native)
     for key, table in sorted(native.items()):
         item, absorbed = tables.item(source, table, listed, inline[key])
         found.append(item)
         taken |= absorbed
+    taken |= partitions.needless(source, taken)
     found += [rows.item(source, one, inline) for one in source.rows]
     for entry in listed:
         if entry.dump_id in taken or extensions.is_own_comment(source, entry):
@@ -38,9 +59,11 @@ def items_of(source: Source) -> list[Item]:
         else:
             found.append(entries.item(source, entry))
     found += [foreign_keys.item(table, constraint, entry) for table, constraint, entry in late]
+    found += children.renames(source)
     found += [switches.item(source, one, inline) for one in source.switched]
     found += [item for key in sorted(ours & source.model.tables.keys()) for item in entries.wider_version(source, *key)]
     found += entries.of_the_database(source)
+    found += entries.owner_of_public(source)
     found += roles.items(source)
     found += sequences.positions(source)
     found += [entries.refresh(source, schema, name) for schema, name in source.populated]

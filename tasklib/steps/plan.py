@@ -50,7 +50,7 @@ def show(cwd: Path, chosen: Settings) -> Prepared:
     server = _server(chosen)
     say(f"Squash of {made.layout.script} on the branch {made.original} (at {made.tip[:12]})")
     say(console.table([
-        ("R, the new base", f"{made.revision}  {cut.revision.message}"),
+        ("R, the new base", f"{made.revision}  {' '.join(cut.revision.message.split())}"),
         ("its file", made.base_path),
         ("goes", f"{len(cut.gone)} migrations, {cut.gone[0].id} to {made.revision}, become one"),
         ("stays", _kept(cut.kept)),

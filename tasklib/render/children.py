@@ -1,0 +1,160 @@
+"""Tables with parents: columns in an order that INHERITS cannot say, and constraints whose names the server makes up.
+
+Both are learnt by trying: the usual forms first, and these where the catalogs then say something else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from tasklib import pycode, sqltext
+from tasklib.archive import Entry
+from tasklib.errors import Failed
+from tasklib.pycode import Call, Node, string
+from tasklib.render.execute import execute_all
+from tasklib.render.items import PUBLIC, Item
+from tasklib.render.source import Source
+from tasklib.tables import Column, Table
+
+# Marks of `Source.ddl`: a table whose columns come one by one; "table made wanted", names as SQL has them.
+COLUMNS, RENAMED = "COLUMNS", "RENAMED CONSTRAINT"
+REASON = "DDL: this order of columns came about by changes of tables that inherit"
+
+TableKey = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class _Family:
+    """Tables that hang together by inheritance, parents first; their entries; (declaring table, column) in an order in
+    which they can be added.
+    """
+
+    tables: tuple[Table, ...]
+    entries: tuple[Entry, ...]
+    additions: tuple[tuple[TableKey, str], ...]
+
+
+def items(source: Source) -> tuple[list[Item], set[TableKey], set[int]]:
+    """An item for each family with a table whose columns come one by one; these tables, and the dump ids covered."""
+    made: list[Item] = []
+    covered: set[int] = set()
+    done: set[TableKey] = set()
+    for kind, schema, name in sorted(source.ddl):
+        if kind == COLUMNS and (schema, name) in source.model.tables and (schema, name) not in done:
+            family = _family(source, (schema, name))
+            done |= {(table.schema, table.name) for table in family.tables}
+            covered |= {entry.dump_id for entry in family.entries}
+            made.append(_item(source, family))
+    return made, done, covered
+
+
+def renames(source: Source) -> Iterator[Item]:
+    """Constraints of children that keep another name than the server gives; one item, since one may wait for others."""
+    left = [(key[1], *_words(key[2])) for key in sorted(source.ddl) if key[0] == RENAMED]
+    texts: list[str] = []
+    while left:
+        # One whose new name is still another one's old name waits for that.
+        taken = {(schema, table, made) for schema, table, made, _ in left}
+        one = next((o for o in left if (o[0], o[1], o[3]) not in taken), left[0])
+        left.remove(one)
+        schema, table, made, wanted = one
+        shown = table if schema == PUBLIC else f"{source.model.quoted(schema)}.{table}"
+        texts.append(f"ALTER TABLE {shown} RENAME CONSTRAINT {made} TO {wanted}")
+    if texts:
+        needs = frozenset(entry.dump_id for entry in source.entries if entry.kind in ("TABLE ATTACH", "FK CONSTRAINT"))
+        up = execute_all(texts, "DDL: the names that these had before they became parts of their parents'")
+        yield Item((RENAMED, "", ""), "foreign keys", frozenset(), needs, tuple(up))
+
+
+def _words(text: str) -> tuple[str, str, str]:
+    words = [token for token in sqltext.tokens(text) if token.strip()]
+    if len(words) != 3:
+        raise Failed(f"The names {text} cannot be told apart.")
+    return words[0], words[1], words[2]
+
+
+def _family(source: Source, start: TableKey) -> _Family:
+    found = {start}
+    while more := {
+        other
+        for table, parents in source.model.parents.items()
+        for other in (table, *parents)
+        if other not in found and not found.isdisjoint({table, *parents})
+    }:
+        found |= more
+    tables: list[Table] = []
+    left = sorted(found)
+    while left:
+        key = next(k for k in left if not set(source.model.parents.get(k, ())) & set(left))
+        left.remove(key)
+        tables.append(source.model.tables[key])
+    entries = tuple(source.by_key[("TABLE", table.schema, table.name)] for table in tables)
+    return _Family(tuple(tables), entries, tuple(_order(source, tables)))
+
+
+def _order(source: Source, tables: Sequence[Table]) -> Iterator[tuple[TableKey, str]]:
+    """The columns as tables declare them, in an order in which each table gets all of its own in theirs."""
+    place: dict[TableKey, Sequence[Column]] = {(t.schema, t.name): list(t.columns) for t in tables}
+    children = {key: [c for c, parents in source.model.parents.items() if key in parents] for key in place}
+    left = [(key, column.name) for key, columns in place.items() for column in columns if column.own]
+    there: dict[TableKey, list[str]] = {key: [] for key in place}
+
+    def comes_next(key: TableKey, name: str) -> bool:
+        """Whether an addition puts the column where it belongs, here and in all that inherit from here."""
+        following = [column.name for column in place[key][len(there[key]) :][:1]]
+        if name not in there[key] and following != [name]:
+            return False
+        return all(comes_next(child, name) for child in children[key])
+
+    def declares_below(key: TableKey, name: str) -> bool:
+        """Whether a child has the column of its own as well: it must have it before it gets it from here."""
+        return any((child, name) in left or declares_below(child, name) for child in children[key])
+
+    def add(key: TableKey, name: str) -> None:
+        there[key] += [] if name in there[key] else [name]
+        for child in children[key]:
+            add(child, name)
+
+    while left:
+        one = next((o for o in left if comes_next(*o) and not declares_below(*o)), None)
+        if one is None:
+            names = ", ".join(table.shown for table in tables)
+            raise Failed(f"No order of additions gives the tables {names} their columns as they are.",
+                         "this is a gap of this program: please report these tables")  # fmt: skip
+        left.remove(one)
+        add(*one)
+        yield one
+
+
+def _item(source: Source, family: _Family) -> Item:
+    create: list[str] = []
+    definitions: dict[tuple[TableKey, str], str] = {}
+    constraints: list[str] = []
+    after: list[str] = []
+    for table, entry in zip(family.tables, family.entries, strict=True):
+        first, *rest = sqltext.statements(entry.ddl)
+        parts = sqltext.parenthesized(first)
+        assert parts is not None, first
+        key = (table.schema, table.name)
+        head, inside, tail = parts
+        for part in sqltext.split(inside):
+            words = [token for token in sqltext.tokens(part) if token.strip()]
+            if words[0] == "CONSTRAINT":
+                constraints.append(f"ALTER TABLE {table.shown} ADD {part}")
+            else:
+                definitions[(key, sqltext.unquoted(words[0]) or words[0])] = part
+        create.append(f"{head.strip()} (){tail}")
+        after += rest
+    named = {(table.schema, table.name): table.shown for table in family.tables}
+    adds = [f"ALTER TABLE {named[key]} ADD COLUMN {definitions[(key, name)]}" for key, name in family.additions]
+    up = execute_all([*create, *adds, *constraints, *after], REASON)
+    down: list[str] = []
+    for table in reversed(family.tables):
+        kwargs: dict[str, Node] = {} if table.schema == PUBLIC else {"schema": string(table.schema)}
+        down += pycode.render(Call("op.drop_table", [string(table.name)], kwargs), 4)
+    ids = {entry.dump_id for entry in family.entries}
+    provides = ids | {("table", table.schema, table.name) for table in family.tables}
+    needs = {one for entry in family.entries for one in entry.depends_on} - ids
+    return Item(family.entries[0].key, "tables", frozenset[object](provides), frozenset[object](needs),
+                tuple(up), tuple(down))  # fmt: skip
