@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from tasklib import compare, sqltext
 from tasklib.archive import Key
 from tasklib.compare import Verdict
-from tasklib.errors import Differs, Failed, MigrationFailed
+from tasklib.errors import Differs, Failed, MigrationFailed, Refused
 from tasklib.render import children
 from tasklib.render.file import File, Mark
 from tasklib.schema import Difference
@@ -21,8 +21,18 @@ from tasklib.schema import Difference
 # Kinds of objects that the dump's own DDL stands for where our words do not make the same.
 FALLBACKS = (
     *("TABLE", "COMMENT", "CONSTRAINT", "FK CONSTRAINT", "INDEX", "SEQUENCE", "VIEW", "MATERIALIZED VIEW"),
-    *("CHECK CONSTRAINT", "DOMAIN", "POLICY", "RULE", "STATISTICS", "TRIGGER"),
+    *("CHECK CONSTRAINT", "DOMAIN", "FOREIGN DATA WRAPPER", "POLICY", "RULE", "STATISTICS", "TRIGGER"),
 )
+# What no dump can restore, by the judge's kinds: why, and what to do in the migrations.
+NOT_IN_A_DUMP = {
+    "BUILT-IN OBJECTS": "it changes what PostgreSQL itself brings",
+    "EXTENSION MEMBERS": "it changes what an extension brings",
+    "INVALID INDEX": "it leaves an invalid index (REINDEX or DROP INDEX in the migration)",
+    "LARGE OBJECT": "it makes large objects (keep the bytes in a table, or make them in a migration that stays)",
+    "OBJECT IN A SCHEMA OF POSTGRESQL": "it makes objects in PostgreSQL's own schemas",
+    "PROCEDURAL LANGUAGE": "it makes a language by a handler of PostgreSQL's own",
+    "SCHEMA OF EVERY DATABASE": "it drops a schema that every new database comes with",
+}
 
 Verdicts = Mapping[str, Verdict]  # by bind
 
@@ -64,6 +74,7 @@ def converge(
             ddl -= trial if differ else trial & inexact  # it did not help
             trial = frozenset()
         elif differ and not more:
+            _refuse_what_no_dump_holds(verdicts)
             raise Differs(
                 "The base migration could not be brought to make the reference. What is left:\n"
                 + compare.report(verdicts, "reference", "candidate"),
@@ -77,6 +88,18 @@ def converge(
             trial = inexact - ddl - tried
             tried |= trial
             ddl |= trial
+
+
+def _refuse_what_no_dump_holds(verdicts: Verdicts) -> None:
+    """`Refused` where all that differs is of a kind that pg_dump, too, would lose."""
+    found = [difference for verdict in verdicts.values() for difference in verdict.found]
+    if all(difference.kind in NOT_IN_A_DUMP for difference in found):
+        why = "; ".join(dict.fromkeys(NOT_IN_A_DUMP[difference.kind] for difference in found))
+        raise Refused(
+            f"The history does what neither pg_dump nor a base migration can say: {why}.\n"
+            + compare.report(verdicts, "reference", "candidate"),
+            "take that out of the old migrations in a commit of its own, or choose an R before it",
+        )
 
 
 def _marks(found: Mapping[str, Sequence[Difference]]) -> frozenset[Mark]:

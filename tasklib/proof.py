@@ -94,7 +94,8 @@ def ensure_proven(bench: Bench) -> Proof:
 
 def from_json(data: Mapping[str, Any]) -> Proof:
     """The proof that the plan keeps."""
-    return Proof(**{name: tuple(one) if isinstance(one, list) else one for name, one in data.items()})
+    kept: dict[str, Any] = {name: tuple(one) if isinstance(one, list) else one for name, one in data.items()}
+    return Proof(**kept)
 
 
 @watched
@@ -150,15 +151,16 @@ def prove(bench: Bench, tree: str) -> Proof:
     ]
     checks.append("the command connected to these databases and ran these files (shown before each run)")
     volatile = _volatile(bench, "base", carried)
-    at_head = verdicts[-2:]
+    at_head = verdicts[-2][1]
+    reprinted = {f"{d.kind} {d.shown}" for _, found in verdicts for one in found.values() for d in one.reprinted}
     return Proof(
         tree, plan.tip, int((plan.replayed or bench.plan.replayed or {})["major"]), tuple(checks), tuple(volatile),
         tuple(sorted(binds.before(bind, _shown(key), bench.binds) for bind in left_out for key in left_out[bind])),
         tuple(truth.limits(plan)), tuple(sorted(bench.plan.needed_roles)),
         tuple(groundwork.shown(bench.plan.groundwork)),
         tuple(name for name in _volatile(bench, "head", None) if name not in volatile),
-        tuple(f"{verdict.by_class()}{binds.place(bind, bench.binds)}" for bind, verdict in at_head[0][1].items()),
-        tuple(sorted({f"{d.kind} {d.shown}" for _, found in verdicts for one in found.values() for d in one.reprinted})),
+        tuple(f"{verdict.by_class()}{binds.place(bind, bench.binds)}" for bind, verdict in at_head.items()),
+        tuple(sorted(reprinted)),
     )  # fmt: skip
 
 

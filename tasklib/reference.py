@@ -80,6 +80,8 @@ def read(bench: Bench, bind: str, taken: Collection[str] = ()) -> Reference:
     snapshot = catalog.snapshot(address, bench.binaries(), bench.work)
     with postgres.connect(address, read_only=True) as connection:
         model = tables.read_model(connection)
+    # With the path that the migrations had: functions in indexes may rely on it.
+    with postgres.connect(address, read_only=True) as connection:
         carried, left_out = with_rows(bench, connection, bind)
         read = [_rows(connection, model.tables[(table.schema, table.name)], count) for table, count in carried]
         large = [(one.table.schema, one.table.name) for one in read if not one.rows]
@@ -174,7 +176,6 @@ def write_data(bench: Bench, read: Iterable[Reference]) -> None:
     bench.base.parent.mkdir(parents=True, exist_ok=True)
     for path, one in paths.items():
         with postgres.connect(bench.address("reference", of[path]), read_only=True) as connection:
-            connection.run("SET search_path = ''")  # as for all that the file holds
             datafiles.write(top / path, values.types(one.table), values.read(connection, one.table))
         package = packaging.left_out(top, path)
         if package is not None:

@@ -164,6 +164,17 @@ OF_WHAT_IS_BUILT_IN = (
         f" WHERE objoid < {FIRST} AND NOT (classoid = 'pg_namespace'::regclass AND objoid = 2200)"
         " AND classoid NOT IN ('pg_extension'::regclass, 'pg_largeobject'::regclass)",
     ),
+    *(
+        (
+            # What is added to a family of PostgreSQL's own is in no dump; what comes with a class is in the class's.
+            "BUILT-IN OBJECTS",
+            f"SELECT '', pg_describe_object('{catalog}'::regclass, o.oid, 0), 'there' FROM {catalog} o WHERE"
+            f" o.oid >= {FIRST} AND o.{family} < {FIRST} AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE"
+            f" d.classid = '{catalog}'::regclass AND d.objid = o.oid AND (d.deptype = 'e' OR d.deptype = 'i'"
+            " AND d.refclassid = 'pg_opclass'::regclass))",
+        )
+        for catalog, family in (("pg_amop", "amopfamily"), ("pg_amproc", "amprocfamily"))
+    ),
     (
         "LANGUAGE PRIVILEGE",
         "SELECT '', lanname || ' ' || coalesce(nullif(acl.grantee::regrole::text, '-'), 'PUBLIC'),"

@@ -33,6 +33,7 @@ def _is_stale(connection: Connection, view: Name) -> bool:
     # With an empty path every name in the query comes out qualified.
     connection.run("SET search_path = ''")
     definition = connection.value("SELECT pg_get_viewdef(%s::regclass)", [postgres.identifier(view[1], view[0])])
+    connection.run("RESET search_path")
     query = sql.SQL(str(definition).rstrip("; \n"))
     try:
         return bool(connection.value(sql.SQL(DIFFERENT).format(view=sql.Identifier(*view), query=query)))

@@ -37,7 +37,7 @@ class Column:
 @dataclass(frozen=True)
 class Constraint:
     """``kind`` is pg_constraint's contype: p, u, c, f, x, and from PostgreSQL 18 on n (NOT NULL). Actions and match are
-    its letters.
+    its letters. ``number`` is its place in the order in which all constraints were made.
     """
 
     name: str
@@ -55,6 +55,7 @@ class Constraint:
     on_update: str
     on_delete: str
     match: str
+    number: int = 0
 
 
 @dataclass(frozen=True)
@@ -163,7 +164,7 @@ SELECT c.conrelid, c.conname, c.contype, pg_get_constraintdef(c.oid),
        coalesce(fn.nspname, ''), coalesce(f.relname, ''),
        ARRAY(SELECT a.attname FROM unnest(c.confkey) WITH ORDINALITY k(n, o)
              JOIN pg_attribute a ON a.attrelid = c.confrelid AND a.attnum = k.n ORDER BY k.o)::text[],
-       c.confupdtype, c.confdeltype, c.confmatchtype
+       c.confupdtype, c.confdeltype, c.confmatchtype, row_number() OVER (ORDER BY c.oid)
 FROM pg_constraint c LEFT JOIN pg_class f ON f.oid = c.confrelid LEFT JOIN pg_namespace fn ON fn.oid = f.relnamespace
 WHERE c.conrelid <> 0 AND c.contype IN ('p', 'u', 'c', 'f', 'x', 'n')
 -- a foreign key that a parent brings, or that is for one partition of what it refers to

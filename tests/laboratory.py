@@ -183,8 +183,10 @@ class Laboratory:
         address = self.bench.address(role)
         done = subprocess.run(
             [str(self.server.binaries.bin / "pg_dump"), "--no-owner", "--inserts", "--dbname", address.url()],
-            capture_output=True, text=True, check=True,
+            capture_output=True, text=True, check=False,
         )  # fmt: skip
+        if done.returncode:
+            return done.stderr  # it has troubles of its own: a function that relies on a search_path
         lines = [line for line in done.stdout.splitlines() if not line.startswith(("\\restrict", "\\unrestrict"))]
         rows = sorted(line for line in lines if line.startswith("INSERT "))
         return "\n".join([line for line in lines if line and not line.startswith(("INSERT ", "--"))] + rows)

@@ -5,6 +5,7 @@ Both are learnt by trying: the usual forms first, and these where the catalogs t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -20,6 +21,8 @@ from tasklib.tables import Column, Table
 # Marks of `Source.ddl`: a table whose columns come one by one; "table made wanted", names as SQL has them.
 COLUMNS, RENAMED = "COLUMNS", "RENAMED CONSTRAINT"
 REASON = "DDL: this order of columns came about by changes of tables that inherit"
+
+INHERITS = re.compile(r"\s*INHERITS \([^()]*\)")
 
 TableKey = tuple[str, str]
 
@@ -42,6 +45,11 @@ def items(source: Source) -> tuple[list[Item], set[TableKey], set[int]]:
     done: set[TableKey] = set()
     for kind, schema, name in sorted(source.ddl):
         if kind == COLUMNS and (schema, name) in source.model.tables and (schema, name) not in done:
+            if (alone := _made_before_it_inherited(source, source.model.tables[(schema, name)])) is not None:
+                done.add((schema, name))
+                covered.add(source.by_key[("TABLE", schema, name)].dump_id)
+                made.append(alone)
+                continue
             family = _family(source, (schema, name))
             done |= {(table.schema, table.name) for table in family.tables}
             covered |= {entry.dump_id for entry in family.entries}
@@ -65,6 +73,27 @@ def renames(source: Source) -> Iterator[Item]:
         needs = frozenset(entry.dump_id for entry in source.entries if entry.kind in ("TABLE ATTACH", "FK CONSTRAINT"))
         up = execute_all(texts, "DDL: the names that these had before they became parts of their parents'")
         yield Item((RENAMED, "", ""), "foreign keys", frozenset(), needs, tuple(up))
+
+
+def _made_before_it_inherited(source: Source, table: Table) -> Item | None:
+    """A table with all columns of its own, which has parents only since: None where that is not so, or others inherit
+    from it.
+    """
+    key = (table.schema, table.name)
+    if not all(column.own for column in table.columns) or any(key in all_ for all_ in source.model.parents.values()):
+        return None
+    entry = source.by_key[("TABLE", table.schema, table.name)]
+    first, *rest = sqltext.statements(entry.ddl)
+    parts = sqltext.parenthesized(first)
+    assert parts is not None, first
+    create = f"{parts[0]}({parts[1]}){INHERITS.sub('', parts[2])}"
+    parents = [source.model.tables[parent].shown for parent in source.model.parents[key]]
+    inherit = [f"ALTER TABLE {table.shown} INHERIT {parent}" for parent in parents]
+    kwargs: dict[str, Node] = {} if table.schema == PUBLIC else {"schema": string(table.schema)}
+    up = execute_all([create, *rest, *inherit], REASON)
+    down = pycode.render(Call("op.drop_table", [string(table.name)], kwargs), 4)
+    return Item(entry.key, "tables", frozenset({entry.dump_id, ("table", *key)}), frozenset(entry.depends_on),
+                tuple(up), tuple(down))  # fmt: skip
 
 
 def _words(text: str) -> tuple[str, str, str]:
@@ -137,7 +166,7 @@ def _item(source: Source, family: _Family) -> Item:
         parts = sqltext.parenthesized(first)
         assert parts is not None, first
         key = (table.schema, table.name)
-        head, inside, tail = parts
+        head, inside, tail = parts  # a parent's name may hold anything, but hardly ever parentheses
         for part in sqltext.split(inside):
             words = [token for token in sqltext.tokens(part) if token.strip()]
             if words[0] == "CONSTRAINT":

@@ -80,6 +80,8 @@ def item(source: Source, entry: Entry) -> Item:
         printed = not re.search(r"\n    AS ", entry.ddl) if is_function else entry.kind in PRINTED
         if printed and entry.key not in source.ddl:
             texts = [sqltext.as_typed(text) for text in texts]
+        if entry.kind == "FOREIGN DATA WRAPPER" and entry.key in source.ddl:
+            texts = _validated_later(texts)
         if entry.kind == "SEQUENCE" and sequence and (short := sequences.create(sequence, entry.ddl.strip())):
             texts = [short]
         if entry.kind.endswith("VIEW") and entry.key not in source.ddl:
@@ -115,6 +117,17 @@ def item(source: Source, entry: Entry) -> Item:
         tuple(early),
         unchecked=group == "functions",
     )
+
+
+def _validated_later(texts: list[str]) -> list[str]:
+    """A foreign data wrapper whose options came before its validator, which would not take them."""
+    found = re.fullmatch(
+        r"(CREATE FOREIGN DATA WRAPPER (\S+)(?: HANDLER \S+)?) (VALIDATOR \S+) (OPTIONS .*)", texts[0], re.S
+    )
+    if found is None:
+        return texts
+    create, name, validator, options = found.groups()
+    return [f"{create} {options}", f"ALTER FOREIGN DATA WRAPPER {name} {validator}", *texts[1:]]
 
 
 def _of_a_version_table(source: Source, entry: Entry) -> bool:

@@ -55,7 +55,7 @@ def inline(table: Table, constraint: Constraint, names: Sequence[str]) -> Node |
     return Call("sa.ForeignKeyConstraint", [Items(listed), Items(targets)], kwargs)
 
 
-def item(table: Table, constraint: Constraint, entry: Entry) -> Item:
+def item(source: Source, table: Table, constraint: Constraint, entry: Entry) -> Item:
     args: list[Node] = [
         Call("op.f", [string(constraint.name)]), string(table.name), string(constraint.target_table),
         pycode.strings(constraint.columns), pycode.strings(constraint.target_columns),
@@ -73,7 +73,10 @@ def item(table: Table, constraint: Constraint, entry: Entry) -> Item:
     down = pycode.render(Call("op.drop_constraint", drop, where), 4)
     target = (constraint.target_schema, constraint.target_table)
     needs = {*entry.depends_on, ("table", *target), ("rows", *target), ("rows", table.schema, table.name)}
-    return Item(entry.key, "foreign keys", frozenset({entry.dump_id}), frozenset(needs), tuple(up), tuple(down))
+    there = source.model.tables.get(target)
+    # The server makes further keys for the parts of what one refers to, and names them after those that are there.
+    beside = f"{table.name} {constraint.number:09}" if there is not None and there.partition_by is not None else ""
+    return Item(entry.key, "foreign keys", frozenset({entry.dump_id}), frozenset(needs), tuple(up), tuple(down), beside)
 
 
 def inline_by_table(source: Source, tables: Mapping[tuple[str, str], Table]) -> dict[tuple[str, str], list[str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from tasklib import columns, pycode, sqltext
 from tasklib.archive import Entry
@@ -12,6 +12,8 @@ from tasklib.render.execute import execute_all
 from tasklib.render.items import PUBLIC, Item
 from tasklib.render.source import Source
 from tasklib.tables import Column, Table
+
+OPTIONS = "DDL: options of the table that operations do not have"
 
 
 def item(source: Source, table: Table, entries: Sequence[Entry], inline: Sequence[str]) -> tuple[Item, set[int]]:
@@ -61,11 +63,23 @@ def item(source: Source, table: Table, entries: Sequence[Entry], inline: Sequenc
     about = {"comment": string(table.comment)} if "" in comments and table.comment is not None else {}
     up = pycode.render(Call("op.create_table", args, {**kwargs, **how, **about}), 4)
     up += _after(source, table)
-    up += execute_all(sqltext.statements(entry.ddl)[1:], "DDL: options of the table that operations do not have")
+    options = sqltext.statements(entry.ddl)[1:]
+    if (table.schema, table.name) not in source.with_rows:
+        up += execute_all(options, OPTIONS)
     up += marks
     down = pycode.render(Call("op.drop_table", [string(table.name)], kwargs), 4)
     provides = frozenset({*absorbed, ("table", table.schema, table.name)})
     return Item(entry.key, "tables", provides, frozenset(needs - absorbed), tuple(up), tuple(down)), absorbed
+
+
+def options(source: Source, table: Table) -> Iterator[Item]:
+    """Options of a table with rows, which may be older and not fit into them."""
+    key = (table.schema, table.name)
+    entry = source.by_key[("TABLE", table.schema, table.name)]
+    texts = sqltext.statements(entry.ddl)[1:]
+    if texts and key in source.with_rows:
+        yield Item(("TABLE OPTIONS", *key), "constraints", frozenset(), frozenset({("rows", *key), entry.dump_id}),
+                   tuple(execute_all(texts, OPTIONS)))  # fmt: skip
 
 
 def _comments(source: Source, table: Table, entries: Sequence[Entry]) -> dict[str, int]:

@@ -42,6 +42,7 @@ def items_of(source: Source) -> list[Item]:
         item, absorbed = tables.item(source, table, listed, inline[key])
         found.append(item)
         taken |= absorbed
+        found += tables.options(source, table)
     taken |= partitions.needless(source, taken)
     found += [rows.item(source, one, inline) for one in source.rows]
     for entry in listed:
@@ -58,7 +59,7 @@ def items_of(source: Source) -> list[Item]:
             found.append(constraints.unique(*unique, entry))
         else:
             found.append(entries.item(source, entry))
-    found += [foreign_keys.item(table, constraint, entry) for table, constraint, entry in late]
+    found += [foreign_keys.item(source, table, constraint, entry) for table, constraint, entry in late]
     found += children.renames(source)
     found += [switches.item(source, one, inline) for one in source.switched]
     found += [item for key in sorted(ours & source.model.tables.keys()) for item in entries.wider_version(source, *key)]
