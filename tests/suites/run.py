@@ -26,7 +26,7 @@ from pathlib import Path
 from queue import Queue
 
 from tasklib import server, shell
-from tasklib.errors import BUG
+from tasklib.errors import BUG, SquashError
 from tasklib.server import Server
 from tests.suites import table, trial
 from tests.suites.case import Case
@@ -86,6 +86,8 @@ def results(cases: Sequence[Case], jobs: int, seconds: int) -> Iterator[Row]:
                 mine = servers.get()
                 try:
                     return apart(case, mine, Path(directory) / str(mine.port), seconds)
+                except (SquashError, OSError) as error:  # what an earlier case left cannot be taken away
+                    return Row(case, (), code=BUG, said=f"{type(error).__name__}: {error}")
                 finally:
                     servers.put(mine)
 
