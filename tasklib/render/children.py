@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from tasklib import pycode, sqltext
+from tasklib import postgres, pycode, sqltext
 from tasklib.archive import Entry
 from tasklib.errors import Failed
 from tasklib.pycode import Call, Node, string
@@ -86,14 +86,30 @@ def _made_before_it_inherited(source: Source, table: Table) -> Item | None:
     first, *rest = sqltext.statements(entry.ddl)
     parts = sqltext.parenthesized(first)
     assert parts is not None, first
-    create = f"{parts[0]}({parts[1]}){INHERITS.sub('', parts[2])}"
+    inside = ",\n    ".join(_whole(part, table) for part in sqltext.split(parts[1]))
+    create = f"{parts[0]}(\n    {inside}\n){INHERITS.sub('', parts[2])}"
     parents = [source.model.tables[parent].shown for parent in source.model.parents[key]]
     inherit = [f"ALTER TABLE {table.shown} INHERIT {parent}" for parent in parents]
+    # What the parent says as well is not in the dump.
+    strict = [
+        f"ALTER TABLE {table.shown} ALTER COLUMN {source.model.quoted(column.name)} SET NOT NULL"
+        for column in table.columns
+        if not column.nullable
+    ]
     kwargs: dict[str, Node] = {} if table.schema == PUBLIC else {"schema": string(table.schema)}
-    up = execute_all([create, *rest, *inherit], REASON)
+    up = execute_all([sqltext.as_typed(text) for text in (create, *rest, *strict, *inherit)], REASON)
     down = pycode.render(Call("op.drop_table", [string(table.name)], kwargs), 4)
     return Item(entry.key, "tables", frozenset({entry.dump_id, ("table", *key)}), frozenset(entry.depends_on),
                 tuple(up), tuple(down))  # fmt: skip
+
+
+def _whole(definition: str, table: Table) -> str:
+    """A column's definition with what it generates, which the dump leaves to the parent."""
+    name = next(iter(sqltext.tokens(definition)))
+    column = next((c for c in table.columns if name in (c.name, postgres.identifier(c.name))), None)
+    if column is None or not column.generated or "GENERATED" in definition:
+        return definition
+    return f"{definition} GENERATED ALWAYS AS ({column.default}) STORED"
 
 
 def _words(text: str) -> tuple[str, str, str]:
@@ -177,7 +193,7 @@ def _item(source: Source, family: _Family) -> Item:
         after += rest
     named = {(table.schema, table.name): table.shown for table in family.tables}
     adds = [f"ALTER TABLE {named[key]} ADD COLUMN {definitions[(key, name)]}" for key, name in family.additions]
-    up = execute_all([*create, *adds, *constraints, *after], REASON)
+    up = execute_all([sqltext.as_typed(text) for text in (*create, *adds, *constraints, *after)], REASON)
     down: list[str] = []
     for table in reversed(family.tables):
         kwargs: dict[str, Node] = {} if table.schema == PUBLIC else {"schema": string(table.schema)}
