@@ -12,12 +12,13 @@ import psycopg2
 import psycopg2.errors
 
 from tasklib.postgres import Address, identifier
+from tests.suites import psql
 from tests.suites.case import Case, Piece
 
 SECONDS = 5  # a statement may take
 ROUNDS = 6
 
-# What a statement is → how it begins. Such are left out before anything is run.
+# What a statement is → how it begins. Such are left out without a try.
 _OUT: Mapping[str, re.Pattern[str]] = {
     reason: re.compile(pattern, re.IGNORECASE | re.DOTALL)
     for reason, pattern in {
@@ -54,13 +55,7 @@ def replay(address: Callable[[], Address], case: Case) -> Replayed:
     Roles that are missing are made on the server, and what the suite makes beforehand in the database.
     """
     left_out: Counter[str] = Counter()
-    pieces: list[Piece] = []
-    for piece in case.pieces:
-        reason = next((reason for reason, pattern in _OUT.items() if pattern.match(piece.sql)), None)
-        if reason is None:
-            pieces.append(piece)
-        else:
-            left_out[reason] += 1
+    pieces: Sequence[Piece] = case.pieces
     for _ in range(ROUNDS):
         session = _Session(address(), dict(case.beforehand))
         try:
@@ -89,7 +84,11 @@ class _Session:
 
     def run(self, pieces: Sequence[Piece]) -> None:
         for piece in pieces:
-            self._run(piece)
+            reason = next((reason for reason, pattern in _OUT.items() if pattern.match(piece.sql)), None)
+            if reason is None:
+                self._run(piece)
+            else:
+                self.failed[reason] += 1
 
     def _run(self, piece: Piece) -> None:
         for _ in range(50):  # each try is given one thing that was missing
@@ -101,6 +100,9 @@ class _Session:
                 self.failed[type(error).__name__] += 1
                 if self.raw.closed:
                     raise
+                if piece.data is not None and not (error.diag.context or "").startswith("COPY "):
+                    # Refused before it took any data, and so psql reads on: what follows was SQL.
+                    self.run(psql.pieces(piece.data))
                 return
             except (UnicodeError, ValueError) as error:
                 self.failed[type(error).__name__] += 1
