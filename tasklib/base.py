@@ -48,8 +48,10 @@ def write(bench: Bench) -> File:
     plain = extensions.plain(sources)
     rounds = itertools.count(1)
 
-    def render(ddl: frozenset[Mark]) -> File:
-        file = files.assemble(head, {bind: source(bench, one, sqlalchemy, plain, ddl) for bind, one in read.items()})
+    def render(ddl: frozenset[Mark], survey: bool) -> File:
+        file = files.assemble(
+            head, {bind: source(bench, one, sqlalchemy, plain, ddl) for bind, one in read.items()}, survey=survey
+        )
         refuse_our_names(bench, file)
         return file
 

@@ -15,13 +15,16 @@ from tasklib.archive import Key
 from tasklib.compare import Verdict
 from tasklib.errors import Differs, Failed, MigrationFailed, Refused
 from tasklib.render import children
-from tasklib.render.file import File, Mark
+from tasklib.render.file import File, Mark, failed
 from tasklib.schema import Difference
 
 # Kinds of objects that the dump's own DDL stands for where our words do not make the same.
 FALLBACKS = (
     *("TABLE", "COMMENT", "CONSTRAINT", "FK CONSTRAINT", "INDEX", "SEQUENCE", "VIEW", "MATERIALIZED VIEW"),
-    *("CHECK CONSTRAINT", "DOMAIN", "FOREIGN DATA WRAPPER", "POLICY", "RULE", "STATISTICS", "TRIGGER"),
+    *("CHECK CONSTRAINT", "DOMAIN", "FOREIGN DATA WRAPPER", "POLICY", "RULE", "STATISTICS", "TRIGGER", "TYPE"),
+    *("FUNCTION", "PROCEDURE", "AGGREGATE", "OPERATOR", "OPERATOR CLASS", "OPERATOR FAMILY", "COLLATION"),
+    *("CONVERSION", "TEXT SEARCH CONFIGURATION", "TEXT SEARCH DICTIONARY", "FOREIGN TABLE", "SHELL TYPE", "ACL"),
+    *("EVENT TRIGGER", "PUBLICATION", "PUBLICATION TABLE", "CAST", "DEFAULT", "ROW SECURITY", "TRANSFORM"),
 )
 # What no dump can restore, by the judge's kinds: why, and what to do in the migrations.
 NOT_IN_A_DUMP = {
@@ -30,7 +33,6 @@ NOT_IN_A_DUMP = {
     "INVALID INDEX": "it leaves an invalid index (REINDEX or DROP INDEX in the migration)",
     "LARGE OBJECT": "it makes large objects (keep the bytes in a table, or make them in a migration that stays)",
     "OBJECT IN A SCHEMA OF POSTGRESQL": "it makes objects in PostgreSQL's own schemas",
-    "PROCEDURAL LANGUAGE": "it makes a language by a handler of PostgreSQL's own",
     "SCHEMA OF EVERY DATABASE": "it drops a schema that every new database comes with",
 }
 
@@ -38,32 +40,33 @@ Verdicts = Mapping[str, Verdict]  # by bind
 
 
 def converge(
-    render: Callable[[frozenset[Mark]], File], attempt: Callable[[File, int], Verdicts | None], revision: str
+    render: Callable[[frozenset[Mark], bool], File], attempt: Callable[[File, int], Verdicts | None], revision: str
 ) -> tuple[File, Verdicts]:
     """The file that makes the reference, and the verdicts on what it made.
 
-    ``render`` writes the file with these objects as DDL; ``attempt`` builds the candidate with it (the second argument
-    says how many objects are DDL) and compares; None where it learnt what the file must say instead. It goes on while
-    each round makes progress. Raises `Failed` where the migration of ``revision`` cannot run, `Differs` where it does
-    not make the same.
+    ``render`` writes the file with these objects as DDL, or as a survey of what fails (see `file.assemble`);
+    ``attempt`` builds the candidate with it (the second argument says how many objects are DDL) and compares; None
+    where it learnt what the file must say instead. It goes on while each round makes progress. Raises `Failed` where
+    the migration of ``revision`` cannot run, `Differs` where it does not make the same, `Refused` where no dump could.
     """
     ddl: frozenset[Mark] = frozenset()
     # Tried as DDL only because they print differently: those of this round, and all so far.
     trial: frozenset[Mark] = frozenset()
     tried: frozenset[Mark] = frozenset()
     while True:
-        file = render(ddl)
+        file = render(ddl, False)
         try:
             verdicts = attempt(file, len(ddl))
         except MigrationFailed as error:
-            culprit = _culprit(error, file, revision)
+            first = _culprit(error, file, revision)
             if trial:
                 ddl, trial = ddl - trial, frozenset()
-            elif culprit is None or culprit in ddl or culprit[1][0] not in FALLBACKS:
-                hint = "your own migrations ran, so this is a gap of this program: please report the statement above"
+            elif first is None or first in ddl or first[1][0] not in FALLBACKS:
+                what = f"{first[1][0]} {'.'.join(part for part in first[1][1:] if part)}" if first else "a statement"
+                hint = f"your own migrations ran, so this is a gap of this program: please report {what}, as said above"
                 raise Failed(error.text, hint) from None
             else:
-                ddl |= {culprit}
+                ddl |= {first} | _others(render(ddl, True), attempt, len(ddl))
             continue
         if verdicts is None:
             continue
@@ -105,6 +108,16 @@ def _refuse_what_no_dump_holds(verdicts: Verdicts) -> None:
 def _marks(found: Mapping[str, Sequence[Difference]]) -> frozenset[Mark]:
     """By bind, what must be written in another form because of these differences."""
     return frozenset((bind, key) for bind, differences in found.items() for key in _learnt(differences))
+
+
+def _others(survey: File, attempt: Callable[[File, int], Verdicts | None], as_ddl: int) -> frozenset[Mark]:
+    """All objects that fail by themselves, and not for want of another one: learnt in one run."""
+    try:
+        attempt(survey, as_ddl)
+    except MigrationFailed as error:
+        found = failed(error.text)
+        return frozenset(m for m in found if m[1][0] in FALLBACKS and not survey.needs.get(m, frozenset()) & found)
+    return frozenset()
 
 
 def _culprit(error: MigrationFailed, file: File, revision: str) -> Mark | None:

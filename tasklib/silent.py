@@ -199,6 +199,12 @@ OF_WHAT_IS_BUILT_IN = (
 
 OF_OTHER_THINGS = (
     (
+        # The dump leaves out the functions of a language that are PostgreSQL's own.
+        "LANGUAGE",
+        "SELECT '', lanname, concat_ws(' ', lanplcallfoid::regproc, laninline::regproc, lanvalidator::regproc)"
+        f" FROM pg_language WHERE lanispl AND oid >= {FIRST}",
+    ),
+    (
         # Every database comes with them, so that no dump makes them nor misses them. From PostgreSQL 15 on public
         # belongs to a role that stands for the database's owner, before that to whoever made the server.
         "SCHEMA OF EVERY DATABASE",

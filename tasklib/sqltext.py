@@ -7,7 +7,7 @@ tie the project to one PostgreSQL version and weigh more than the rest of it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 # A quoted string (E'' knows backslashes), a quoted name, a dollar-quoted body, a comment; else a single character.
 _TOKEN = re.compile(
@@ -47,6 +47,32 @@ def statements(text: str) -> list[str]:
             current.append(token)
     found.append("".join(current).strip())
     return [one for one in found if one]
+
+
+def without_schema(text: str, schema: str, kept: Collection[str] = ()) -> str:
+    """The SQL without a schema before its names, but for names that are ``kept``; what stands in quotes stays, but for
+    a sequence whose next number is taken.
+    """
+    found: list[str] = []
+    all_ = list(tokens(text))
+    skip = 0
+    for at, token in enumerate(all_):
+        before = all_[at - 1] if at else ""
+        name = all_[at + 2] if all_[at + 1 : at + 2] == ["."] and at + 2 < len(all_) else ""
+        if skip:
+            skip -= 1
+        elif token == schema and before != "." and (unquoted(name) or schema) not in {schema, *kept}:
+            skip = 1
+        elif all_[max(0, at - 2) : at] == ["nextval", "("] and (named := _sequence(token, schema, kept)):
+            found.append(named)
+        else:
+            found.append(token)
+    return "".join(found)
+
+
+def _sequence(token: str, schema: str, kept: Collection[str]) -> str | None:
+    match = re.fullmatch(rf"'{re.escape(schema)}\.((?:[^']|'')+)'", token)
+    return f"'{match.group(1)}'" if match and match.group(1) not in kept else None
 
 
 def split(text: str, separator: str = ",") -> list[str]:

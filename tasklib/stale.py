@@ -53,8 +53,8 @@ def refuse(found: Collection[Name], sources: Mapping[str, str], revision: str) -
     )
     refreshes = "; ".join(f'op.execute("REFRESH MATERIALIZED VIEW {shown(view)}")' for view in sorted(found))
     raise Refused(
-        f"At {revision} these materialized views are stale, their tables changed after they were filled: {said}. A new "
-        "database could only be given the rows that their queries give now.",
+        f"At {revision} these materialized views are stale: {said}. A refresh would give them other rows, and a new "
+        "database could only be given those.",
         f"add {refreshes} to the end of upgrade() in {revision}'s file, in a commit of its own (it goes with the "
         "squash; databases out there are refreshed or not, as before)",
     )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from tasklib import postgres
+from tasklib import postgres, sqltext
 from tasklib.postgres import Connection
 from tasklib.sqltext import as_typed
 
@@ -121,6 +121,8 @@ class Extension:
 class Model:
     """All by (schema, name): tables, sequences, labels of enums, views (also materialized ones), indexes.
 
+    ``languages`` are by name what CREATE LANGUAGE says of those that are no extension's;
+    ``built_in`` are the names that pg_catalog has, which is searched before public;
     ``parents`` are those of tables that inherit and are no partitions; ``extensions`` are by name; ``keywords`` are the
     words that SQL takes as a name only between quotes.
     """
@@ -133,6 +135,16 @@ class Model:
     parents: Mapping[tuple[str, str], tuple[tuple[str, str], ...]]
     extensions: Mapping[str, Extension]
     keywords: frozenset[str]
+    built_in: frozenset[str] = frozenset()
+    languages: Mapping[str, str] = field(default_factory=dict)
+
+    def needs_schema(self, schema: str, name: str) -> bool:
+        """Whether a name means something else, or nothing, without its schema."""
+        return schema != "public" or name in self.built_in
+
+    def without_public(self, text: str) -> str:
+        """SQL without the schema public where its names are found without it."""
+        return sqltext.without_schema(text, "public", self.built_in)
 
     def quoted(self, name: str) -> str:
         """A name as SQL has it: between quotes where it must be."""
@@ -173,7 +185,9 @@ AND NOT (c.contype = 'f' AND c.conparentid <> 0) ORDER BY c.conrelid, c.contype,
 
 TABLES = """
 SELECT c.oid, n.nspname, c.relname,
-       CASE WHEN n.nspname <> 'public' THEN quote_ident(n.nspname) || '.' ELSE '' END || quote_ident(c.relname),
+       CASE WHEN n.nspname <> 'public' OR EXISTS (SELECT 1 FROM pg_class b WHERE b.relname = c.relname
+                 AND b.relnamespace = 'pg_catalog'::regnamespace) THEN quote_ident(n.nspname) || '.' ELSE '' END
+       || quote_ident(c.relname),
        c.relpersistence = 'u', CASE WHEN c.relkind = 'p' THEN pg_get_partkeydef(c.oid) END,
        c.reloftype = 0 AND c.reloptions IS NULL
        AND (c.relispartition OR NOT EXISTS (SELECT 1 FROM pg_inherits i WHERE i.inhrelid = c.oid))
@@ -221,6 +235,24 @@ JOIN pg_class p ON p.oid = i.inhparent JOIN pg_namespace pn ON pn.oid = p.relnam
 WHERE c.relkind = 'r' AND NOT c.relispartition ORDER BY i.inhrelid, i.inhseqno
 """
 
+LANGUAGES = """
+SELECT lanname, concat_ws(' ', 'HANDLER ' || lanplcallfoid::regproc::text,
+       'INLINE ' || nullif(laninline, 0)::regproc::text, 'VALIDATOR ' || nullif(lanvalidator, 0)::regproc::text)
+FROM pg_language l WHERE lanispl AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = 'pg_language'::regclass
+                                                 AND d.objid = l.oid AND d.deptype = 'e')
+"""
+
+BUILT_IN = """
+SELECT relname FROM pg_class WHERE relnamespace = 'pg_catalog'::regnamespace
+UNION SELECT proname FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace
+UNION SELECT typname FROM pg_type WHERE typnamespace = 'pg_catalog'::regnamespace
+UNION SELECT collname FROM pg_collation WHERE collnamespace = 'pg_catalog'::regnamespace
+UNION SELECT cfgname FROM pg_ts_config UNION SELECT dictname FROM pg_ts_dict
+UNION SELECT opcname FROM pg_opclass WHERE opcnamespace = 'pg_catalog'::regnamespace
+UNION SELECT opfname FROM pg_opfamily WHERE opfnamespace = 'pg_catalog'::regnamespace
+UNION SELECT conname FROM pg_conversion WHERE connamespace = 'pg_catalog'::regnamespace
+"""
+
 EXTENSIONS = """
 SELECT e.extname, n.nspname, e.extversion, coalesce(a.default_version, ''),
        obj_description(e.oid, 'pg_extension') IS NOT DISTINCT FROM a.comment
@@ -233,15 +265,20 @@ def read_model(connection: Connection) -> Model:
     """Everything that the operations of a migration could say about a database's tables and sequences."""
     # As pg_dump does it: with an empty path every name in an expression comes out qualified.
     connection.run("SET search_path = ''")
+    built_in = frozenset(str(name) for (name,) in connection.rows(BUILT_IN))
+
+    def readable(expression: str) -> str:
+        return sqltext.without_schema(as_typed(expression), "public", built_in)
+
     columns: dict[int, list[Column]] = {}
     for oid, *rest in connection.rows(COLUMNS):
         column = Column(*rest)
-        default = None if column.default is None else as_typed(column.default)
-        columns.setdefault(oid, []).append(replace(column, default=default))
+        default = None if column.default is None else readable(column.default)
+        columns.setdefault(oid, []).append(replace(column, default=default, type=readable(column.type)))
     constraints: dict[int, list[Constraint]] = {}
     for oid, name, kind, definition, of, *rest in connection.rows(CONSTRAINTS):
         (*flags, expression), (schema, table, targets, *actions) = rest[:5], rest[5:]
-        flags.append(None if expression is None else as_typed(expression))
+        flags.append(None if expression is None else readable(expression))
         constraints.setdefault(oid, []).append(
             Constraint(*(name, kind, definition, tuple(of), *flags, schema, table, tuple(targets), *actions))
         )
@@ -259,7 +296,7 @@ def read_model(connection: Connection) -> Model:
     enums = {(schema, name): tuple(labels) for schema, name, labels in connection.rows(ENUMS)}
     views, indexes = (
         {
-            (schema, name): Definition(dumped, as_typed(pretty), *of)
+            (schema, name): Definition(dumped, readable(pretty), *of)
             for schema, name, dumped, pretty, *of in connection.rows(query)
         }
         for query in (VIEWS, INDEXES)
@@ -271,4 +308,5 @@ def read_model(connection: Connection) -> Model:
     keywords = frozenset(
         str(word) for (word,) in connection.rows("SELECT word FROM pg_get_keywords() WHERE catcode <> 'U'")
     )
-    return Model(tables, sequences, enums, views, indexes, parents, extensions, keywords)
+    languages = {str(name): str(words) for name, words in connection.rows(LANGUAGES)}
+    return Model(tables, sequences, enums, views, indexes, parents, extensions, keywords, built_in, languages)

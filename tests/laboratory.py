@@ -112,10 +112,12 @@ class Laboratory:
             reference.write_data(self.bench, [read])
             plain = extensions.plain({"": migration})
 
-            def render(ddl: frozenset[Mark]) -> File:
+            def render(ddl: frozenset[Mark], survey: bool) -> File:
                 nonlocal text
                 head = Head(REVISION, "base", 1, REVISION, "0" * 40, ["Made for a test."], "", (), ())
-                file = files.assemble(head, {"": base.source(self.bench, read, _sqlalchemy(), plain, ddl)})
+                file = files.assemble(
+                    head, {"": base.source(self.bench, read, _sqlalchemy(), plain, ddl)}, survey=survey
+                )
                 text = file.text
                 base.refuse_our_names(self.bench, file)
                 return file

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from tasklib import postgres, pycode, sqltext
 from tasklib.archive import Entry
 from tasklib.errors import Failed
-from tasklib.pycode import Call, Node, string
+from tasklib.pycode import Call, string
 from tasklib.render.execute import execute_all
 from tasklib.render.items import PUBLIC, Item
 from tasklib.render.source import Source
@@ -96,8 +96,10 @@ def _made_before_it_inherited(source: Source, table: Table) -> Item | None:
         for column in table.columns
         if not column.nullable
     ]
-    kwargs: dict[str, Node] = {} if table.schema == PUBLIC else {"schema": string(table.schema)}
-    up = execute_all([sqltext.as_typed(text) for text in (create, *rest, *strict, *inherit)], REASON)
+    kwargs = source.within(table.schema, table.name)
+    up = execute_all(
+        [source.plain(entry.key, sqltext.as_typed(text)) for text in (create, *rest, *strict, *inherit)], REASON
+    )
     down = pycode.render(Call("op.drop_table", [string(table.name)], kwargs), 4)
     return Item(entry.key, "tables", frozenset({entry.dump_id, ("table", *key)}), frozenset(entry.depends_on),
                 tuple(up), tuple(down))  # fmt: skip
@@ -193,10 +195,12 @@ def _item(source: Source, family: _Family) -> Item:
         after += rest
     named = {(table.schema, table.name): table.shown for table in family.tables}
     adds = [f"ALTER TABLE {named[key]} ADD COLUMN {definitions[(key, name)]}" for key, name in family.additions]
-    up = execute_all([sqltext.as_typed(text) for text in (*create, *adds, *constraints, *after)], REASON)
+    up = execute_all(
+        [source.model.without_public(sqltext.as_typed(text)) for text in (*create, *adds, *constraints, *after)], REASON
+    )
     down: list[str] = []
     for table in reversed(family.tables):
-        kwargs: dict[str, Node] = {} if table.schema == PUBLIC else {"schema": string(table.schema)}
+        kwargs = source.within(table.schema, table.name)
         down += pycode.render(Call("op.drop_table", [string(table.name)], kwargs), 4)
     ids = {entry.dump_id for entry in family.entries}
     provides = ids | {("table", table.schema, table.name) for table in family.tables}

@@ -9,7 +9,7 @@ from tasklib import columns, pycode, sqltext
 from tasklib.archive import Entry
 from tasklib.pycode import Call, Node, string
 from tasklib.render.execute import execute_all
-from tasklib.render.items import PUBLIC, Item
+from tasklib.render.items import Item
 from tasklib.render.source import Source
 from tasklib.tables import Constraint, Table
 
@@ -29,16 +29,19 @@ def _repeats_a_key(table: Table, constraint: Constraint) -> bool:
     return min(keys, key=lambda c: (c.kind, c.name)).name != constraint.name
 
 
-def unique(table: Table, constraint: Constraint, entry: Entry) -> Item:
+def unique(source: Source, table: Table, constraint: Constraint, entry: Entry) -> Item:
     """A unique constraint that stands outside of its create_table."""
     args: list[Node] = [
         Call("op.f", [string(constraint.name)]),
         string(table.name),
         pycode.strings(constraint.columns),
     ]
-    kwargs: dict[str, Node] = {} if table.schema == PUBLIC else {"schema": string(table.schema)}
+    kwargs = source.within(table.schema, table.name)
     up = pycode.render(Call("op.create_unique_constraint", args, {**kwargs, **timing(constraint)}), 4)
-    up += execute_all(sqltext.statements(entry.ddl)[1:], "DDL: marks of the index that operations do not have")
+    up += execute_all(
+        [source.plain(entry.key, text) for text in sqltext.statements(entry.ddl)[1:]],
+        "DDL: marks of the index that operations do not have",
+    )
     needs = frozenset({*entry.depends_on, ("rows", table.schema, table.name)})
     return Item(entry.key, "constraints", frozenset({entry.dump_id}), needs, tuple(up))
 

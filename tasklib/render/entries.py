@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from tasklib import database, postgres, pycode, sqltext
 from tasklib.archive import Entry
@@ -19,6 +19,8 @@ NO_DROP = {
     "DEFAULT", "SEQUENCE OWNED BY", "TABLE ATTACH", "CONSTRAINT", "CHECK CONSTRAINT", "INDEX", "INDEX ATTACH",
     "TRIGGER", "RULE", "STATISTICS", "POLICY", "ROW SECURITY", "ACL", "COMMENT",
 }  # fmt: skip
+# Gone with their table, and in the way of what else they need.
+EARLY = {"RULE", "POLICY", "TRIGGER", "CONSTRAINT", "CHECK CONSTRAINT", "INDEX"}
 # Kinds with expressions in them that the server prints, and may not read back as they were.
 PRINTED = ("CHECK CONSTRAINT", "DEFAULT", "DOMAIN", "POLICY", "RULE", "STATISTICS", "TABLE", "TRIGGER")
 # The rule that is a view's query.
@@ -73,49 +75,70 @@ def item(source: Source, entry: Entry) -> Item:
     if entry.kind in ("FK CONSTRAINT", "CONSTRAINT", "CHECK CONSTRAINT"):
         needs |= {("rows", *key) for key in source.with_rows}
     if up is None:
-        reason = REASONS.get(entry.kind, f"DDL: Alembic has no operation for {_plural(entry.kind.lower())}")
-        is_function = entry.kind in ("FUNCTION", "PROCEDURE")
-        texts = [entry.ddl] if is_function else sqltext.statements(entry.ddl)
-        # A body in quotes is as somebody typed it.
-        printed = not re.search(r"\n    AS ", entry.ddl) if is_function else entry.kind in PRINTED
-        if printed and entry.key not in source.ddl:
-            texts = [sqltext.as_typed(text) for text in texts]
-        if entry.kind == "FOREIGN DATA WRAPPER" and entry.key in source.ddl:
-            texts = _validated_later(texts)
-        if entry.kind == "SEQUENCE" and sequence and (short := sequences.create(sequence, entry.ddl.strip())):
-            texts = [short]
-        if entry.kind.endswith("VIEW") and entry.key not in source.ddl:
-            texts = [source.model.views.get((entry.schema, entry.tag), Definition()).prettier(one) for one in texts]
-        if completes_a_view(entry):
-            reason = "DDL: the view once more, now that what it needs is there"
-        up = execute_all([text.rstrip().rstrip(";") for text in texts], reason)
-    down: list[str] = []
-    early: list[str] = []
-    if entry.drop and entry.kind in ("RULE", "POLICY", "TRIGGER", "CONSTRAINT", "CHECK CONSTRAINT", "INDEX") and up:
-        early = execute_all(sqltext.statements(entry.drop), "")
-    if entry.tag == f"SCHEMA {PUBLIC}" and entry.kind == "COMMENT":
-        # The schema stays, with the comment that PostgreSQL gives it.
-        down = execute_all([f"COMMENT ON SCHEMA {PUBLIC} IS 'standard public schema'"], "")
-    elif entry.kind == "COMMENT" and _of_a_schema_that_stays(source, entry):
-        down = execute_all([f"COMMENT ON SCHEMA {source.model.quoted(entry.tag.removeprefix('SCHEMA '))} IS NULL"], "")
-    elif entry.kind == "ACL" and (
-        entry.tag == f"SCHEMA {PUBLIC}" or _of_a_version_table(source, entry) or _of_a_schema_that_stays(source, entry)
-    ):
-        back = [_revoked(f" {text}").strip() for text in reversed(sqltext.statements(entry.ddl))]
-        down = execute_all(back, "")
-    elif entry.kind == "DEFAULT ACL":
-        down = execute_all([_revoked(text) for text in reversed(sqltext.statements(entry.ddl))], "")
-    elif entry.kind == "TABLE":
-        kwargs: dict[str, Node] = {} if entry.schema == PUBLIC else {"schema": string(entry.schema)}
-        down = pycode.render(Call("op.drop_table", [string(entry.tag)], kwargs), 4)
-    elif entry.drop and entry.kind not in NO_DROP and not _goes_with_another(source, entry) and up:
-        down = execute_all(sqltext.statements(entry.drop), "")
+        up = _execute(source, entry, *_ddl(source, entry))
+    down = _down(source, entry) if up else []
+    early = sqltext.statements(entry.drop) if entry.kind in EARLY and up else []
     index = source.model.indexes.get((entry.schema, entry.tag), Definition()) if entry.kind == "INDEX" else Definition()
     return Item(
         *(entry.key, group, frozenset(provides), frozenset(needs), tuple(up), tuple(down)),
         index.of,
-        tuple(early),
+        tuple(_execute(source, entry, early)),
         unchecked=group == "functions",
+    )
+
+
+def _execute(source: Source, entry: Entry, texts: Sequence[str], reason: str = "") -> list[str]:
+    return execute_all([source.plain(entry.key, text.rstrip().rstrip(";")) for text in texts], reason)
+
+
+def _ddl(source: Source, entry: Entry) -> tuple[list[str], str]:
+    """The server's own statements as people would rather read them, and why they are no operation."""
+    reason = REASONS.get(entry.kind, f"DDL: Alembic has no operation for {_plural(entry.kind.lower())}")
+    if completes_a_view(entry):
+        reason = "DDL: the view once more, now that what it needs is there"
+    is_function = entry.kind in ("FUNCTION", "PROCEDURE")
+    texts = [entry.ddl] if is_function else sqltext.statements(entry.ddl)
+    if entry.kind == "SEQUENCE":
+        sequence = source.model.sequences.get((entry.schema, entry.tag))
+        short = sequences.create(sequence, entry.ddl.strip()) if sequence else None
+        texts = [short] if short else texts
+    if entry.kind == "PROCEDURAL LANGUAGE" and "HANDLER" not in entry.ddl and entry.tag in source.model.languages:
+        # Without one it would be an extension's.
+        texts[0] = f"{texts[0]} {source.model.languages[entry.tag]}"
+    if entry.key in source.ddl:
+        return _validated_later(texts) if entry.kind == "FOREIGN DATA WRAPPER" else texts, reason
+    # A body in quotes is as somebody typed it.
+    if not re.search(r"\n    AS ", entry.ddl) if is_function else entry.kind in PRINTED:
+        texts = [sqltext.as_typed(text) for text in texts]
+    if entry.kind.endswith("VIEW"):
+        texts = [source.model.views.get((entry.schema, entry.tag), Definition()).prettier(text) for text in texts]
+    return texts, reason
+
+
+def _down(source: Source, entry: Entry) -> list[str]:
+    """What takes an object away again, or gives back what it took."""
+    if entry.tag == f"SCHEMA {PUBLIC}" and entry.kind == "COMMENT":
+        # The schema stays, with the comment that PostgreSQL gives it.
+        return execute_all([f"COMMENT ON SCHEMA {PUBLIC} IS 'standard public schema'"], "")
+    if entry.kind == "COMMENT" and _of_a_schema_that_stays(source, entry):
+        return execute_all([f"COMMENT ON SCHEMA {source.model.quoted(entry.tag.removeprefix('SCHEMA '))} IS NULL"], "")
+    if entry.kind == "DEFAULT ACL" or (entry.kind == "ACL" and _is_on_what_stays(source, entry)):
+        return _execute(source, entry, [_revoked(text) for text in reversed(sqltext.statements(entry.ddl))])
+    if entry.kind == "TABLE":
+        kwargs = source.within(entry.schema, entry.tag)
+        return pycode.render(Call("op.drop_table", [string(entry.tag)], kwargs), 4)
+    if entry.drop and entry.kind not in NO_DROP and not _goes_with_another(source, entry):
+        return _execute(source, entry, sqltext.statements(entry.drop))
+    return []
+
+
+def _is_on_what_stays(source: Source, entry: Entry) -> bool:
+    """Whether privileges are on what is there before upgrade() and after downgrade()."""
+    return (
+        entry.tag == f"SCHEMA {PUBLIC}"
+        or _of_a_version_table(source, entry)
+        or _of_a_schema_that_stays(source, entry)
+        or entry.schema in ("pg_catalog", "information_schema")
     )
 
 
@@ -162,16 +185,14 @@ def _enum(source: Source, entry: Entry) -> list[str]:
     labels = source.model.enums[(schema, name)]
     listed = ", ".join(postgres.literal(label) for label in labels)
     # pg_dump knows which names are words of SQL and quotes them.
-    shown = entry.ddl.strip().removeprefix("CREATE TYPE ").split(" AS ENUM")[0].removeprefix(f"{PUBLIC}.")
-    create = f"CREATE TYPE {shown} AS ENUM ({listed})"
+    shown = entry.ddl.strip().removeprefix("CREATE TYPE ").split(" AS ENUM")[0]
+    create = source.plain(entry.key, f"CREATE TYPE {shown} AS ENUM ({listed})")
     lines = execute_all([create], "DDL: made once, whichever tables use it")
     variable = source.enum_names[(schema, name)]
     if variable not in source.used:
         return lines
     source.used.add("postgresql")
-    kwargs: dict[str, Node] = {"name": string(name)}
-    if schema != PUBLIC:
-        kwargs["schema"] = string(schema)
+    kwargs: dict[str, Node] = {"name": string(name), **source.within(schema, name)}
     # Its labels are needed by nobody: the type is there.
     return lines + pycode.render(Call("postgresql.ENUM", [], {**kwargs, "create_type": "False"}), 4, f"{variable} = ")
 
@@ -186,7 +207,8 @@ def refresh(source: Source, schema: str, name: str) -> Item:
     needs |= {one.dump_id for one in source.entries if entry.dump_id in one.depends_on and one.kind == "INDEX"}
     populated = {("MATERIALIZED VIEW", *key) for key in source.populated}
     needs |= {("fresh", *one.key[1:]) for one in _below(source, entry) if one.key in populated}
-    text = f"REFRESH MATERIALIZED VIEW {source.model.quoted(schema)}.{source.model.quoted(name)}"
+    quoted = f"{source.model.quoted(schema)}.{source.model.quoted(name)}"
+    text = source.plain(entry.key, f"REFRESH MATERIALIZED VIEW {quoted}")
     return Item(("REFRESH", schema, name), "views", frozenset({("fresh", schema, name)}), frozenset(needs),
                 tuple(execute_all([text], "DDL: the old migrations had filled it")))  # fmt: skip
 
@@ -216,10 +238,11 @@ def _plural(word: str) -> str:
 
 
 def _revoked(grant: str) -> str:
-    """The statement that takes a default privilege back, or gives back what one took."""
-    if " REVOKE " in grant:
-        return grant.replace(" REVOKE ", " GRANT ").replace(" FROM ", " TO ")
-    return grant.replace(" WITH GRANT OPTION", "").replace(" GRANT ", " REVOKE ").replace(" TO ", " FROM ")
+    """The statement that takes a privilege or a default one back, or gives back what one took."""
+    text = f" {grant}"
+    if " REVOKE " in text:
+        return text.replace(" REVOKE ", " GRANT ").replace(" FROM ", " TO ").strip()
+    return text.replace(" WITH GRANT OPTION", "").replace(" GRANT ", " REVOKE ").replace(" TO ", " FROM ").strip()
 
 
 def of_the_database(source: Source) -> Iterator[Item]:
@@ -244,7 +267,6 @@ def wider_version(source: Source, schema: str, name: str) -> Iterator[Item]:
     if column is None or column.type == "character varying(32)":
         return
     kwargs: dict[str, Node] = {"type_": source.types.of(column)}
-    if schema != PUBLIC:
-        kwargs["schema"] = string(schema)
+    kwargs |= source.within(schema, name)
     up = pycode.render(Call("op.alter_column", [string(name), string("version_num")], kwargs), 4)
     yield Item(("TABLE", schema, name), "tables", frozenset(), frozenset(), tuple(up))

@@ -61,15 +61,12 @@ def item(source: Source, table: Table, constraint: Constraint, entry: Entry) -> 
         pycode.strings(constraint.columns), pycode.strings(constraint.target_columns),
     ]  # fmt: skip
     kwargs = dict(_actions(constraint))
-    if table.schema != PUBLIC:
-        kwargs["source_schema"] = string(table.schema)
-    if constraint.target_schema != PUBLIC:
-        kwargs["referent_schema"] = string(constraint.target_schema)
+    kwargs |= source.within(table.schema, table.name, "source_schema")
+    kwargs |= source.within(constraint.target_schema, constraint.target_table, "referent_schema")
     up = pycode.render(Call("op.create_foreign_key", args, kwargs), 4)
     drop: list[Node] = [Call("op.f", [string(constraint.name)]), string(table.name)]
     where: dict[str, Node] = {"type_": string("foreignkey")}
-    if table.schema != PUBLIC:
-        where["schema"] = string(table.schema)
+    where |= source.within(table.schema, table.name)
     down = pycode.render(Call("op.drop_constraint", drop, where), 4)
     target = (constraint.target_schema, constraint.target_table)
     needs = {*entry.depends_on, ("table", *target), ("rows", *target), ("rows", table.schema, table.name)}

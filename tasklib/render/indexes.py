@@ -8,7 +8,6 @@ from tasklib import columns, pycode, sqltext
 from tasklib.archive import Entry
 from tasklib.pycode import Call, Items, Node, string
 from tasklib.render.execute import execute_all
-from tasklib.render.items import PUBLIC
 from tasklib.render.source import Source
 from tasklib.tables import Definition
 
@@ -26,6 +25,7 @@ def create_index(source: Source, entry: Entry) -> list[str] | None:
         return None
     parts = sqltext.split(head.group("table"), ".")
     names = [sqltext.unquoted(part.strip()) for part in parts]
+    names = names if len(names) > 1 else ["public", *names]
     if len(names) != 2 or None in names:
         return None
     if (names[0], names[1]) not in source.model.tables and (
@@ -33,7 +33,7 @@ def create_index(source: Source, entry: Entry) -> list[str] | None:
     ):
         return None
     after = keys[2].strip()
-    kwargs: dict[str, Node] = {} if names[0] == PUBLIC else {"schema": string(str(names[0]))}
+    kwargs = source.within(str(names[0]), str(names[1]))
     if head.group(1):
         kwargs["unique"] = "True"
     if head.group("method") != "btree":
@@ -70,4 +70,6 @@ def create_index(source: Source, entry: Entry) -> list[str] | None:
         fields.append(string(column) if column is not None else Call("sa.text", [string(text or "")]))
     name = sqltext.unquoted(head.group("name")) or head.group("name")
     call = Call("op.create_index", [Call("op.f", [string(name)]), string(str(names[1])), Items(fields)], kwargs)
-    return pycode.render(call, 4) + execute_all(rest, "DDL: marks of the index that operations do not have")
+    return pycode.render(call, 4) + execute_all(
+        [source.plain(entry.key, text) for text in rest], "DDL: marks of the index that operations do not have"
+    )

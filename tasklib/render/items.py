@@ -16,7 +16,9 @@ PUBLIC = "public"
 GROUPS = (
     "roles", "schemas", "extensions", "types", "sequences", "functions", "tables", "rows", "sequence positions",
     "constraints", "indexes", "foreign keys", "views", "triggers and rules", "statistics", "row security", "owners",
-    "privileges", "comments", "everything else", "event triggers",
+    "privileges", "comments", "everything else",
+    # What is made after them would get them.
+    "default privileges", "event triggers",
 )  # fmt: skip
 KIND_GROUP = {
     "SCHEMA": "schemas", "EXTENSION": "extensions", "ACCESS METHOD": "extensions",
@@ -30,7 +32,7 @@ KIND_GROUP = {
     # Last of all, and dropped first: what the file does must not set one off.
     "EVENT TRIGGER": "event triggers",
     "STATISTICS": "statistics", "POLICY": "row security", "ROW SECURITY": "row security",
-    "OWNER": "owners", "ACL": "privileges", "DEFAULT ACL": "privileges", "COMMENT": "comments",
+    "OWNER": "owners", "ACL": "privileges", "DEFAULT ACL": "default privileges", "COMMENT": "comments",
 }  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from tasklib.archive import Entry
-from tasklib.render import constraints
+from tasklib.render import constraints, indexes
 from tasklib.render.source import Source
 from tasklib.tables import Table
 
@@ -80,8 +80,10 @@ def _makes_index(entry: Entry, attach: Entry) -> bool:
 
 
 def is_whole(source: Source, entry: Entry) -> bool:
-    """Whether the index of a partitioned table is made from those of all its parts."""
-    return entry.key not in source.ddl and ("INVALID INDEX", entry.schema, entry.tag) not in source.facts
+    """Whether the index of a partitioned table is made from those of all its parts, by an operation."""
+    if entry.key in source.ddl or ("INVALID INDEX", entry.schema, entry.tag) in source.facts:
+        return False
+    return indexes.create_index(source, entry) is not None
 
 
 def needless(source: Source, covered: Collection[int]) -> set[int]:

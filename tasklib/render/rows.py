@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from tasklib import postgres, pycode, values
 from tasklib.pycode import Call, Items, Node, string
 from tasklib.render.execute import execute_all
-from tasklib.render.items import PUBLIC, Item
+from tasklib.render.items import Item
 from tasklib.render.source import Rows, Source
 from tasklib.tables import Column
 
@@ -58,7 +58,7 @@ def _given(one: Rows) -> list[tuple[Column, int]]:
 
 def _bulk_insert(source: Source, one: Rows) -> list[str]:
     given = _given(one)
-    kwargs: dict[str, Node] = {} if one.table.schema == PUBLIC else {"schema": string(one.table.schema)}
+    kwargs = source.within(one.table.schema, one.table.name)
     types = [source.types.of_value(column, [row[at] for row in one.rows]) for column, at in given]
     fields = [Call("sa.column", [string(column.name), type_]) for (column, _), type_ in zip(given, types, strict=True)]
     table = Call("sa.table", [string(one.table.name), *fields], kwargs)

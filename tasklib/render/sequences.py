@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from tasklib import columns, postgres
 from tasklib.pycode import Call, Node
@@ -36,7 +37,7 @@ def owned_by(source: Source, table: Table, column: Column) -> Sequence | None:
     """
     owner = (table.schema, table.name, column.name)
     owned = [s for s in source.model.sequences.values() if s.owner == owner and s.identity == bool(column.identity)]
-    return next((s for s in owned if column.identity or column.default == _next(s)), None)
+    return next((s for s in owned if column.identity or column.default == _next(source, s)), None)
 
 
 def identity(source: Source, table: Table, column: Column) -> Node | None:
@@ -80,6 +81,19 @@ def create(sequence: Sequence, ddl: str) -> str | None:
     return " ".join([*words, *(["CYCLE"] if sequence.cycle else [])])
 
 
+def with_owners(source: Source, items: list[Item]) -> list[Item]:
+    """What needs a sequence that a table owns needs that table too, with which the sequence is dropped."""
+    owners: dict[object, tuple[str, str, str]] = {
+        entry.dump_id: ("table", *sequence.owner[:2])
+        for key, sequence in source.model.sequences.items()
+        if sequence.owner is not None and (entry := source.by_key.get(("SEQUENCE", *key))) is not None
+    }
+    return [
+        replace(item, needs=item.needs | {owners[one] for one in item.needs if one in owners} - item.provides)
+        for item in items
+    ]
+
+
 def _default_options(sequence: Sequence, type_: str) -> bool:
     lowest, highest = _bounds(sequence)
     return (
@@ -93,13 +107,14 @@ def _bounds(sequence: Sequence) -> tuple[int, int]:
     return (1, 2**bits - 1) if sequence.increment > 0 else (-(2**bits), -1)
 
 
-def _next(sequence: Sequence) -> str:
-    return f"nextval('{_regclass(sequence.schema, sequence.name)}'::regclass)"
+def _next(source: Source, sequence: Sequence) -> str:
+    return f"nextval('{_regclass(source, sequence.schema, sequence.name)}'::regclass)"
 
 
-def _regclass(schema: str, name: str) -> str:
+def _regclass(source: Source, schema: str, name: str) -> str:
     """A name as regclass prints it: quoted only where it must be; doubled quotes, since it stands in a string."""
-    words = [w if re.fullmatch(r"[a-z_][a-z0-9_]*", w) else postgres.identifier(w) for w in (schema, name)]
+    parts = (schema, name) if source.model.needs_schema(schema, name) else (name,)
+    words = [w if re.fullmatch(r"[a-z_][a-z0-9_]*", w) else postgres.identifier(w) for w in parts]
     return ".".join(words).replace("'", "''")
 
 
@@ -108,7 +123,7 @@ def positions(source: Source) -> Iterator[Item]:
         sequence = source.model.sequences.get((schema, name))
         if sequence is None or (last == sequence.start and not called):
             continue
-        text = f"SELECT setval('{_regclass(schema, name)}', {last}{'' if called else ', false'})"
+        text = f"SELECT setval('{_regclass(source, schema, name)}', {last}{'' if called else ', false'})"
         entry = source.by_key.get(("SEQUENCE", schema, name))
         needs: set[object] = {("rows", *key) for key in source.with_rows}
         needs |= {entry.dump_id} if entry else set()

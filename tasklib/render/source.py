@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from tasklib.archive import Entry, Key
 from tasklib.columns import Types
+from tasklib.pycode import Node, string
 from tasklib.roles import Made
 from tasklib.switched import Switch
 from tasklib.tables import Model, Table
@@ -69,6 +70,14 @@ class Source:
         self.by_key = {entry.key: entry for entry in self.entries}
         if any("FORCE ROW LEVEL SECURITY" in entry.ddl for entry in self.entries):
             self.used.add("row security")
+
+    def within(self, schema: str, name: str, argument: str = "schema") -> dict[str, Node]:
+        """The argument of an operation that says in which schema its table is, where that must be said."""
+        return {argument: string(schema)} if self.model.needs_schema(schema, name) else {}
+
+    def plain(self, key: Key, text: str) -> str:
+        """An object's DDL without the schema that is searched anyhow, unless it must be the server's own text."""
+        return text if key in self.ddl else self.model.without_public(text)
 
     def row_counts(self) -> dict[str, int]:
         """Every table that the file makes, as SQL names it, and how many rows the file puts there."""

@@ -55,15 +55,15 @@ def item(source: Source, table: Table, entries: Sequence[Entry], inline: Sequenc
             if one.tag == f"{table.name} {constraint.name}" and one.kind in kinds:
                 absorbed.add(one.dump_id)
                 # A replica identity or CLUSTER mark comes after the constraint in its entry.
-                marks += execute_all(sqltext.statements(one.ddl)[1:], "")
-    kwargs: dict[str, Node] = {} if table.schema == PUBLIC else {"schema": string(table.schema)}
+                marks += execute_all([source.plain(one.key, text) for text in sqltext.statements(one.ddl)[1:]], "")
+    kwargs = source.within(table.schema, table.name)
     how: dict[str, Node] = {"prefixes": pycode.strings(["UNLOGGED"])} if table.unlogged else {}
     if table.partition_by is not None:
         how["postgresql_partition_by"] = string(table.partition_by)
     about = {"comment": string(table.comment)} if "" in comments and table.comment is not None else {}
     up = pycode.render(Call("op.create_table", args, {**kwargs, **how, **about}), 4)
     up += _after(source, table)
-    options = sqltext.statements(entry.ddl)[1:]
+    options = [source.plain(entry.key, text) for text in sqltext.statements(entry.ddl)[1:]]
     if (table.schema, table.name) not in source.with_rows:
         up += execute_all(options, OPTIONS)
     up += marks
@@ -76,7 +76,7 @@ def options(source: Source, table: Table) -> Iterator[Item]:
     """Options of a table with rows, which may be older and not fit into them."""
     key = (table.schema, table.name)
     entry = source.by_key[("TABLE", table.schema, table.name)]
-    texts = sqltext.statements(entry.ddl)[1:]
+    texts = [source.plain(entry.key, text) for text in sqltext.statements(entry.ddl)[1:]]
     if texts and key in source.with_rows:
         yield Item(("TABLE OPTIONS", *key), "constraints", frozenset(), frozenset({("rows", *key), entry.dump_id}),
                    tuple(execute_all(texts, OPTIONS)))  # fmt: skip

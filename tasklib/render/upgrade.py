@@ -56,7 +56,7 @@ def items_of(source: Source) -> list[Item]:
         if constraint is not None:
             late.append((native[constraint[0]], constraint[1], entry))
         elif unique is not None:
-            found.append(constraints.unique(*unique, entry))
+            found.append(constraints.unique(source, *unique, entry))
         else:
             found.append(entries.item(source, entry))
     found += [foreign_keys.item(source, table, constraint, entry) for table, constraint, entry in late]
@@ -68,6 +68,7 @@ def items_of(source: Source) -> list[Item]:
     found += roles.items(source)
     found += sequences.positions(source)
     found += [entries.refresh(source, schema, name) for schema, name in source.populated]
+    found = sequences.with_owners(source, found)
     return with_early_drops(ordered(without_missing_needs(found)))
 
 
