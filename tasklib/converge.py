@@ -163,6 +163,8 @@ def fallbacks(difference: Difference) -> Set[Key]:
         return {("TABLE", schema, name.split(" ")[0])}
     if kind == "SEQUENCE OWNED BY":
         return {("SEQUENCE", schema, name)}
+    if kind == "CONSTRAINT OF A CHILD" and (difference.right or "").replace(" not valid", "") == difference.left:
+        return {(children.VALIDATED, schema, name)}
     if kind == "COLUMNS":
         return {(children.COLUMNS, schema, name)}
     return {difference.key} if kind in FALLBACKS else set()

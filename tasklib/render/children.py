@@ -18,8 +18,9 @@ from tasklib.render.items import PUBLIC, Item
 from tasklib.render.source import Source
 from tasklib.tables import Column, Table
 
-# Marks of `Source.ddl`: a table whose columns come one by one; "table made wanted", names as SQL has them.
-COLUMNS, RENAMED = "COLUMNS", "RENAMED CONSTRAINT"
+# Marks of `Source.ddl`: a table whose columns come one by one; "table made wanted" and "table constraint", names as SQL
+# has them.
+COLUMNS, RENAMED, VALIDATED = "COLUMNS", "RENAMED CONSTRAINT", "VALIDATED CONSTRAINT"
 REASON = "DDL: this order of columns came about by changes of tables that inherit"
 
 INHERITS = re.compile(r"\s*INHERITS \([^()]*\)")
@@ -73,6 +74,19 @@ def renames(source: Source) -> Iterator[Item]:
         needs = frozenset(entry.dump_id for entry in source.entries if entry.kind in ("TABLE ATTACH", "FK CONSTRAINT"))
         up = execute_all(texts, "DDL: the names that these had before they became parts of their parents'")
         yield Item((RENAMED, "", ""), "foreign keys", frozenset(), needs, tuple(up))
+
+
+def validations(source: Source) -> Iterator[Item]:
+    """Constraints that are valid here, and not yet in all that a parent has below it."""
+    for key in sorted(source.ddl):
+        if key[0] == VALIDATED:
+            table, name = (token for token in sqltext.tokens(key[2]) if token.strip())
+            shown = f"{source.model.quoted(key[1])}.{table}"
+            text = source.model.without_public(f"ALTER TABLE {shown} VALIDATE CONSTRAINT {name}")
+            checks = (entry.dump_id for entry in source.entries if entry.kind in ("CHECK CONSTRAINT", "FK CONSTRAINT"))
+            needs = frozenset[object](checks) | {("rows", *rows) for rows in source.with_rows}
+            reason = "DDL: validated here, and not in its parent"
+            yield Item(key, "foreign keys", frozenset(), needs, tuple(execute_all([text], reason)))
 
 
 def _made_before_it_inherited(source: Source, table: Table) -> Item | None:

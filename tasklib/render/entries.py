@@ -100,7 +100,7 @@ def _ddl(source: Source, entry: Entry) -> tuple[list[str], str]:
     texts = [entry.ddl] if is_function else sqltext.statements(entry.ddl)
     if entry.kind == "SEQUENCE":
         sequence = source.model.sequences.get((entry.schema, entry.tag))
-        short = sequences.create(sequence, entry.ddl.strip()) if sequence else None
+        short = sequences.create(source, sequence, entry.ddl.strip()) if sequence else None
         texts = [short] if short else texts
     if entry.kind == "PROCEDURAL LANGUAGE" and "HANDLER" not in entry.ddl and entry.tag in source.model.languages:
         # Without one it would be an extension's.

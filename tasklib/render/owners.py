@@ -10,9 +10,6 @@ from tasklib.archive import Entry
 from tasklib.catalog import OWNED
 from tasklib.tables import Model
 
-# Owned by whoever made the database, from PostgreSQL 15 on.
-OF_EVERY_DATABASE = "pg_database_owner"
-
 
 @dataclass(frozen=True)
 class Users:
@@ -81,7 +78,7 @@ def _with_access_method(entry: Entry) -> Entry:
 
 
 def _is_given_away(entry: Entry, model: Model, users: Users) -> bool:
-    if entry.owner in ("", users.migrator) or (entry.kind == "SCHEMA" and entry.owner == OF_EVERY_DATABASE):
+    if entry.owner in ("", users.migrator):
         return False
     sequence = model.sequences.get((entry.schema, entry.tag)) if entry.kind == "SEQUENCE" else None
     return sequence is None or sequence.owner is None  # that one goes with its table

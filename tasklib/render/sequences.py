@@ -64,14 +64,14 @@ def identity(source: Source, table: Table, column: Column) -> Node | None:
     return Call("sa.Identity", [], kwargs)
 
 
-def create(sequence: Sequence, ddl: str) -> str | None:
+def create(source: Source, sequence: Sequence, ddl: str) -> str | None:
     """CREATE SEQUENCE without the options that it has by itself; None where the dump says more than that."""
-    head = re.match(r"CREATE (UNLOGGED )?SEQUENCE .+\n", ddl)
+    head = re.match(r"CREATE (UNLOGGED )?SEQUENCE ", ddl)
     if head is None or sequence.identity:
         return None
     lowest, highest = _bounds(sequence)
     start = sequence.minimum if sequence.increment > 0 else sequence.maximum
-    words = [head.group(0).strip()]
+    words = [f"{head.group(0)}{source.model.quoted(sequence.schema)}.{source.model.quoted(sequence.name)}"]
     words += [f"AS {sequence.type}"] if sequence.type != "bigint" else []
     words += [f"START WITH {sequence.start}"] if sequence.start != start else []
     words += [f"INCREMENT BY {sequence.increment}"] if sequence.increment != 1 else []

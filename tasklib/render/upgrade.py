@@ -60,7 +60,7 @@ def items_of(source: Source) -> list[Item]:
         else:
             found.append(entries.item(source, entry))
     found += [foreign_keys.item(source, table, constraint, entry) for table, constraint, entry in late]
-    found += children.renames(source)
+    found += [*children.renames(source), *children.validations(source)]
     found += [switches.item(source, one, inline) for one in source.switched]
     found += [item for key in sorted(ours & source.model.tables.keys()) for item in entries.wider_version(source, *key)]
     found += entries.of_the_database(source)
