@@ -75,7 +75,7 @@ CLASSES = {
     "AGGREGATE": _in_schema("pg_proc", "pronamespace", "AND o.prokind = 'a'"),
     "DOMAIN": _in_schema("pg_type", "typnamespace", "AND o.typtype = 'd'"),
     "TYPE": _in_schema(
-        "pg_type", "typnamespace", "AND o.typtype IN ('e', 'c', 'r', 'b') AND o.typisdefined"
+        "pg_type", "typnamespace", "AND (o.typtype IN ('e', 'c', 'r', 'b') OR NOT o.typisdefined)"
         " AND NOT EXISTS (SELECT 1 FROM pg_type e WHERE e.typarray = o.oid)"
         " AND (o.typrelid = 0 OR EXISTS (SELECT 1 FROM pg_class c WHERE c.oid = o.typrelid AND c.relkind = 'c'))"
     ),

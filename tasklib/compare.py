@@ -80,7 +80,7 @@ def databases(
         ours, theirs = (_roles(bench, role, masked, texts, roles.TABLE not in left_out) for role in (truth, other))
         found += schema.compare(ours, theirs)
         classes.update(key[0] for key in ours)
-    if not classes or not of_rows.tables:
+    if not found and not (classes and of_rows.tables):
         raise Failed(f"There was nothing to compare in {truth}: {classes.total()} objects, {of_rows.tables} tables.")
     return Verdict(tuple(found), classes, counts[0]["COLUMN"], of_rows.tables, of_rows.rows, len(states), reprinted)
 
@@ -116,10 +116,16 @@ def _rows(
     for key in sorted(tables.left.keys() - tables.one_sided - left_out):
         table = tables.left[key]
         compared += 1
-        total += rows.count(one, table)
-        difference = rows.compare_table(one, two, table, volatile.get(key, frozenset()), stable.get(key, frozenset()))
-        if difference is not None:
-            found.append(difference)
+        seen = rows.compare_table(one, two, table, volatile.get(key, frozenset()), stable.get(key, frozenset()))
+        numbers = rows.count(one, table), rows.count(two, table)
+        total += numbers[0]
+        if seen.difference is not None:
+            found.append(seen.difference)
+        elif seen.read != numbers:
+            said = (
+                f"{' and '.join(map(str, both))} {what}" for both, what in ((numbers, "there"), (seen.read, "compared"))
+            )
+            found.append(Difference("NUMBER OF ROWS", *key, *said))
     return tables, _Compared(found, compared, total)
 
 

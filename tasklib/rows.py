@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence, Set
-from itertools import zip_longest
+from dataclasses import dataclass
+from itertools import chain, zip_longest
 
 from psycopg2 import sql
 
@@ -17,19 +18,38 @@ Volatile = Mapping[tuple[str, str], frozenset[str]]
 Stable = Mapping[tuple[str, str], Set[str]]
 
 
+@dataclass(frozen=True)
+class Compared:
+    """The first rows that two databases do not share, if any, and how many were read of each until then."""
+
+    difference: Difference | None
+    read: tuple[int, int]
+
+
+class _Counted(Iterator[str]):
+    def __init__(self, texts: Iterator[str]) -> None:
+        self.texts = texts
+        self.number = 0
+
+    def __next__(self) -> str:
+        text = next(self.texts)
+        self.number += 1
+        return text
+
+
 def compare_table(
     left: Connection, right: Connection, table: Table, volatile: frozenset[str], stable: Set[str] = frozenset()
-) -> Difference | None:
-    """The first rows that two databases do not share, or None.
+) -> Compared:
+    """The rows of one table in two databases, side by side.
 
     Rows of the digests ``stable`` must be there to the letter; others are compared by all but their volatile values.
     """
     missing: list[str] = []
     extra: list[str] = []
-    if not volatile:
-        pairs = _merge(_texts(left, table, volatile), _texts(right, table, volatile))
-    else:
-        pairs = _masked_differences(left, right, table, volatile, stable)
+    these, those = (_Counted(_texts(side, table, volatile)) for side in (left, right))
+    pairs = _merge(these, those)
+    if volatile:
+        pairs = chain(_changed(left, right, table, stable), pairs)
     for one, two in pairs:
         if one is not None:
             missing.append(one)
@@ -37,20 +57,21 @@ def compare_table(
             extra.append(two)
         if len(missing) + len(extra) > 5:
             break
+    read = (these.number, those.number)
     if not missing and not extra:
-        return None
-    return Difference("ROWS", table.schema, table.name, "\n".join(missing) or None, "\n".join(extra) or None)
+        return Compared(None, read)
+    shown = "\n".join(missing) or None, "\n".join(extra) or None
+    return Compared(Difference("ROWS", table.schema, table.name, *shown), read)
 
 
-def _masked_differences(
-    left: Connection, right: Connection, table: Table, volatile: frozenset[str], stable: Set[str]
+def _changed(
+    left: Connection, right: Connection, table: Table, stable: Set[str]
 ) -> Iterator[tuple[str | None, str | None]]:
-    """Stable rows that are not on the right to the letter; then what the other rows do not share when masked."""
+    """Stable rows that are not on the right to the letter."""
     whole = frozenset[str]()
     for one, _ in _merge(_texts(left, table, whole), _texts(right, table, whole)):
         if one is not None and digest(one) in stable:
             yield one, None
-    yield from _merge(_texts(left, table, volatile), _texts(right, table, volatile))
 
 
 def stable_rows(left: Connection, right: Connection, table: Table) -> set[str]:
@@ -88,7 +109,7 @@ def volatile_columns(left: Connection, right: Connection, table: Table) -> froze
 
 
 def _same(left: Connection, right: Connection, table: Table, volatile: frozenset[str]) -> bool:
-    return compare_table(left, right, table, volatile) is None
+    return compare_table(left, right, table, volatile).difference is None
 
 
 def _same_values(left: Connection, right: Connection, table: Table, column: str) -> bool:

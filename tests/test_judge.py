@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tasklib import compare, git, postgres
+from tasklib import catalog, census, compare, git, postgres, rows
+from tasklib.archive import Entry
 from tasklib.bench import Bench
+from tasklib.catalog import Table
 from tasklib.errors import Failed
 from tasklib.plan import Layout, Place, Plan
 from tasklib.postgres import Address
@@ -171,3 +175,110 @@ def test_a_large_table_is_compared_without_being_held_in_memory(bench: Bench, co
     tracemalloc.stop()
     assert [d.kind for d in verdict.found] == ["ROWS"]
     assert peak < 20 * 2**20
+
+
+# What is taken out of the comparison itself, on both sides alike: nothing that is compared may then be called equal.
+def test_a_comparison_that_loses_an_object_on_both_sides_is_noticed(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.create("candidate", template="reference")
+    dump = postgres.dump
+    for kind in sorted({entry.kind for entry in dump(bench.address("reference"), bench.binaries(), bench.work)}):
+        if kind in census.CLASSES:
+
+            def without_one(*given: Any, kind: str = kind) -> tuple[Entry, ...]:
+                entries = dump(*given)
+                lost = next(entry for entry in entries if entry.kind == kind)
+                return tuple(entry for entry in entries if entry is not lost)
+
+            monkeypatch.setattr(postgres, "dump", without_one)
+            found = compare.databases(bench, "reference", "candidate", {}).found
+            assert [d.name for d in found if d.kind == "NUMBER OF OBJECTS"] == [f"{kind} (truth)", f"{kind} (other)"]
+
+
+def test_a_comparison_that_loses_a_table_of_rows_is_noticed(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.create("candidate", template="reference")
+    tables = catalog.tables
+    monkeypatch.setattr(catalog, "tables", lambda connection: tables(connection)[1:])
+    found = compare.databases(bench, "reference", "candidate", {}).found
+    assert [d.name for d in found] == [f"{census.ROWS} (truth)", f"{census.ROWS} (other)"]
+
+
+def test_a_comparison_that_loses_rows_is_noticed(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.create("candidate", template="reference")
+    texts = rows._texts
+
+    def without_first(*given: Any) -> Iterator[str]:
+        return islice(texts(*given), 1, None)
+
+    monkeypatch.setattr(rows, "_texts", without_first)
+    found = compare.databases(bench, "reference", "candidate", {}).found
+    assert {d.kind for d in found} == {"NUMBER OF ROWS"}
+
+
+def test_a_table_with_other_columns_is_a_difference_whatever_else_is_said(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.create("candidate", template="reference")
+    tables = catalog.tables
+    # As if the columns of one side had been read otherwise: no object differs, and rows cannot be compared.
+    seen: list[int] = []
+
+    def other_columns(connection: Any) -> list[Table]:
+        seen.append(1)
+        first, *others = tables(connection)
+        return [replace(first, columns=first.columns[:-1]), *others] if len(seen) == 1 else [first, *others]
+
+    monkeypatch.setattr(catalog, "tables", other_columns)
+    found = compare.databases(bench, "reference", "candidate", {}).found
+    assert [(d.kind, d.left) for d in found] == [
+        ("ROWS", "not compared: only one side has this table, with these columns")
+    ]
+
+
+def test_the_order_of_columns_is_compared_for_every_kind_of_relation(bench: Bench) -> None:
+    made = {
+        "a table that inherits": ("CREATE TABLE p (a int); CREATE TABLE r (b int) INHERITS (p); ALTER TABLE p ADD c int",
+                                  "CREATE TABLE p (a int, c int); CREATE TABLE r (b int) INHERITS (p)"),
+        "a partition": ("CREATE TABLE p (a int, c int) PARTITION BY LIST (a); CREATE TABLE r (c int, a int);"
+                        "ALTER TABLE p ATTACH PARTITION r FOR VALUES IN (1)",
+                        "CREATE TABLE p (a int, c int) PARTITION BY LIST (a);"
+                        "CREATE TABLE r PARTITION OF p FOR VALUES IN (1)"),
+        "a table that became a child": ("CREATE TABLE p (a int); CREATE TABLE r (b int, a int); ALTER TABLE r INHERIT p",
+                                        "CREATE TABLE p (a int); CREATE TABLE r (a int, b int); ALTER TABLE r INHERIT p"),
+        "a foreign table": ("CREATE FOREIGN DATA WRAPPER w; CREATE SERVER s FOREIGN DATA WRAPPER w; CREATE TABLE t (i int);"
+                            "CREATE FOREIGN TABLE r (a int, b int) SERVER s",
+                            "CREATE FOREIGN DATA WRAPPER w; CREATE SERVER s FOREIGN DATA WRAPPER w; CREATE TABLE t (i int);"
+                            "CREATE FOREIGN TABLE r (b int, a int) SERVER s"),
+    }  # fmt: skip
+    for what, sides in made.items():
+        for role, statements in zip(("candidate", "deployed"), sides, strict=True):
+            bench.create(role)
+            run(bench, role, statements)
+        found = {d.name for d in compare.databases(bench, "candidate", "deployed", {}).found}
+        assert "r" in found, what
+
+
+def test_names_that_the_server_gives_to_the_keys_of_partitions_are_compared(bench: Bench) -> None:
+    tables = "CREATE TABLE c (i int PRIMARY KEY); CREATE TABLE p (i int) PARTITION BY LIST (i); "
+    key = "ALTER TABLE p ADD FOREIGN KEY (i) REFERENCES c; "
+    for role, part in (
+        ("candidate", "CREATE TABLE q (i int REFERENCES c);"),
+        ("deployed", "CREATE TABLE q (i int);"),
+    ):
+        bench.create(role)
+        run(bench, role, f"{tables}{part}{key}ALTER TABLE p ATTACH PARTITION q FOR VALUES IN (1)")
+    found = compare.databases(bench, "candidate", "deployed", {}).found
+    assert {(d.what, d.name) for d in found} == {("missing", "q q_i_fkey"), ("extra", "q p_i_fkey")}
+
+
+def test_what_is_the_same_only_after_a_restore_is_named(bench: Bench) -> None:
+    table = "CREATE TABLE t (s varchar(10)); INSERT INTO t VALUES ('a'); ALTER TABLE t ADD CONSTRAINT c CHECK "
+    printed = "(((s)::text = ANY ((ARRAY['a'::character varying, 'b'::character varying])::text[])))"
+    for role, check in (("candidate", "(s IN ('a', 'b'))"), ("deployed", printed)):
+        bench.create(role)
+        run(bench, role, table + check)
+    verdict = compare.databases(bench, "candidate", "deployed", {})
+    assert verdict.found == ()
+    assert [(d.kind, d.name) for d in verdict.reprinted] == [("TABLE", "t")]
+    assert "1 TABLE, " in verdict.by_class() and "1 columns of relations" in verdict.by_class()
