@@ -52,7 +52,8 @@ def write(bench: Bench) -> File:
         file = files.assemble(
             head, {bind: source(bench, one, sqlalchemy, plain, ddl) for bind, one in read.items()}, survey=survey
         )
-        refuse_our_names(bench, file)
+        if not survey:
+            refuse_our_names(bench, file)
         return file
 
     def attempt(file: File, as_ddl: int) -> Verdicts | None:

@@ -21,7 +21,7 @@ from tasklib.schema import Difference
 # Kinds of objects that the dump's own DDL stands for where our words do not make the same.
 FALLBACKS = (
     *("TABLE", "COMMENT", "CONSTRAINT", "FK CONSTRAINT", "INDEX", "SEQUENCE", "VIEW", "MATERIALIZED VIEW"),
-    *("CHECK CONSTRAINT", "DOMAIN", "FOREIGN DATA WRAPPER", "POLICY", "RULE", "STATISTICS", "TRIGGER", "TYPE"),
+    *("CHECK CONSTRAINT", "DOMAIN", "POLICY", "RULE", "STATISTICS", "TRIGGER", "TYPE"),
     *("FUNCTION", "PROCEDURE", "AGGREGATE", "OPERATOR", "OPERATOR CLASS", "OPERATOR FAMILY", "COLLATION"),
     *("CONVERSION", "TEXT SEARCH CONFIGURATION", "TEXT SEARCH DICTIONARY", "FOREIGN TABLE", "SHELL TYPE", "ACL"),
     *("EVENT TRIGGER", "PUBLICATION", "PUBLICATION TABLE", "CAST", "DEFAULT", "ROW SECURITY", "TRANSFORM"),
@@ -31,6 +31,7 @@ NOT_IN_A_DUMP = {
     "BUILT-IN OBJECTS": "it changes what PostgreSQL itself brings",
     "EXTENSION MEMBERS": "it changes what an extension brings",
     "INVALID INDEX": "it leaves an invalid index (REINDEX or DROP INDEX in the migration)",
+    "LANGUAGE PRIVILEGE": "it changes privileges on a language of PostgreSQL's own",
     "LARGE OBJECT": "it makes large objects (keep the bytes in a table, or make them in a migration that stays)",
     "OBJECT IN A SCHEMA OF POSTGRESQL": "it makes objects in PostgreSQL's own schemas",
     "SCHEMA OF EVERY DATABASE": "it drops a schema that every new database comes with",

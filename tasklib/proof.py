@@ -29,6 +29,7 @@ from tasklib.bench import Bench, watched
 from tasklib.chains import Chain
 from tasklib.compare import TableKey, Verdict
 from tasklib.errors import Differs, Refused
+from tasklib.migrations import explain_failure
 from tasklib.schema import compare as compare_objects
 from tasklib.schema import report
 
@@ -248,10 +249,13 @@ def _down_and_up(bench: Bench, new: Chain, left_out: LeftOut) -> Verdicts:
     result = bench.command().downgrade(new, targets, "base")
     tables = bench.version_tables()
     for bind, address in targets.items():
-        if result.code or version_table.versions(address, tables):
-            tail = "\n  | ".join((result.stderr or result.stdout).strip().splitlines()[-12:])
-            of = "" if result.code else binds.place(bind, bench.binds)
-            raise Differs(f"`downgrade base` of the base migration failed{of} (exit code {result.code}):\n  | {tail}")
+        if result.code:
+            raise Differs(explain_failure(result, new, "`downgrade base` failed").text)
+        if left := version_table.versions(address, tables):
+            raise Differs(
+                f"`downgrade base` ended without an error{binds.place(bind, bench.binds)}, and the version table still "
+                f"holds {', '.join(sorted(left))}."
+            )
     bench.create("reprint", beside="roundtrip")
     empty = catalog.snapshot(bench.address("reprint"), bench.binaries(), bench.work).objects()
     base = new.file(bench.plan.revision).read_text(encoding="utf-8")

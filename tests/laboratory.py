@@ -119,7 +119,8 @@ class Laboratory:
                     head, {"": base.source(self.bench, read, _sqlalchemy(), plain, ddl)}, survey=survey
                 )
                 text = file.text
-                base.refuse_our_names(self.bench, file)
+                if not survey:
+                    base.refuse_our_names(self.bench, file)
                 return file
 
             def attempt(file: File, as_ddl: int) -> Mapping[str, Verdict]:

@@ -6,7 +6,7 @@ Both are learnt by trying: the usual forms first, and these where the catalogs t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tasklib import postgres, pycode, sqltext
@@ -16,7 +16,7 @@ from tasklib.pycode import Call, string
 from tasklib.render.execute import execute_all
 from tasklib.render.items import PUBLIC, Item
 from tasklib.render.source import Source
-from tasklib.tables import Column, Table
+from tasklib.tables import Table
 
 # Marks of `Source.ddl`: a table whose columns come one by one; "table made wanted" and "table constraint", names as SQL
 # has them.
@@ -30,13 +30,13 @@ TableKey = tuple[str, str]
 
 @dataclass(frozen=True)
 class _Family:
-    """Tables that hang together by inheritance, parents first; their entries; (declaring table, column) in an order in
-    which they can be added.
+    """Tables that hang together by inheritance, parents first; their entries; the steps in which they come about: a
+    table (declaring table, None) or a column (declaring table, column).
     """
 
     tables: tuple[Table, ...]
     entries: tuple[Entry, ...]
-    additions: tuple[tuple[TableKey, str], ...]
+    steps: tuple[tuple[TableKey, str | None], ...]
 
 
 def items(source: Source) -> tuple[list[Item], set[TableKey], set[int]]:
@@ -63,11 +63,17 @@ def renames(source: Source) -> Iterator[Item]:
     left = [(key[1], *_words(key[2])) for key in sorted(source.ddl) if key[0] == RENAMED]
     texts: list[str] = []
     while left:
-        # One whose new name is still another one's old name waits for that.
+        # One whose new name is still another one's old name waits for that; in a circle one steps aside first.
         taken = {(schema, table, made) for schema, table, made, _ in left}
-        one = next((o for o in left if (o[0], o[1], o[3]) not in taken), left[0])
-        left.remove(one)
-        schema, table, made, wanted = one
+        one = next((o for o in left if (o[0], o[1], o[3]) not in taken), None)
+        if one is None:
+            schema, table, made, wanted = left.pop(0)
+            aside = f'"{(sqltext.unquoted(made) or made)[:50]} for now"'
+            left.append((schema, table, aside, wanted))
+            wanted = aside
+        else:
+            left.remove(one)
+            schema, table, made, wanted = one
         shown = table if schema == PUBLIC else f"{source.model.quoted(schema)}.{table}"
         texts.append(f"ALTER TABLE {shown} RENAME CONSTRAINT {made} TO {wanted}")
     if texts:
@@ -151,45 +157,84 @@ def _family(source: Source, start: TableKey) -> _Family:
         left.remove(key)
         tables.append(source.model.tables[key])
     entries = tuple(source.by_key[("TABLE", table.schema, table.name)] for table in tables)
-    return _Family(tuple(tables), entries, tuple(_order(source, tables)))
+    return _Family(tuple(tables), entries, _Order(source.model.parents, tables).found())
 
 
-def _order(source: Source, tables: Sequence[Table]) -> Iterator[tuple[TableKey, str]]:
-    """The columns as tables declare them, in an order in which each table gets all of its own in theirs."""
-    place: dict[TableKey, Sequence[Column]] = {(t.schema, t.name): list(t.columns) for t in tables}
-    children = {key: [c for c, parents in source.model.parents.items() if key in parents] for key in place}
-    left = [(key, column.name) for key, columns in place.items() for column in columns if column.own]
-    there: dict[TableKey, list[str]] = {key: [] for key in place}
+class _Order:
+    """A search for steps after which each table has its columns in its order.
 
-    def comes_next(key: TableKey, name: str) -> bool:
-        """Whether an addition puts the column where it belongs, here and in all that inherit from here."""
-        following = [column.name for column in place[key][len(there[key]) :][:1]]
-        if name not in there[key] and following != [name]:
-            return False
-        return all(comes_next(child, name) for child in children[key])
+    A table may be made before its parents have all of theirs, and gets the others with them; or later, with what they
+    then have.
+    """
 
-    def declares_below(key: TableKey, name: str) -> bool:
-        """Whether a child has the column of its own as well: it must have it before it gets it from here."""
-        return any((child, name) in left or declares_below(child, name) for child in children[key])
+    LIMIT = 20_000  # steps that are tried
 
-    def add(key: TableKey, name: str) -> None:
-        there[key] += [] if name in there[key] else [name]
-        for child in children[key]:
-            add(child, name)
+    def __init__(self, parents: Mapping[TableKey, Sequence[TableKey]], tables: Sequence[Table]) -> None:
+        self.tables = {(t.schema, t.name): t for t in tables}
+        self.wanted = {key: [column.name for column in table.columns] for key, table in self.tables.items()}
+        self.parents = {key: [one for one in parents.get(key, ()) if one in self.tables] for key in self.tables}
+        self.children = {key: [c for c in self.tables if key in self.parents[c]] for key in self.tables}
+        self.tried = 0
+        self.seen: set[tuple[object, ...]] = set()
 
-    while left:
-        one = next((o for o in left if comes_next(*o) and not declares_below(*o)), None)
-        if one is None:
-            names = ", ".join(table.shown for table in tables)
+    def found(self) -> tuple[tuple[TableKey, str | None], ...]:
+        own = [(key, column.name) for key, table in self.tables.items() for column in table.columns if column.own]
+        steps = self._search({}, own)
+        if steps is None:
+            names = ", ".join(table.shown for table in self.tables.values())
             raise Failed(f"No order of additions gives the tables {names} their columns as they are.",
                          "this is a gap of this program: please report these tables")  # fmt: skip
-        left.remove(one)
-        add(*one)
-        yield one
+        return tuple(steps)
+
+    def _search(
+        self, there: dict[TableKey, list[str]], left: list[tuple[TableKey, str]]
+    ) -> list[tuple[TableKey, str | None]] | None:
+        self.tried += 1
+        state = (tuple(sorted((key, len(names)) for key, names in there.items())), tuple(left))
+        if state in self.seen or self.tried > self.LIMIT:
+            return None
+        self.seen.add(state)
+        if not left and len(there) == len(self.tables):
+            return []
+        for step, after in self._next(there, left):
+            rest = self._search(after, [one for one in left if one != step])
+            if rest is not None:
+                return [step, *rest]
+        return None
+
+    def _next(
+        self, there: dict[TableKey, list[str]], left: Sequence[tuple[TableKey, str]]
+    ) -> Iterator[tuple[tuple[TableKey, str | None], dict[TableKey, list[str]]]]:
+        """The steps that put nothing where it does not belong, and what is there after each."""
+        for key in self.tables:
+            if key not in there and all(parent in there for parent in self.parents[key]):
+                columns = list(dict.fromkeys(name for parent in self.parents[key] for name in there[parent]))
+                # A column of its own as well must be its own first.
+                merged = any((key, name) in left for name in columns)
+                if columns == self.wanted[key][: len(columns)] and not merged:
+                    yield (key, None), {**there, key: columns}
+        for key, name in left:
+            if key in there and not self._declares_below(key, name, there, left):
+                after = {one: list(names) for one, names in there.items()}
+                self._add(key, name, after)
+                if all(names == self.wanted[one][: len(names)] for one, names in after.items()):
+                    yield (key, name), after
+
+    def _declares_below(
+        self, key: TableKey, name: str, there: Mapping[TableKey, list[str]], left: Sequence[tuple[TableKey, str]]
+    ) -> bool:
+        """Whether a child has the column of its own as well: it must have it before it gets it from here."""
+        return any((c, name) in left or self._declares_below(c, name, there, left) for c in self.children[key])
+
+    def _add(self, key: TableKey, name: str, there: dict[TableKey, list[str]]) -> None:
+        there[key] += [] if name in there[key] else [name]
+        for child in self.children[key]:
+            if child in there:
+                self._add(child, name, there)
 
 
 def _item(source: Source, family: _Family) -> Item:
-    create: list[str] = []
+    create: dict[TableKey, str] = {}
     definitions: dict[tuple[TableKey, str], str] = {}
     constraints: list[str] = []
     after: list[str] = []
@@ -205,12 +250,15 @@ def _item(source: Source, family: _Family) -> Item:
                 constraints.append(f"ALTER TABLE {table.shown} ADD {part}")
             else:
                 definitions[(key, sqltext.unquoted(words[0]) or words[0])] = part
-        create.append(f"{head.strip()} (){tail}")
+        create[key] = f"{head.strip()} (){tail}"
         after += rest
     named = {(table.schema, table.name): table.shown for table in family.tables}
-    adds = [f"ALTER TABLE {named[key]} ADD COLUMN {definitions[(key, name)]}" for key, name in family.additions]
+    steps = [
+        create[key] if name is None else f"ALTER TABLE {named[key]} ADD COLUMN {definitions[(key, name)]}"
+        for key, name in family.steps
+    ]
     up = execute_all(
-        [source.model.without_public(sqltext.as_typed(text)) for text in (*create, *adds, *constraints, *after)], REASON
+        [source.model.without_public(sqltext.as_typed(text)) for text in (*steps, *constraints, *after)], REASON
     )
     down: list[str] = []
     for table in reversed(family.tables):

@@ -19,6 +19,10 @@ NO_DROP = {
     "DEFAULT", "SEQUENCE OWNED BY", "TABLE ATTACH", "CONSTRAINT", "CHECK CONSTRAINT", "INDEX", "INDEX ATTACH",
     "TRIGGER", "RULE", "STATISTICS", "POLICY", "ROW SECURITY", "ACL", "COMMENT",
 }  # fmt: skip
+VALIDATOR = re.compile(
+    r"(?P<create>CREATE FOREIGN DATA WRAPPER (?P<name>\"(?:[^\"]|\"\")+\"|\w+)(?: HANDLER \S+)?) "
+    r"(?P<validator>VALIDATOR [^\s;]+)"
+)
 # Gone with their table, and in the way of what else they need.
 EARLY = {"RULE", "POLICY", "TRIGGER", "CONSTRAINT", "CHECK CONSTRAINT", "INDEX"}
 # Kinds with expressions in them that the server prints, and may not read back as they were.
@@ -105,8 +109,10 @@ def _ddl(source: Source, entry: Entry) -> tuple[list[str], str]:
     if entry.kind == "PROCEDURAL LANGUAGE" and "HANDLER" not in entry.ddl and entry.tag in source.model.languages:
         # Without one it would be an extension's.
         texts[0] = f"{texts[0]} {source.model.languages[entry.tag]}"
+    if entry.kind == "FOREIGN DATA WRAPPER" and VALIDATOR.match(entry.ddl):
+        texts[0] = VALIDATOR.sub(r"\g<create>", texts[0])
     if entry.key in source.ddl:
-        return _validated_later(texts) if entry.kind == "FOREIGN DATA WRAPPER" else texts, reason
+        return texts, reason
     # A body in quotes is as somebody typed it.
     if not re.search(r"\n    AS ", entry.ddl) if is_function else entry.kind in PRINTED:
         texts = [sqltext.as_typed(text) for text in texts]
@@ -133,24 +139,27 @@ def _down(source: Source, entry: Entry) -> list[str]:
 
 
 def _is_on_what_stays(source: Source, entry: Entry) -> bool:
-    """Whether privileges are on what is there before upgrade() and after downgrade()."""
-    return (
-        entry.tag == f"SCHEMA {PUBLIC}"
-        or _of_a_version_table(source, entry)
-        or _of_a_schema_that_stays(source, entry)
-        or entry.schema in ("pg_catalog", "information_schema")
-    )
+    """Whether privileges are on what is there before upgrade() and after downgrade(): anything that is not made here,
+    such as what PostgreSQL or an extension brings.
+    """
+    words = entry.tag.split(" ")
+    names = {" ".join(words[at:]) for at in range(1, len(words))}
+    if entry.tag.startswith("COLUMN "):
+        names |= {name.split(".")[0] for name in names}
+    made = {form for one in source.entries if one.schema == entry.schema and one.kind not in (*NO_DROP, "EXTENSION")
+            for form in (one.tag, postgres.identifier(one.tag))}  # fmt: skip
+    return names.isdisjoint(made) or _of_a_version_table(source, entry)
 
 
-def _validated_later(texts: list[str]) -> list[str]:
-    """A foreign data wrapper whose options came before its validator, which would not take them."""
-    found = re.fullmatch(
-        r"(CREATE FOREIGN DATA WRAPPER (\S+)(?: HANDLER \S+)?) (VALIDATOR \S+) (OPTIONS .*)", texts[0], re.S
-    )
-    if found is None:
-        return texts
-    create, name, validator, options = found.groups()
-    return [f"{create} {options}", f"ALTER FOREIGN DATA WRAPPER {name} {validator}", *texts[1:]]
+def validator(source: Source, entry: Entry) -> Iterator[Item]:
+    """The validator of a foreign data wrapper, after all options that may be older and that it might not take."""
+    found = VALIDATOR.match(entry.ddl)
+    if found is not None:
+        kinds = ("SERVER", "USER MAPPING", "FOREIGN TABLE")
+        needs = {one.dump_id for one in source.entries if one.kind in kinds} | {entry.dump_id}
+        text = source.plain(entry.key, f"ALTER FOREIGN DATA WRAPPER {found.group('name')} {found.group('validator')}")
+        up = execute_all([text], "DDL: after the options that are older than it")
+        yield Item(("VALIDATOR", "", entry.tag), "everything else", frozenset(), frozenset(needs), tuple(up))
 
 
 def _of_a_version_table(source: Source, entry: Entry) -> bool:

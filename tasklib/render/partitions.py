@@ -54,13 +54,18 @@ def _parts(source: Source) -> dict[TableKey, list[TableKey]]:
 def attached(source: Source) -> dict[int, frozenset[int]]:
     """The indexes that others are a part of, and indexes of constraints: dump id → dump ids of the parts."""
     found: dict[int, frozenset[int]] = {}
-    makers = {entry.dump_id for entry in source.entries if entry.kind in ("INDEX", "CONSTRAINT")}
     for attach in source.entries:
         if attach.kind == "INDEX ATTACH":
-            parts = frozenset(one.dump_id for one in source.entries if _makes_index(one, attach))
-            for whole in makers.intersection(attach.depends_on) - parts:
-                found[whole] = found.get(whole, frozenset()) | parts
+            whole, part = _whole_and_part(source, attach)
+            found[whole] = found.get(whole, frozenset()) | {part}
     return found
+
+
+def _whole_and_part(source: Source, attach: Entry) -> tuple[int, int]:
+    """The dump ids of the two indexes, or of the constraints that make them."""
+    makers = {entry.dump_id for entry in source.entries if entry.kind in ("INDEX", "CONSTRAINT")}
+    part = next(one.dump_id for one in source.entries if _makes_index(one, attach))
+    return next(one for one in attach.depends_on if one in makers and one != part), part
 
 
 def order(source: Source, entry: Entry) -> tuple[set[int], set[int]]:
@@ -83,6 +88,10 @@ def is_whole(source: Source, entry: Entry) -> bool:
     """Whether the index of a partitioned table is made from those of all its parts, by an operation."""
     if entry.key in source.ddl or ("INVALID INDEX", entry.schema, entry.tag) in source.facts:
         return False
+    # Of two that are alike the server would take either for a part of the whole.
+    alike = [one for one in source.entries if one.kind == "INDEX" and _defined(one) == _defined(entry)]
+    if len(alike) > 1:
+        return False
     return indexes.create_index(source, entry) is not None
 
 
@@ -94,4 +103,10 @@ def needless(source: Source, covered: Collection[int]) -> set[int]:
         for one in attached(source)
         if one in covered or (one in entries and entries[one].kind == "INDEX" and is_whole(source, entries[one]))
     }
-    return {e.dump_id for e in source.entries if e.kind == "INDEX ATTACH" and not whole.isdisjoint(e.depends_on)}
+    attaches = (entry for entry in source.entries if entry.kind == "INDEX ATTACH")
+    return {attach.dump_id for attach in attaches if _whole_and_part(source, attach)[0] in whole}
+
+
+def _defined(entry: Entry) -> str:
+    """What an index is, whatever its name is."""
+    return entry.ddl.partition(" ON ")[2]

@@ -59,6 +59,7 @@ def items_of(source: Source) -> list[Item]:
             found.append(constraints.unique(source, *unique, entry))
         else:
             found.append(entries.item(source, entry))
+            found += entries.validator(source, entry)
     found += [foreign_keys.item(source, table, constraint, entry) for table, constraint, entry in late]
     found += [*children.renames(source), *children.validations(source)]
     found += [switches.item(source, one, inline) for one in source.switched]
