@@ -215,7 +215,9 @@ class _Picture:
         objects = {key: text for key, text in self.objects.items() if not groundwork.holds(known, key)}
         if objects != before.objects or self.others != before.others:
             changed = {key for key, text in objects.items() if before.objects.get(key) != text}
-            named = ", ".join(" ".join(filter(None, key)) for key in sorted(changed)[:3]) or "rows"
+            # A new table by its name, not by its columns as well.
+            telling = sorted(key for key in changed if key[0] != "COLUMNS") or sorted(changed)
+            named = ", ".join(" ".join(filter(None, key)) for key in telling[:3]) or "rows"
             raise Misconduct(
                 "The application or env.py writes to the database when it is only asked where it stands, and not only "
                 f"schemas and extensions that are missing: {named}. Only migrations may write, or what they build "
