@@ -66,6 +66,14 @@ OF_CHILDREN = (
         " LEFT JOIN pg_constraint p ON p.oid = k.conparentid WHERE k.conparentid <> 0 OR k.coninhcount > 0",
     ),
     (
+        # Range types come with functions, which keep their names and schema when the type gets another.
+        "FUNCTION OF A TYPE",
+        "SELECT n.nspname, quote_ident(p.proname) || ' ' || pg_get_function_identity_arguments(p.oid),"
+        " 'of ' || d.refobjid::regtype FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_depend d"
+        " ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.refclassid = 'pg_type'::regclass"
+        f" AND d.deptype = 'i' WHERE p.oid >= {FIRST}",
+    ),
+    (
         # Before PostgreSQL 13 a trigger knows no parent.
         "TRIGGER OF A CHILD",
         "SELECT n.nspname, quote_ident(c.relname) || ' ' || quote_ident(t.tgname), t.tgenabled FROM pg_trigger t"
@@ -201,7 +209,8 @@ OF_OTHER_THINGS = (
     (
         # The dump leaves out the functions of a language that are PostgreSQL's own.
         "LANGUAGE",
-        "SELECT '', lanname, concat_ws(' ', lanplcallfoid::regproc, laninline::regproc, lanvalidator::regproc)"
+        "SELECT '', lanname, concat_ws(' ', CASE WHEN lanpltrusted THEN 'trusted' END, lanplcallfoid::regproc,"
+        " laninline::regproc, lanvalidator::regproc)"
         f" FROM pg_language WHERE lanispl AND oid >= {FIRST}",
     ),
     (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from collections.abc import Sequence as Sequence_  # a sequence of the database has the plain name here
 from dataclasses import dataclass, field, replace
 
 from tasklib import postgres, sqltext
@@ -121,7 +122,8 @@ class Extension:
 class Model:
     """All by (schema, name): tables, sequences, labels of enums, views (also materialized ones), indexes.
 
-    ``languages`` are by name what CREATE LANGUAGE says of those that are no extension's;
+    ``moved`` are functions that come with types: (schema, name) as the server makes them, arguments, and as they are;
+    ``languages`` are by name the CREATE LANGUAGE of those that are no extension's;
     ``built_in`` are the names that pg_catalog has, which is searched before public;
     ``parents`` are those of tables that inherit and are no partitions; ``extensions`` are by name; ``keywords`` are the
     words that SQL takes as a name only between quotes.
@@ -137,6 +139,7 @@ class Model:
     keywords: frozenset[str]
     built_in: frozenset[str] = frozenset()
     languages: Mapping[str, str] = field(default_factory=dict)
+    moved: Sequence_[tuple[tuple[str, str], str, tuple[str, str]]] = ()
 
     def needs_schema(self, schema: str, name: str) -> bool:
         """Whether a name means something else, or nothing, without its schema."""
@@ -235,8 +238,19 @@ JOIN pg_class p ON p.oid = i.inhparent JOIN pg_namespace pn ON pn.oid = p.relnam
 WHERE c.relkind = 'r' AND NOT c.relispartition ORDER BY i.inhrelid, i.inhseqno
 """
 
+# Those of a multirange type (from PostgreSQL 14 on) are called after it, and are where the range type is.
+MOVED = """
+SELECT tn.nspname, t.typname, pg_get_function_identity_arguments(p.oid), n.nspname, p.proname
+FROM pg_depend d JOIN pg_proc p ON p.oid = d.objid JOIN pg_namespace n ON n.oid = p.pronamespace
+JOIN pg_type t ON t.oid = p.prorettype
+LEFT JOIN pg_range r ON (to_jsonb(r) ->> 'rngmultitypid')::oid = t.oid LEFT JOIN pg_type rt ON rt.oid = r.rngtypid
+JOIN pg_namespace tn ON tn.oid = coalesce(rt.typnamespace, t.typnamespace)
+WHERE d.classid = 'pg_proc'::regclass AND d.refclassid = 'pg_type'::regclass AND d.deptype = 'i'
+AND (tn.nspname, t.typname) <> (n.nspname, p.proname) AND n.nspname !~ '^pg_' ORDER BY 4, 5, 3
+"""
+
 LANGUAGES = """
-SELECT lanname, concat_ws(' ', 'HANDLER ' || lanplcallfoid::regproc::text,
+SELECT lanname, lanpltrusted, concat_ws(' ', 'HANDLER ' || lanplcallfoid::regproc::text,
        'INLINE ' || nullif(laninline, 0)::regproc::text, 'VALIDATOR ' || nullif(lanvalidator, 0)::regproc::text)
 FROM pg_language l WHERE lanispl AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = 'pg_language'::regclass
                                                  AND d.objid = l.oid AND d.deptype = 'e')
@@ -308,5 +322,9 @@ def read_model(connection: Connection) -> Model:
     keywords = frozenset(
         str(word) for (word,) in connection.rows("SELECT word FROM pg_get_keywords() WHERE catcode <> 'U'")
     )
-    languages = {str(name): str(words) for name, words in connection.rows(LANGUAGES)}
-    return Model(tables, sequences, enums, views, indexes, parents, extensions, keywords, built_in, languages)
+    languages = {
+        str(name): f"CREATE {'TRUSTED ' if trusted else ''}LANGUAGE {postgres.identifier(name)} {words}"
+        for name, trusted, words in connection.rows(LANGUAGES)
+    }
+    moved = [((of, type_), words, (schema, name)) for of, type_, words, schema, name in connection.rows(MOVED)]
+    return Model(tables, sequences, enums, views, indexes, parents, extensions, keywords, built_in, languages, moved)

@@ -558,6 +558,17 @@ EXACT: dict[str, tuple[str, ...]] = {
         "CREATE FUNCTION g() RETURNS integer LANGUAGE sql RETURN 1 === 2",
         "GRANT EXECUTE ON FUNCTION g() TO PUBLIC",
     ),
+    "range types with other names than their functions": (
+        "CREATE TYPE public.r3 AS RANGE (SUBTYPE = integer)",
+        "ALTER TYPE public.r3 RENAME TO n3",
+        "CREATE OPERATOR === (FUNCTION = public.r3, LEFTARG = integer, RIGHTARG = integer)",
+        "create schema s",
+        """create type "Odd R" as range (subtype = text)""",
+        """alter type "Odd R" set schema s""",
+        "create table t(r n3 default public.r3(1,2))",
+        "insert into t default values",
+        """alter type s."Odd R" rename to other""",
+    ),
 }
 
 # Not exact by nature, and refused with the reason: history, what the message says, what the hint says.

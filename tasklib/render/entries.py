@@ -108,7 +108,7 @@ def _ddl(source: Source, entry: Entry) -> tuple[list[str], str]:
         texts = [short] if short else texts
     if entry.kind == "PROCEDURAL LANGUAGE" and "HANDLER" not in entry.ddl and entry.tag in source.model.languages:
         # Without one it would be an extension's.
-        texts[0] = f"{texts[0]} {source.model.languages[entry.tag]}"
+        texts[0] = source.model.languages[entry.tag]
     if entry.kind == "FOREIGN DATA WRAPPER" and VALIDATOR.match(entry.ddl):
         texts[0] = VALIDATOR.sub(r"\g<create>", texts[0])
     if entry.key in source.ddl:

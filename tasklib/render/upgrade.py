@@ -15,6 +15,7 @@ from tasklib.render import (
     sequences,
     switches,
     tables,
+    types,
 )
 from tasklib.render.items import PUBLIC, Item, ordered, with_early_drops, without_missing_needs
 from tasklib.render.source import Source
@@ -61,7 +62,7 @@ def items_of(source: Source) -> list[Item]:
             found.append(entries.item(source, entry))
             found += entries.validator(source, entry)
     found += [foreign_keys.item(source, table, constraint, entry) for table, constraint, entry in late]
-    found += [*children.renames(source), *children.validations(source)]
+    found += [*children.renames(source), *children.validations(source), *types.functions(source)]
     found += [switches.item(source, one, inline) for one in source.switched]
     found += [item for key in sorted(ours & source.model.tables.keys()) for item in entries.wider_version(source, *key)]
     found += entries.of_the_database(source)
