@@ -41,7 +41,8 @@ def item(source: Source, table: Table, entries: Sequence[Entry], inline: Sequenc
             absorbed |= {e.dump_id for e in entries if e.key == ("SEQUENCE", sequence.schema, sequence.name)}
         is_serial = serial is not None and serial[0].name == column.name
         key = constraints.primary_key(source, table)
-        args.append(_column(source, column, key, is_serial, identity, column.name in comments))
+        refers = any(column.name in c.columns for c in table.constraints if c.kind == "f" and c.name in inline)
+        args.append(_column(source, column, key, is_serial, identity, column.name in comments, refers))
     marks: list[str] = []
     for constraint in sorted(table.constraints, key=lambda c: ("pucf".find(c.kind), c.name)):
         node = constraints.inline(source, table, constraint) or foreign_keys.inline(table, constraint, inline)
@@ -111,8 +112,9 @@ def _after(source: Source, table: Table) -> list[str]:
 
 
 def _column(
-    source: Source, column: Column, key: Sequence[str], is_serial: bool, identity: Node | None, with_comment: bool
-) -> Node:
+    source: Source, column: Column, key: Sequence[str], is_serial: bool, identity: Node | None,
+    with_comment: bool, refers: bool,
+) -> Node:  # fmt: skip
     args: list[Node] = [string(column.name), _type(source, column)]
     kwargs: dict[str, Node] = {}
     if column.generated and column.default is not None:
@@ -125,6 +127,9 @@ def _column(
     alone = list(key) == [column.name] and column.type in columns.INTEGERS and column.default is None
     if alone and not is_serial and identity is None:
         kwargs["autoincrement"] = "False"
+    # And no SERIAL of one that refers to another column.
+    if is_serial and refers:
+        kwargs["autoincrement"] = "True"
     kwargs["nullable"] = str(column.nullable)
     if with_comment and column.comment is not None:
         kwargs["comment"] = string(column.comment)
