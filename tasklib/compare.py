@@ -122,10 +122,8 @@ def _rows(
         if seen.difference is not None:
             found.append(seen.difference)
         elif seen.read != numbers:
-            said = (
-                f"{' and '.join(map(str, both))} {what}" for both, what in ((numbers, "there"), (seen.read, "compared"))
-            )
-            found.append(Difference("NUMBER OF ROWS", *key, *said))
+            there, read = (" and ".join(map(str, both)) for both in (numbers, seen.read))
+            found.append(Difference("NUMBER OF ROWS", *key, f"{there} in the tables", f"{read} compared"))
     return tables, _Compared(found, compared, total)
 
 

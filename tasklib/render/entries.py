@@ -146,9 +146,7 @@ def _is_on_what_stays(source: Source, entry: Entry) -> bool:
     names = {" ".join(words[at:]) for at in range(1, len(words))}
     if entry.tag.startswith("COLUMN "):
         names |= {name.split(".")[0] for name in names}
-    made = {form for one in source.entries if one.schema == entry.schema and one.kind not in (*NO_DROP, "EXTENSION")
-            for form in (one.tag, postgres.identifier(one.tag))}  # fmt: skip
-    return names.isdisjoint(made) or _of_a_version_table(source, entry)
+    return not any((entry.schema, name) in source.made for name in names) or _of_a_version_table(source, entry)
 
 
 def validator(source: Source, entry: Entry) -> Iterator[Item]:
@@ -178,8 +176,8 @@ def _goes_with_another(source: Source, entry: Entry) -> bool:
 
 def _goes_with_type(source: Source, entry: Entry) -> bool:
     """Whether a function is dropped with the base type that it is for, as DROP TYPE … CASCADE does."""
-    shells = {one.dump_id for one in source.entries if one.kind == "SHELL TYPE"}
-    return entry.kind == "FUNCTION" and not shells.isdisjoint(entry.depends_on)
+    needed = (source.by_id[one].kind for one in entry.depends_on if one in source.by_id)
+    return entry.kind == "FUNCTION" and "SHELL TYPE" in needed
 
 
 def _goes_with_table(source: Source, entry: Entry) -> bool:
@@ -229,11 +227,10 @@ def completes_a_view(entry: Entry) -> bool:
 
 def _below(source: Source, entry: Entry) -> Iterator[Entry]:
     """All that an object depends on, directly or not."""
-    entries = {one.dump_id: one for one in source.entries}
     completing = {(e.schema, e.tag.removesuffix(COMPLETED)): e for e in source.entries if completes_a_view(e)}
     left, seen = list(entry.depends_on), set[int]()
     while left:
-        one = entries.get(left.pop())
+        one = source.by_id.get(left.pop())
         if one is not None and one.dump_id not in seen:
             seen.add(one.dump_id)
             left += one.depends_on

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 
 from tasklib.archive import Entry
 from tasklib.render import constraints, indexes
-from tasklib.render.source import Source
+from tasklib.render.source import Source, definition
 from tasklib.tables import Table
 
 TableKey = tuple[str, str]
@@ -38,7 +38,7 @@ def _keys_are_inline(source: Source, table: Table) -> bool:
 
 
 def _parts(source: Source) -> dict[TableKey, list[TableKey]]:
-    entries = {entry.dump_id: entry for entry in source.entries}
+    entries = source.by_id
     found: dict[TableKey, list[TableKey]] = {}
     for attach in source.entries:
         if attach.kind == "TABLE ATTACH":
@@ -51,62 +51,29 @@ def _parts(source: Source) -> dict[TableKey, list[TableKey]]:
     return found
 
 
-def attached(source: Source) -> dict[int, frozenset[int]]:
-    """The indexes that others are a part of, and indexes of constraints: dump id → dump ids of the parts."""
-    found: dict[int, frozenset[int]] = {}
-    for attach in source.entries:
-        if attach.kind == "INDEX ATTACH":
-            whole, part = _whole_and_part(source, attach)
-            found[whole] = found.get(whole, frozenset()) | {part}
-    return found
-
-
-def _whole_and_part(source: Source, attach: Entry) -> tuple[int, int]:
-    """The dump ids of the two indexes, or of the constraints that make them."""
-    makers = {entry.dump_id for entry in source.entries if entry.kind in ("INDEX", "CONSTRAINT")}
-    part = next(one.dump_id for one in source.entries if _makes_index(one, attach))
-    return next(one for one in attach.depends_on if one in makers and one != part), part
-
-
 def order(source: Source, entry: Entry) -> tuple[set[int], set[int]]:
     """What an index needs beside what the dump says, and what of that it does not need: there the whole comes first."""
-    indexes = attached(source)
-    entries = {one.dump_id: one for one in source.entries}
-    wholes = {one for one, parts in indexes.items() if entry.dump_id in parts and is_whole(source, entries[one])}
-    return set(indexes.get(entry.dump_id, frozenset())), wholes
-
-
-def _makes_index(entry: Entry, attach: Entry) -> bool:
-    if entry.schema != attach.schema or entry.dump_id not in attach.depends_on:
-        return False
-    return (entry.kind == "INDEX" and entry.tag == attach.tag) or (
-        entry.kind == "CONSTRAINT" and entry.tag.endswith(f" {attach.tag}")
-    )
+    parts = {part for whole, part in source.attached.values() if whole == entry.dump_id}
+    wholes = {whole for whole, part in source.attached.values() if part == entry.dump_id}
+    return parts, {one for one in wholes if is_whole(source, source.by_id[one])}
 
 
 def is_whole(source: Source, entry: Entry) -> bool:
-    """Whether the index of a partitioned table is made from those of all its parts, by an operation."""
+    """Whether the index of a partitioned table is made from those of all its parts, by an operation; of any other
+    table, whether an operation makes it.
+    """
     if entry.key in source.ddl or ("INVALID INDEX", entry.schema, entry.tag) in source.facts:
         return False
     # Of two that are alike the server would take either for a part of the whole.
-    alike = [one for one in source.entries if one.kind == "INDEX" and _defined(one) == _defined(entry)]
-    if len(alike) > 1:
-        return False
-    return indexes.create_index(source, entry) is not None
+    alike = source.alike[definition(entry.ddl)] if " ON ONLY " in entry.ddl else 1
+    return alike == 1 and indexes.create_index(source, entry) is not None
 
 
 def needless(source: Source, covered: Collection[int]) -> set[int]:
     """The dump ids of ALTER INDEX … ATTACH that come about by themselves; ``covered`` are made in a create_table."""
-    entries = {entry.dump_id: entry for entry in source.entries}
-    whole = {
+    wholes = {
         one
-        for one in attached(source)
-        if one in covered or (one in entries and entries[one].kind == "INDEX" and is_whole(source, entries[one]))
+        for one in {whole for whole, _ in source.attached.values()}
+        if one in covered or (source.by_id[one].kind == "INDEX" and is_whole(source, source.by_id[one]))
     }
-    attaches = (entry for entry in source.entries if entry.kind == "INDEX ATTACH")
-    return {attach.dump_id for attach in attaches if _whole_and_part(source, attach)[0] in whole}
-
-
-def _defined(entry: Entry) -> str:
-    """What an index is, whatever its name is."""
-    return entry.ddl.partition(" ON ")[2]
+    return {attach for attach, (whole, _) in source.attached.items() if whole in wholes}

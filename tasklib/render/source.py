@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import keyword
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
+from tasklib import postgres
 from tasklib.archive import Entry, Key
 from tasklib.columns import Types
 from tasklib.pycode import Node, string
@@ -23,6 +26,18 @@ class Rows:
     count: int
     rows: tuple[tuple[object, ...], ...] = ()
     suffix: str | None = None
+
+
+# Kinds whose entries are on something else, or not dropped as such.
+NOT_DROPPED = frozenset(
+    ["ACL", "COMMENT", "DEFAULT", "EXTENSION", "INDEX ATTACH", "OWNER", "POLICY", "ROW SECURITY", "RULE",
+     "SEQUENCE OWNED BY", "TABLE ATTACH", "TRIGGER"]
+)  # fmt: skip
+
+
+def definition(index: str) -> str:
+    """What an index is, by its DDL, whatever its name is."""
+    return index.partition(" ON ")[2]
 
 
 @dataclass
@@ -70,6 +85,41 @@ class Source:
         self.by_key = {entry.key: entry for entry in self.entries}
         if any("FORCE ROW LEVEL SECURITY" in entry.ddl for entry in self.entries):
             self.used.add("row security")
+
+    @cached_property
+    def by_id(self) -> dict[int, Entry]:
+        """The entries by their dump ids."""
+        return {entry.dump_id: entry for entry in self.entries}
+
+    @cached_property
+    def attached(self) -> dict[int, tuple[int, int]]:
+        """Each ALTER INDEX … ATTACH with the two indexes, or the constraints that make them: (whole, part)."""
+        makers: dict[tuple[str, str], list[int]] = {}
+        for entry in self.entries:
+            if entry.kind in ("INDEX", "CONSTRAINT"):
+                # A constraint's tag has its table first, and any of the two may have spaces.
+                words = entry.tag.split(" ")
+                for at in range(len(words) if entry.kind == "CONSTRAINT" else 1):
+                    makers.setdefault((entry.schema, " ".join(words[at:])), []).append(entry.dump_id)
+        found = {}
+        for attach in self.entries:
+            if attach.kind == "INDEX ATTACH":
+                part = next(one for one in makers[(attach.schema, attach.tag)] if one in attach.depends_on)
+                ids = (one for one in attach.depends_on if one != part and one in self.by_id)
+                whole = next(one for one in ids if self.by_id[one].kind in ("INDEX", "CONSTRAINT"))
+                found[attach.dump_id] = (whole, part)
+        return found
+
+    @cached_property
+    def alike(self) -> Counter[str]:
+        """How many indexes have a definition."""
+        return Counter(definition(entry.ddl) for entry in self.entries if entry.kind == "INDEX")
+
+    @cached_property
+    def made(self) -> set[tuple[str, str]]:
+        """The names (schema, name, plain and quoted) of what this file makes and downgrade() drops."""
+        objects = [e for e in self.entries if e.kind not in NOT_DROPPED]
+        return {(e.schema, form) for e in objects for form in (e.tag, postgres.identifier(e.tag))}
 
     def within(self, schema: str, name: str, argument: str = "schema") -> dict[str, Node]:
         """The argument of an operation that says in which schema its table is, where that must be said."""
