@@ -68,8 +68,6 @@ def databases(
         counts = census.take(one), census.take(two)
     found += [*of_rows.found, *schema.compare(_states(states), _states(others))]
     known = {(difference.schema, difference.name) for difference in found}
-    # A relation whose definition differs says so once.
-    found = [d for d in found if d.kind != "COLUMNS" or not any(o != d and o.key[1:] == d.key[1:] for o in found)]
     # What one side has and the other lacks was noticed by its name, or is now.
     found += [_odd_table(key) for key in sorted(tables.one_sided) if key not in known]
     found += _lost(counts, (left, right), (len(tables.left), len(tables.right)))
@@ -170,7 +168,10 @@ def _schemas(
     again = [_reprinted(bench, role, bind, one) for role, one in zip(roles, (left, right), strict=True)]
     found = schema.compare(*again)
     differing = {difference.key for difference in found}
-    return found, tuple(difference for difference in first if difference.key not in differing)
+    alike = [difference for difference in first if difference.key not in differing]
+    # A restore may also lose what differs: it is believed only of expressions.
+    lost = [difference for difference in alike if not schema.may_be_print(difference)]
+    return [*found, *lost], tuple(difference for difference in alike if difference not in lost)
 
 
 def _roles(bench: Bench, role: str, masked: Set[str], texts: Sequence[str], with_passwords: bool) -> dict[Key, str]:

@@ -7,6 +7,7 @@ and where only the DDL comes out to the letter.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence, Set
 
@@ -130,7 +131,9 @@ def _culprit(error: MigrationFailed, file: File, revision: str) -> Mark | None:
 
 def _learnt(found: Sequence[Difference]) -> Set[Key]:
     """What must be written in another form because of these differences."""
-    return {key for difference in found for key in fallbacks(difference)} | _other_names(found)
+    keys = {key for difference in found for key in fallbacks(difference)} | _other_names(found)
+    # A table whose columns come one by one is none that its own DDL makes.
+    return {key for key in keys if key[0] != "TABLE" or (children.COLUMNS, *key[1:]) not in keys}
 
 
 def _other_names(found: Sequence[Difference]) -> Set[Key]:
@@ -166,6 +169,10 @@ def fallbacks(difference: Difference) -> Set[Key]:
         return {("SEQUENCE", schema, name)}
     if kind == "CONSTRAINT OF A CHILD" and (difference.right or "").replace(" not valid", "") == difference.left:
         return {(children.VALIDATED, schema, name)}
+    if kind == "COLUMN OF A CHILD" and difference.left and difference.right:
+        table, column = (token for token in sqltext.tokens(name) if token.strip())
+        clauses = [line for line in difference.left.splitlines() if line not in difference.right.splitlines()]
+        return {(children.CHANGED, schema, json.dumps([table, column, clauses]))}
     if kind == "COLUMNS":
         return {(children.COLUMNS, schema, name)}
     return {difference.key} if kind in FALLBACKS else set()

@@ -53,10 +53,43 @@ def compare(left: Mapping[Key, str], right: Mapping[Key, str]) -> list[Differenc
     return [Difference(*key, left.get(key), right.get(key)) for key in keys if left.get(key) != right.get(key)]
 
 
+# Kinds with expressions, which PostgreSQL does not always print as it reads them.
+PRINTED = frozenset(
+    ["CHECK CONSTRAINT", "CONSTRAINT", "DEFAULT", "DOMAIN", "FUNCTION", "INDEX", "MATERIALIZED VIEW", "POLICY",
+     "PROCEDURE", "PUBLICATION TABLE", "RULE", "STATISTICS", "TRIGGER", "VIEW"]
+)  # fmt: skip
+
+
+def may_be_print(difference: Difference) -> bool:
+    """Whether two texts may be the same expression: of a table, in lines that begin alike and hold one."""
+    left, right = difference.left, difference.right
+    if left is None or right is None:
+        return False
+    if difference.kind in PRINTED:
+        return True
+    lines = list(zip(left.splitlines(), right.splitlines(), strict=False))
+    return (
+        difference.kind.endswith("TABLE")
+        and left.count("\n") == right.count("\n")
+        and all(one == two or (_begins(one) == _begins(two) and EXPRESSION.search(one)) for one, two in lines)
+    )
+
+
+EXPRESSION = re.compile(r" (?:CHECK|DEFAULT|GENERATED ALWAYS AS|PARTITION BY .*)\b")
+
+
+def _begins(line: str) -> str:
+    """A line up to its first expression."""
+    return EXPRESSION.split(line)[0]
+
+
 def report(differences: Iterable[Difference], truth: str, other: str, limit: int = 40) -> str:
     """The differences as people read them: a line for each object, and a diff of its text below."""
     lines = []
-    listed = list(differences)
+    found = list(differences)
+    # A relation whose definition differs says so once.
+    defined = {difference.key[1:] for difference in found if difference.kind != "COLUMNS"}
+    listed = [one for one in found if one.kind != "COLUMNS" or one.key[1:] not in defined]
     for difference in listed[:limit]:
         lines.append(f"{difference.what:8} {difference.kind} {difference.shown}")
         left, right = (difference.left or "").splitlines(), (difference.right or "").splitlines()

@@ -42,6 +42,18 @@ OF_INDEXES_AND_KEYS = (
     ),
 )  # fmt: skip
 
+OF_SEQUENCES = (
+    (
+        # The dump says nothing of it: an identity of its column's type is usual (not after CREATE TABLE … LIKE).
+        "TYPE OF AN IDENTITY",
+        "SELECT n.nspname, c.relname, format_type(s.seqtypid, NULL) FROM pg_sequence s"
+        " JOIN pg_class c ON c.oid = s.seqrelid JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " JOIN pg_depend d ON d.classid = 'pg_class'::regclass"
+        " AND d.objid = c.oid AND d.deptype = 'i' AND d.refobjsubid > 0 JOIN pg_attribute a ON a.attrelid = d.refobjid"
+        " AND a.attnum = d.refobjsubid WHERE a.atttypid <> s.seqtypid",
+    ),
+)
+
 # What the server makes up by itself where a table has a parent: the dump says the parent's part and leaves it to that.
 # Without expressions, whose print is not always the same.
 OF_CHILDREN = (
@@ -55,6 +67,17 @@ OF_CHILDREN = (
         " LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped"
         " WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm', 'c') AND n.nspname !~ '^pg_'"
         " AND n.nspname <> 'information_schema' GROUP BY 1, 2",
+    ),
+    (
+        # A child takes these over from its parent where the dump makes it after the parent has them. In SQL's words.
+        "COLUMN OF A CHILD",
+        "SELECT n.nspname, quote_ident(c.relname) || ' ' || quote_ident(a.attname), concat_ws(E'\\n',"
+        " CASE WHEN a.attnotnull THEN 'SET NOT NULL' ELSE 'DROP NOT NULL' END, 'SET STORAGE ' || CASE a.attstorage"
+        " WHEN 'p' THEN 'PLAIN' WHEN 'e' THEN 'EXTERNAL' WHEN 'm' THEN 'MAIN' ELSE 'EXTENDED' END,"
+        " 'SET COMPRESSION ' || CASE to_jsonb(a) ->> 'attcompression' WHEN 'p' THEN 'pglz' WHEN 'l' THEN 'lz4' WHEN ''"
+        " THEN 'default' END, 'SET STATISTICS ' || coalesce(a.attstattarget, -1),"
+        " 'SET (' || array_to_string(a.attoptions, ', ') || ')') FROM pg_attribute a"
+        " JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attinhcount > 0",
     ),
     (
         "CONSTRAINT OF A CHILD",
@@ -238,7 +261,15 @@ OF_OTHER_THINGS = (
     ),
 )  # fmt: skip
 
-SILENT = (*OF_EXTENSIONS, *OF_INDEXES_AND_KEYS, *OF_CHILDREN, *OF_THE_DATABASE, *OF_WHAT_IS_BUILT_IN, *OF_OTHER_THINGS)
+SILENT = (
+    *OF_EXTENSIONS,
+    *OF_INDEXES_AND_KEYS,
+    *OF_SEQUENCES,
+    *OF_CHILDREN,
+    *OF_THE_DATABASE,
+    *OF_WHAT_IS_BUILT_IN,
+    *OF_OTHER_THINGS,
+)
 
 
 def facts(connection: Connection) -> dict[Key, str]:

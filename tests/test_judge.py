@@ -282,3 +282,14 @@ def test_what_is_the_same_only_after_a_restore_is_named(bench: Bench) -> None:
     assert verdict.found == ()
     assert [(d.kind, d.name) for d in verdict.reprinted] == [("TABLE", "t")]
     assert "1 TABLE, " in verdict.by_class() and "1 columns of relations" in verdict.by_class()
+
+
+def test_what_a_restore_loses_is_not_called_a_print(bench: Bench) -> None:
+    """A child that is restored takes its parent's storage over: two restores are the same where the tables are not."""
+    made = "CREATE TABLE p (c text); CREATE TABLE r () INHERITS (p); ALTER TABLE ONLY p ALTER c SET STORAGE EXTERNAL;"
+    for role, last in (("candidate", ""), ("deployed", "ALTER TABLE r ALTER c SET STORAGE EXTERNAL")):
+        bench.create(role)
+        run(bench, role, made + last)
+    verdict = compare.databases(bench, "candidate", "deployed", {})
+    assert {(d.kind, d.name) for d in verdict.found} == {("TABLE", "r"), ("COLUMN OF A CHILD", "r c")}
+    assert verdict.reprinted == ()

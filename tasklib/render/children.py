@@ -5,6 +5,7 @@ Both are learnt by trying: the usual forms first, and these where the catalogs t
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from tasklib.tables import Table
 # Marks of `Source.ddl`: a table whose columns come one by one; "table made wanted" and "table constraint", names as SQL
 # has them.
 COLUMNS, RENAMED, VALIDATED = "COLUMNS", "RENAMED CONSTRAINT", "VALIDATED CONSTRAINT"
+CHANGED = "CHANGED COLUMN"  # a mark with JSON: table, column, and what ALTER COLUMN must say
 REASON = "DDL: this order of columns came about by changes of tables that inherit"
 
 INHERITS = re.compile(r"\s*INHERITS \([^()]*\)")
@@ -80,6 +82,28 @@ def renames(source: Source) -> Iterator[Item]:
         needs = frozenset(entry.dump_id for entry in source.entries if entry.kind in ("TABLE ATTACH", "FK CONSTRAINT"))
         up = execute_all(texts, "DDL: the names that these had before they became parts of their parents'")
         yield Item((RENAMED, "", ""), "foreign keys", frozenset(), needs, tuple(up))
+
+
+def changes(source: Source) -> Iterator[Item]:
+    """Columns of children that are not as their parent's: nullable by what the tables are, else as it was learnt."""
+    wanted: dict[tuple[str, str, str], list[str]] = {}
+    for (schema, name), parents in source.model.parents.items():
+        strict = {c.name for parent in parents for c in source.model.tables[parent].columns if not c.nullable}
+        for one in source.model.tables[(schema, name)].columns:
+            if one.nullable and one.name in strict:
+                quoted = source.model.quoted(name), source.model.quoted(one.name)
+                wanted.setdefault((schema, *quoted), []).append("DROP NOT NULL")
+    for key in sorted(source.ddl):
+        if key[0] == CHANGED:
+            table, column, clauses = json.loads(key[2])
+            known = wanted.setdefault((key[1], table, column), [])
+            known += [clause for clause in clauses if clause not in known]
+    for (schema, table, column), clauses in sorted(wanted.items()):
+        shown = source.model.without_public(f"{source.model.quoted(schema)}.{table}")
+        texts = [f"ALTER TABLE ONLY {shown} ALTER COLUMN {column} {clause}" for clause in clauses]
+        needs = frozenset[object]({("table", schema, sqltext.unquoted(table) or table)})
+        yield Item((CHANGED, schema, f"{table} {column}"), "tables", frozenset(), needs,
+                   tuple(execute_all(texts, "DDL: not as in its parent")))  # fmt: skip
 
 
 def validations(source: Source) -> Iterator[Item]:

@@ -81,7 +81,9 @@ def item(source: Source, entry: Entry) -> Item:
     if up is None:
         up = _execute(source, entry, *_ddl(source, entry))
     down = _down(source, entry) if up else []
-    early = sqltext.statements(entry.drop) if entry.kind in EARLY and up else []
+    # The index of a whole goes with its table: a key of a part may be one of its parts.
+    is_whole = entry.dump_id in {whole for whole, _ in source.attached.values()}
+    early = sqltext.statements(entry.drop) if entry.kind in EARLY and up and not is_whole else []
     index = source.model.indexes.get((entry.schema, entry.tag), Definition()) if entry.kind == "INDEX" else Definition()
     return Item(
         *(entry.key, group, frozenset(provides), frozenset(needs), tuple(up), tuple(down)),
@@ -106,6 +108,11 @@ def _ddl(source: Source, entry: Entry) -> tuple[list[str], str]:
         sequence = source.model.sequences.get((entry.schema, entry.tag))
         short = sequences.create(source, sequence, entry.ddl.strip()) if sequence else None
         texts = [short] if short else texts
+        if ("TYPE OF AN IDENTITY", entry.schema, entry.tag) in source.facts and sequence:
+            quoted = f"{source.model.quoted(entry.schema)}.{source.model.quoted(entry.tag)}"
+            # With its bounds, which would go with the type.
+            bounds = f"MINVALUE {sequence.minimum} MAXVALUE {sequence.maximum}"
+            texts.append(f"ALTER SEQUENCE {quoted} AS {sequence.type} {bounds}")
     if entry.kind == "PROCEDURAL LANGUAGE" and "HANDLER" not in entry.ddl and entry.tag in source.model.languages:
         # Without one it would be an extension's.
         texts[0] = source.model.languages[entry.tag]

@@ -34,7 +34,10 @@ def with_parts(source: Source, native: Mapping[TableKey, Table]) -> dict[TableKe
 
 
 def _keys_are_inline(source: Source, table: Table) -> bool:
-    return all(constraints.inline(source, table, one) is not None for one in table.constraints if one.kind in "pu")
+    keys = [one for one in table.constraints if one.kind in "pu"]
+    # Made on ONLY the parent it is invalid, and has no parts.
+    invalid = any(("INVALID INDEX", table.schema, one.name) in source.facts for one in keys)
+    return not invalid and all(constraints.inline(source, table, one) is not None for one in keys)
 
 
 def _parts(source: Source) -> dict[TableKey, list[TableKey]]:

@@ -43,7 +43,12 @@ def owned_by(source: Source, table: Table, column: Column) -> Sequence | None:
 def identity(source: Source, table: Table, column: Column) -> Node | None:
     """sa.Identity(…) where the project's SQLAlchemy has it (1.4) and it says all options, else None."""
     sequence = owned_by(source, table, column) if column.identity else None
-    if sequence is None or source.sqlalchemy < (1, 4) or ("SEQUENCE", sequence.schema, sequence.name) in source.ddl:
+    if (
+        sequence is None
+        or source.sqlalchemy < (1, 4)
+        or sequence.type != column.type
+        or ("SEQUENCE", sequence.schema, sequence.name) in source.ddl
+    ):
         return None
     if sequence.name != f"{table.name}_{column.name}_seq" or sequence.schema != table.schema:
         return None

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from tasklib import postgres
+from tasklib import postgres, sqltext
 from tasklib.archive import Entry, Key
 from tasklib.columns import Types
 from tasklib.pycode import Node, string
@@ -108,6 +108,16 @@ class Source:
                 ids = (one for one in attach.depends_on if one != part and one in self.by_id)
                 whole = next(one for one in ids if self.by_id[one].kind in ("INDEX", "CONSTRAINT"))
                 found[attach.dump_id] = (whole, part)
+        return found
+
+    @cached_property
+    def comments(self) -> dict[tuple[str, str], list[tuple[str, Entry]]]:
+        """By table, the comments on it ("") and its columns."""
+        found: dict[tuple[str, str], list[tuple[str, Entry]]] = {}
+        for entry in self.entries:
+            about = sqltext.commented(entry.ddl) if entry.kind == "COMMENT" else ()
+            if about[:1] in (("TABLE",), ("COLUMN",)):
+                found.setdefault((about[1], about[2]), []).append(("".join(about[3:4]), entry))
         return found
 
     @cached_property

@@ -31,7 +31,7 @@ def item(source: Source, table: Table, entries: Sequence[Entry], inline: Sequenc
             needs |= set(other.depends_on)
         if serial and other.kind in ("SEQUENCE", "SEQUENCE OWNED BY") and other.tag == serial[1].name:
             absorbed.add(other.dump_id)
-    comments = _comments(source, table, here)
+    comments = _comments(source, table)
     absorbed |= set(comments.values())
     args: list[Node] = [string(table.name)]
     for column in table.columns:
@@ -83,16 +83,10 @@ def options(source: Source, table: Table) -> Iterator[Item]:
                    tuple(execute_all(texts, OPTIONS)))  # fmt: skip
 
 
-def _comments(source: Source, table: Table, entries: Sequence[Entry]) -> dict[str, int]:
+def _comments(source: Source, table: Table) -> dict[str, int]:
     """Which of a table's comments create_table says: column (the table's own: "") → the dump id of its entry."""
-    found: dict[str, int] = {}
-    for entry in entries:
-        about = sqltext.commented(entry.ddl) if entry.kind == "COMMENT" and entry.key not in source.ddl else ()
-        if about[:3] == ("TABLE", table.schema, table.name):
-            found[""] = entry.dump_id
-        elif about[:3] == ("COLUMN", table.schema, table.name):
-            found[about[3]] = entry.dump_id
-    return found
+    of_table = source.comments.get((table.schema, table.name), [])
+    return {column: entry.dump_id for column, entry in of_table if entry.key not in source.ddl}
 
 
 def _after(source: Source, table: Table) -> list[str]:

@@ -62,7 +62,12 @@ def items_of(source: Source) -> list[Item]:
             found.append(entries.item(source, entry))
             found += entries.validator(source, entry)
     found += [foreign_keys.item(source, table, constraint, entry) for table, constraint, entry in late]
-    found += [*children.renames(source), *children.validations(source), *types.functions(source)]
+    found += [
+        *children.changes(source),
+        *children.renames(source),
+        *children.validations(source),
+        *types.functions(source),
+    ]
     found += [switches.item(source, one, inline) for one in source.switched]
     found += [item for key in sorted(ours & source.model.tables.keys()) for item in entries.wider_version(source, *key)]
     found += entries.of_the_database(source)
