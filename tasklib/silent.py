@@ -77,7 +77,8 @@ OF_CHILDREN = (
         " 'SET COMPRESSION ' || CASE to_jsonb(a) ->> 'attcompression' WHEN 'p' THEN 'pglz' WHEN 'l' THEN 'lz4' WHEN ''"
         " THEN 'default' END, 'SET STATISTICS ' || coalesce(a.attstattarget, -1),"
         " 'SET (' || array_to_string(a.attoptions, ', ') || ')') FROM pg_attribute a"
-        " JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attinhcount > 0",
+        " JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attinhcount > 0",
     ),
     (
         "CONSTRAINT OF A CHILD",

@@ -35,7 +35,9 @@ def for_anybody(
     ``staying`` are the tables that downgrade() leaves, ``schemas`` the schemas: it gives them back.
     """
     written = [_with_access_method(_with_words(entry, users)) for entry in entries]
-    given = [entry for entry in entries if entry.kind in OWNED and _is_given_away(entry, model, users)]
+    # A shell type becomes a type, which is given away then.
+    owned = [entry for entry in entries if entry.kind in OWNED and entry.kind != "SHELL TYPE"]
+    given = [entry for entry in owned if _is_given_away(entry, model, users)]
     number = max((entry.dump_id for entry in entries), default=0)
     owners = (
         _owner(
@@ -86,7 +88,7 @@ def _is_given_away(entry: Entry, model: Model, users: Users) -> bool:
 
 def _owner(entry: Entry, number: int, users: Users, stays: bool) -> Entry:
     owner = users.words().get(entry.owner, postgres.identifier(entry.owner))
-    alter = f"ALTER {entry.drop.strip().removeprefix('DROP ').rstrip(';')} OWNER TO"
+    alter = f"ALTER {entry.drop.strip().removeprefix('DROP ').rstrip(';').removesuffix(' CASCADE')} OWNER TO"
     back = f"{alter} CURRENT_USER;" if stays else ""
     tag = f"{entry.kind} {entry.tag}"
     return Entry(number, "OWNER", entry.schema, tag, f"{alter} {owner};", back, entry.owner, (entry.dump_id,))
