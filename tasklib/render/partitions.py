@@ -67,9 +67,12 @@ def is_whole(source: Source, entry: Entry) -> bool:
     """
     if entry.key in source.ddl or ("INVALID INDEX", entry.schema, entry.tag) in source.facts:
         return False
-    # Of two that are alike the server would take either for a part of the whole.
-    alike = source.alike[definition(entry.ddl)] if " ON ONLY " in entry.ddl else 1
-    return alike == 1 and indexes.create_index(source, entry) is not None
+    if " ON ONLY " in entry.ddl:
+        # Of two that are alike the server would take either for the whole, or for a part of it.
+        parts = (source.by_id[part] for whole, part in source.attached.values() if whole == entry.dump_id)
+        if any(source.alike[definition(one.ddl)] > 1 for one in (entry, *parts)):
+            return False
+    return indexes.create_index(source, entry) is not None
 
 
 def needless(source: Source, covered: Collection[int]) -> set[int]:
