@@ -21,7 +21,7 @@ from tasklib import (
     template,
 )
 from tasklib.bench import Bench
-from tasklib.converge import Verdicts, converge
+from tasklib.converge import NOT_IN_A_DUMP, Verdicts, converge
 from tasklib.errors import Refused
 from tasklib.reference import Reference
 from tasklib.render import engines, owners
@@ -42,6 +42,7 @@ def write(bench: Bench) -> File:
     for one in read.values():
         reference.refuse_credentials(bench, one)
         refuse_stale(bench, one, sources)
+        refuse_in_catalog(one)
     head = _head(bench)
     reference.write_data(bench, read.values())
     sqlalchemy = programs.sqlalchemy_version(bench.command().words, bench.cwd)
@@ -88,6 +89,18 @@ def refuse_stale(bench: Bench, read: Reference, sources: Mapping[str, str]) -> N
     """`Refused` where a materialized view is stale at R; ``sources`` are the old migrations."""
     address = bench.address("reference", read.bind)
     stale.refuse(stale.views(address, read.populated, _of_views(bench, read)), sources, bench.plan.revision)
+
+
+def refuse_in_catalog(read: Reference) -> None:
+    """`Refused` where the history makes objects in PostgreSQL's own schemas, which no dump holds."""
+    kind = "OBJECT IN A SCHEMA OF POSTGRESQL"
+    found = sorted(f"{value} {name}" for (what, _, name), value in read.snapshot.facts.items() if what == kind)
+    if found:
+        raise Refused(
+            f"The history does what neither pg_dump nor a base migration can say: {NOT_IN_A_DUMP[kind]}: "
+            f"{', '.join(found[:5])}{' …' if len(found) > 5 else ''}.",
+            "take that out of the old migrations in a commit of its own, or choose an R before it",
+        )
 
 
 def refuse_our_names(bench: Bench, file: File) -> None:

@@ -108,6 +108,7 @@ class Laboratory:
         verdict: Verdict | None = None
         try:
             read = reference.read(self.bench, "")
+            base.refuse_in_catalog(read)
             base.refuse_stale(self.bench, read, {"r.py": migration})
             reference.write_data(self.bench, [read])
             plain = extensions.plain({"": migration})

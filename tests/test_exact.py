@@ -660,6 +660,11 @@ REFUSED: dict[str, tuple[tuple[str, ...], str, str]] = {
         "it makes large objects",
         "take that out of the old migrations",
     ),
+    "a table in PostgreSQL's own schema": (
+        ("set allow_system_table_mods = on; create table pg_catalog.odd (id serial primary key)", "create table t (i int)"),
+        "it makes objects in PostgreSQL's own schemas: index pg_catalog.odd_pkey, sequence pg_catalog.odd_id_seq",
+        "take that out of the old migrations",
+    ),
     "an index that is invalid for good": (
         ("create table p (a int, c text) partition by range (a)",
          "create table q partition of p for values from (10) to (100)",
