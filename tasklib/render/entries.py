@@ -82,8 +82,8 @@ def item(source: Source, entry: Entry) -> Item:
         up = _execute(source, entry, *_ddl(source, entry))
     down = _down(source, entry) if up else []
     # The index of a whole goes with its table: a key of a part may be one of its parts.
-    is_whole = entry.dump_id in {whole for whole, _ in source.attached.values()}
-    early = sqltext.statements(entry.drop) if entry.kind in EARLY and up and not is_whole else []
+    drops = entry.kind in EARLY and up and entry.dump_id not in source.wholes
+    early = sqltext.statements(entry.drop) if drops else []
     index = source.model.indexes.get((entry.schema, entry.tag), Definition()) if entry.kind == "INDEX" else Definition()
     return Item(
         *(entry.key, group, frozenset(provides), frozenset(needs), tuple(up), tuple(down)),

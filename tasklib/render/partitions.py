@@ -79,7 +79,7 @@ def needless(source: Source, covered: Collection[int]) -> set[int]:
     """The dump ids of ALTER INDEX … ATTACH that come about by themselves; ``covered`` are made in a create_table."""
     wholes = {
         one
-        for one in {whole for whole, _ in source.attached.values()}
+        for one in source.wholes
         if one in covered or (source.by_id[one].kind == "INDEX" and is_whole(source, source.by_id[one]))
     }
     return {attach for attach, (whole, _) in source.attached.items() if whole in wholes}

@@ -121,6 +121,11 @@ class Source:
         return found
 
     @cached_property
+    def wholes(self) -> frozenset[int]:
+        """The indexes, or constraints that make them, which others are attached to."""
+        return frozenset(whole for whole, _ in self.attached.values())
+
+    @cached_property
     def alike(self) -> Counter[str]:
         """How many indexes have a definition."""
         return Counter(definition(entry.ddl) for entry in self.entries if entry.kind == "INDEX")
