@@ -231,6 +231,13 @@ OF_WHAT_IS_BUILT_IN = (
 
 OF_OTHER_THINGS = (
     (
+        # Of an operator that another one only names, as its commutator or negator.
+        "SHELL OPERATOR",
+        "SELECT n.nspname, o.oprname || ' (' || concat_ws(', ', nullif(o.oprleft, 0)::regtype::text,"
+        " nullif(o.oprright, 0)::regtype::text) || ')', 'named and not made' FROM pg_operator o"
+        " JOIN pg_namespace n ON n.oid = o.oprnamespace WHERE o.oprcode = 0",
+    ),
+    (
         # The dump leaves out the functions of a language that are PostgreSQL's own.
         "LANGUAGE",
         "SELECT '', lanname, concat_ws(' ', CASE WHEN lanpltrusted THEN 'trusted' END, lanplcallfoid::regproc,"

@@ -628,6 +628,12 @@ EXACT: dict[str, tuple[str, ...]] = {
         "create type shelly",
         "create table t(a b9 default 'x')",
     ),
+    "operators that others only name": (
+        "CREATE EXTENSION hstore VERSION '1.4'",
+        "CREATE OPERATOR %%% (FUNCTION = public.hstore_ge, LEFTARG = hstore, RIGHTARG = hstore, COMMUTATOR = ===, HASHES, MERGES)",
+        "create schema s",
+        "create operator s.<!!> (function = int4lt, leftarg = int, rightarg = int, negator = operator(s.!!>), commutator = operator(s.!!<))",
+    ),
 }
 
 # Not exact by nature, and refused with the reason: history, what the message says, what the hint says.

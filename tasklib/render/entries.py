@@ -274,6 +274,17 @@ def owner_of_public(source: Source) -> Iterator[Item]:
         yield Item(("OWNER", "", f"SCHEMA {PUBLIC}"), "owners", frozenset(), frozenset(), tuple(up), tuple(down))
 
 
+def shell_operators(source: Source) -> Iterator[Item]:
+    """Operators that others only name: they come with these, and are in the way when what they are for is dropped."""
+    operators = frozenset[object](entry.dump_id for entry in source.entries if entry.kind == "OPERATOR")
+    for kind, schema, name in source.facts:
+        if kind == "SHELL OPERATOR":
+            down = [f"DROP OPERATOR {source.model.quoted(schema)}.{name}"]
+            yield Item(
+                (kind, schema, name), "everything else", frozenset(), operators, (), tuple(execute_all(down, ""))
+            )
+
+
 def wider_version(source: Source, schema: str, name: str) -> Iterator[Item]:
     """Alembic makes its table before the first migration runs, with a column of 32 characters."""
     column = next((c for c in source.model.tables[(schema, name)].columns if c.name == "version_num"), None)

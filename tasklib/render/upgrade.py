@@ -72,6 +72,7 @@ def items_of(source: Source) -> list[Item]:
     found += [item for key in sorted(ours & source.model.tables.keys()) for item in entries.wider_version(source, *key)]
     found += entries.of_the_database(source)
     found += entries.owner_of_public(source)
+    found += entries.shell_operators(source)
     found += roles.items(source)
     found += sequences.positions(source)
     found += [entries.refresh(source, schema, name) for schema, name in source.populated]
