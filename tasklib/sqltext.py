@@ -131,15 +131,16 @@ _IN_CAST_LIST = re.compile(rf"{_NAME}::text {_ANY} \({_LIST}::text\[\]\)")
 _IN_LIST = re.compile(rf"{_NAME} {_ANY} \({_LIST}\)")
 
 
-def as_typed(expression: str) -> str:
+def as_typed(expression: str, *, readable: bool = True) -> str:
     """An expression as somebody would type it, so that the server reads what it printed.
 
     What PostgreSQL makes of ``x IN ('a', 'b')`` it prints as a list of varchar that is cast to text, and reads that
-    print as a list of casts. Any other list of constants reads better so, too.
+    print as a list of casts. Any other list of constants reads better so, too (``readable``), which need not come out
+    the same: where nothing else can be tried it is left.
     """
     text = _IN_CAST_LIST.sub(_in, expression)
     text = _CAST_LIST.sub(_cast_twice, text)
-    return _IN_LIST.sub(_in, text)
+    return _IN_LIST.sub(_in, text) if readable else text
 
 
 def _in(match: re.Match[str]) -> str:

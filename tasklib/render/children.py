@@ -142,7 +142,11 @@ def _made_before_it_inherited(source: Source, table: Table) -> Item | None:
     ]
     kwargs = source.within(table.schema, table.name)
     up = execute_all(
-        [source.plain(entry.key, sqltext.as_typed(text)) for text in (create, *rest, *strict, *inherit)], REASON
+        [
+            source.plain(entry.key, sqltext.as_typed(text, readable=False))
+            for text in (create, *rest, *strict, *inherit)
+        ],
+        REASON,
     )
     down = pycode.render(Call("op.drop_table", [string(table.name)], kwargs), 4)
     return Item(entry.key, "tables", frozenset({entry.dump_id, ("table", *key)}), frozenset(entry.depends_on),
@@ -282,7 +286,11 @@ def _item(source: Source, family: _Family) -> Item:
         for key, name in family.steps
     ]
     up = execute_all(
-        [source.model.without_public(sqltext.as_typed(text)) for text in (*steps, *constraints, *after)], REASON
+        [
+            source.model.without_public(sqltext.as_typed(text, readable=False))
+            for text in (*steps, *constraints, *after)
+        ],
+        REASON,
     )
     down: list[str] = []
     for table in reversed(family.tables):

@@ -118,11 +118,14 @@ def _ddl(source: Source, entry: Entry) -> tuple[list[str], str]:
         texts[0] = source.model.languages[entry.tag]
     if entry.kind == "FOREIGN DATA WRAPPER" and VALIDATOR.match(entry.ddl):
         texts[0] = VALIDATOR.sub(r"\g<create>", texts[0])
-    if entry.key in source.ddl:
+    # A table that no operation makes has its checks in it.
+    checks = ("CHECK", entry.schema, f"{entry.tag} ")
+    raw = entry.kind == "TABLE" and any(key[:2] == checks[:2] and key[2].startswith(checks[2]) for key in source.ddl)
+    if raw or entry.key in source.ddl:
         return texts, reason
     # A body in quotes is as somebody typed it.
     if not re.search(r"\n    AS ", entry.ddl) if is_function else entry.kind in PRINTED:
-        texts = [sqltext.as_typed(text) for text in texts]
+        texts = [sqltext.as_typed(text, readable=entry.kind != "TABLE") for text in texts]
     if entry.kind.endswith("VIEW"):
         texts = [source.model.views.get((entry.schema, entry.tag), Definition()).prettier(text) for text in texts]
     return texts, reason
