@@ -21,7 +21,7 @@ from tasklib import (
     template,
 )
 from tasklib.bench import Bench
-from tasklib.converge import NOT_IN_A_DUMP, Verdicts, converge
+from tasklib.converge import NOT_IN_A_DUMP, Verdicts, converge, in_no_dump
 from tasklib.errors import Refused
 from tasklib.reference import Reference
 from tasklib.render import engines, owners
@@ -96,11 +96,8 @@ def refuse_in_catalog(read: Reference) -> None:
     kind = "OBJECT IN A SCHEMA OF POSTGRESQL"
     found = sorted(f"{value} {name}" for (what, _, name), value in read.snapshot.facts.items() if what == kind)
     if found:
-        raise Refused(
-            f"The history does what neither pg_dump nor a base migration can say: {NOT_IN_A_DUMP[kind]}: "
-            f"{', '.join(found[:5])}{' …' if len(found) > 5 else ''}.",
-            "take that out of the old migrations in a commit of its own, or choose an R before it",
-        )
+        listed = f"{', '.join(found[:5])}{' …' if len(found) > 5 else ''}"
+        raise in_no_dump(f"{NOT_IN_A_DUMP[kind]}: {listed}.")
 
 
 def refuse_our_names(bench: Bench, file: File) -> None:

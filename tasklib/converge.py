@@ -100,11 +100,15 @@ def _refuse_what_no_dump_holds(verdicts: Verdicts) -> None:
     found = [difference for verdict in verdicts.values() for difference in verdict.found]
     if all(difference.kind in NOT_IN_A_DUMP for difference in found):
         why = "; ".join(dict.fromkeys(NOT_IN_A_DUMP[difference.kind] for difference in found))
-        raise Refused(
-            f"The history does what neither pg_dump nor a base migration can say: {why}.\n"
-            + compare.report(verdicts, "reference", "candidate"),
-            "take that out of the old migrations in a commit of its own, or choose an R before it",
-        )
+        raise in_no_dump(f"{why}.\n{compare.report(verdicts, 'reference', 'candidate')}")
+
+
+def in_no_dump(why: str) -> Refused:
+    """The refusal of what neither a dump nor a migration can hold."""
+    return Refused(
+        f"The history does what neither pg_dump nor a base migration can say: {why}",
+        "take that out of the old migrations in a commit of its own, or choose an R before it",
+    )
 
 
 def _marks(found: Mapping[str, Sequence[Difference]]) -> frozenset[Mark]:

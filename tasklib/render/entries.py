@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from tasklib import database, postgres, pycode, sqltext
 from tasklib.archive import Entry
 from tasklib.pycode import Call, Node, string
-from tasklib.render import indexes, partitions, sequences
+from tasklib.render import partitions, sequences
 from tasklib.render.execute import execute_all
 from tasklib.render.items import KIND_GROUP, PUBLIC, Item
 from tasklib.render.source import Source
@@ -64,8 +64,7 @@ def item(source: Source, entry: Entry) -> Item:
         elif table is not None:
             # The dump puts the table first and its default last; here the default stands in the table.
             needs.discard(table.dump_id)
-    if entry.kind == "INDEX" and partitions.is_whole(source, entry):
-        up = indexes.create_index(source, entry)
+    if entry.kind == "INDEX" and (up := partitions.create_index(source, entry)) is not None:
         parts, wholes = partitions.order(source, entry)
         needs = (needs | parts) - wholes
     if entry.kind == "TYPE" and (entry.schema, entry.tag) in source.model.enums:

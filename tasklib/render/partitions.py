@@ -58,21 +58,19 @@ def order(source: Source, entry: Entry) -> tuple[set[int], set[int]]:
     """What an index needs beside what the dump says, and what of that it does not need: there the whole comes first."""
     parts = {part for whole, part in source.attached.values() if whole == entry.dump_id}
     wholes = {whole for whole, part in source.attached.values() if part == entry.dump_id}
-    return parts, {one for one in wholes if is_whole(source, source.by_id[one])}
+    return parts, {one for one in wholes if create_index(source, source.by_id[one]) is not None}
 
 
-def is_whole(source: Source, entry: Entry) -> bool:
-    """Whether the index of a partitioned table is made from those of all its parts, by an operation; of any other
-    table, whether an operation makes it.
-    """
+def create_index(source: Source, entry: Entry) -> list[str] | None:
+    """The operation that makes an index, of a partitioned table from those of all its parts; None where none can."""
     if entry.key in source.ddl or ("INVALID INDEX", entry.schema, entry.tag) in source.facts:
-        return False
+        return None
     if " ON ONLY " in entry.ddl:
         # Of two that are alike the server would take either for the whole, or for a part of it.
         parts = (source.by_id[part] for whole, part in source.attached.values() if whole == entry.dump_id)
         if any(source.alike[definition(one.ddl)] > 1 for one in (entry, *parts)):
-            return False
-    return indexes.create_index(source, entry) is not None
+            return None
+    return indexes.create_index(source, entry)
 
 
 def needless(source: Source, covered: Collection[int]) -> set[int]:
@@ -80,6 +78,6 @@ def needless(source: Source, covered: Collection[int]) -> set[int]:
     wholes = {
         one
         for one in source.wholes
-        if one in covered or (source.by_id[one].kind == "INDEX" and is_whole(source, source.by_id[one]))
+        if one in covered or (source.by_id[one].kind == "INDEX" and create_index(source, source.by_id[one]) is not None)
     }
     return {attach for attach, (whole, _) in source.attached.items() if whole in wholes}
