@@ -76,7 +76,7 @@ def write(bench: Bench) -> File:
             }
 
     file, verdicts = converge(render, attempt, bench.plan.revision)
-    bench.at_base = (bench.repository.work_tree_as_tree(bench.places, bench.plan.left), verdicts)
+    bench.at_base = (bench.tree(), verdicts)
     return file
 
 
@@ -123,11 +123,8 @@ def refuse_our_names(bench: Bench, file: File) -> None:
 
 def _build(bench: Bench, file: File) -> None:
     """Build the candidate with this file, by the project's own command."""
-    bench.base.parent.mkdir(parents=True, exist_ok=True)
-    bench.base.write_text(file.text, encoding="utf-8")
-    # Before it is known to be right: so a later try knows that the file is ours.
-    bench.save(replace(bench.plan, written=bench.digest()))
-    chain = bench.chain("new", bench.repository.work_tree_as_tree(bench.places, bench.plan.left))
+    bench.write_base(file.text)
+    chain = bench.chain("new", bench.tree())
     bench.create("candidate")
     probe.prove_connections(bench, chain, "candidate")
     probe.prove_chain(bench, chain, "candidate")

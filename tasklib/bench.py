@@ -25,6 +25,7 @@ from tasklib import (
     revisions,
     sources,
     watch,
+    worktree,
 )
 from tasklib.addresses import Addresses
 from tasklib.chains import Chain
@@ -52,6 +53,10 @@ class Bench(Scratch):
     def finished(self, step: str) -> None:
         self.save(self.plan.finished(step))
 
+    def head(self) -> str:
+        """The commit that is checked out."""
+        return self.repository.ask("rev-parse", "HEAD")
+
     @property
     def cwd(self) -> Path:
         """Where the project's command runs: where the user ran `checkout`."""
@@ -72,9 +77,39 @@ class Bench(Scratch):
         """R's data files in the work tree, as the plan knows them."""
         return [self.repository.top / path for path in self.plan.data]
 
-    def digest(self) -> str:
-        """What R's file and its data files hold now."""
-        return datafiles.digest([self.base, *self.data])
+    @property
+    def ours(self) -> list[str]:
+        """The paths that a squash commits, beside those that it takes out."""
+        return [*dict.fromkeys((self.plan.base_path, *self.plan.placed))]
+
+    def tree(self) -> str:
+        """The tree that the squash would be committed as now."""
+        return worktree.as_tree(self.repository, self.ours)
+
+    def is_edited(self) -> bool:
+        """Whether R's file or one of its data files is not as this program left it."""
+        top, mine = self.repository.top, (self.plan.base_path, *self.plan.data)
+        return any(self.plan.placed.get(path) not in ("", worktree.digest(top / path)) for path in mine)
+
+    def write_base(self, text: str) -> None:
+        """Write R's file. `Refused` where one came there meanwhile that is not ours."""
+        path = self.plan.base_path
+        if self.base.exists() and self.plan.placed.get(path) not in ("", worktree.digest(self.base)):
+            raise Refused(f"{path} came into the work tree meanwhile, or was edited; it is left alone.",
+                          f"{self.plan.program} migrate --force writes over it")  # fmt: skip
+        self.placing(path)
+        self.base.parent.mkdir(parents=True, exist_ok=True)
+        self.base.write_text(text, encoding="utf-8")
+        self.placed(path)
+
+    def placing(self, *paths: str) -> None:
+        """These files are about to be written: from now on they are ours, whatever interrupts that."""
+        self.save(replace(self.plan, placed={**self.plan.placed, **dict.fromkeys(paths, "")}))
+
+    def placed(self, *paths: str) -> None:
+        """They are written."""
+        written = {path: worktree.digest(self.repository.top / path) for path in paths}
+        self.save(replace(self.plan, placed={**self.plan.placed, **written}))
 
     def gone(self, commit: str) -> list[str]:
         """What a commit has of the squashed revisions: their files, and the data files of bases that go with them.
@@ -85,11 +120,6 @@ class Bench(Scratch):
         gone = [there[one] for one in self.plan.gone if one in there]
         older = [migration for migration in gone if migration.id != self.plan.revision]
         return [m.path for m in gone] + [e.path for e in datafiles.of_bases(self.repository, commit, older)]
-
-    @property
-    def places(self) -> list[str]:
-        """Where a squash may make files: the script directory and the version locations."""
-        return [self.plan.layout.script, *self.plan.layout.locations]
 
     def history(self, commit: str) -> History:
         return revisions.read_history(self.repository, commit, self.plan.layout)

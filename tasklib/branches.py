@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from tasklib import console, inplace, plan, revisions
+from tasklib import console, inplace, plan, refs, revisions, worktree
 from tasklib.bench import Bench
 from tasklib.errors import Conflict, Refused
 from tasklib.git import Repository
@@ -32,7 +32,7 @@ def integrate(bench: Bench) -> None:
     resolve to delete and R's file to ours; any other conflict puts the merge back and raises `Conflict`.
     """
     repository, made = bench.repository, bench.plan
-    if repository.merging():
+    if refs.merging(repository):
         return
     tip = repository.commit(f"refs/heads/{made.original}")
     if tip is None:
@@ -41,24 +41,24 @@ def integrate(bench: Bench) -> None:
         return
     refuse_changes_elsewhere(bench)  # they would be committed with ours
     console.note(f"  … merging {made.original} ({tip[:12]}) into {made.branch}")
-    repository.add_changes(bench.places, made.left)
-    if repository.tree("HEAD") != repository.work_tree_as_tree(bench.places, made.left):
-        repository.commit_index(f"{DRAFT} {made.revision}\n\nNot proven; see the merge that follows.\n")
+    worktree.stage(repository, bench.ours)
+    if repository.tree("HEAD") != repository.ask("write-tree"):
+        refs.commit_index(repository, f"{DRAFT} {made.revision}\n\nNot proven; see the merge that follows.\n")
     history = revisions.read_history(repository, tip, made.layout)
-    gone = sorted({*bench.gone(tip), *(m.path for m in history.cut(made.revision).gone)})
+    gone = sorted({*bench.gone(tip), *(m.path for m in history.cut(made.revision).gone)} - {made.base_path})
     ours = bench.base.read_bytes()
-    conflicts = repository.merge_without_commit(tip)
+    conflicts = refs.merge_without_commit(repository, tip)
     strange = [path for path in conflicts if path not in gone and path != made.base_path]
     if strange:
-        repository.abort_merge()
+        refs.abort_merge(repository)
         raise Conflict(
             f"{made.original} and {made.branch} conflict in {', '.join(strange)}; only squashed files may.",
             f"git merge {made.original} by hand, then {made.program} merge; or {made.program} abort",
         )
-    repository.remove([path for path in gone if path != made.base_path])
+    worktree.take_out(repository, tip, gone)
     bench.base.parent.mkdir(parents=True, exist_ok=True)
     bench.base.write_bytes(ours)
-    repository.add_changes(bench.places, made.left)
+    worktree.stage(repository, bench.ours)
     bench.proven.clear()  # other code is in the work tree now, which may connect elsewhere
     bench.save(
         replace(made, tip=tip, kept=tuple(m.id for m in history.cut(made.revision).kept), proof=None, replayed=None)
@@ -66,11 +66,13 @@ def integrate(bench: Bench) -> None:
 
 
 def refuse_changes_elsewhere(bench: Bench) -> None:
-    """`Refused` where tracked files outside of the script directory were changed meanwhile: they are no part of it."""
-    ours = [*bench.places, *([bench.plan.layout.ini] if bench.plan.layout.ini else [])]
+    """`Refused` where other tracked files were changed meanwhile: they are no part of the squash."""
+    if refs.merging(bench.repository):
+        return
+    head = bench.head()
     # What a run of the project's command changed is left out of the commit anyway.
-    changed = [path for path in bench.repository.changed_outside(ours) if path not in bench.plan.left]
-    if changed and not bench.repository.merging():
+    known = {*bench.ours, *bench.gone(head), *bench.plan.left}
+    if changed := [path for path in bench.repository.differing(head) if path not in known]:
         raise Refused(
             f"Files that are no part of the squash were changed meanwhile: {', '.join(changed[:5])}.",
             f"git stash push -- {changed[0]}, then {bench.plan.program} merge",
@@ -80,19 +82,23 @@ def refuse_changes_elsewhere(bench: Bench) -> None:
 def commit(bench: Bench, proof: Proof) -> str:
     """Commit the proven tree on the squash branch; `Refused` where a hook made another tree of it."""
     repository, made = bench.repository, bench.plan
-    before = repository.commit("HEAD") or ""
-    repository.add_changes(bench.places, made.left)
-    if repository.tree("HEAD") == proof.tree and not repository.merging() and proof.tree in repository.message("HEAD"):
+    before = bench.head()
+    worktree.stage(repository, bench.ours)
+    if (
+        repository.tree(before) == proof.tree
+        and not refs.merging(repository)
+        and proof.tree in repository.message(before)
+    ):
         return before
     message = "\n".join([
         f"Squash {len(made.gone)} migrations into the base {made.revision}", "",
         *proof.lines(), "", f"Originals: git commit {made.tip}", "",
     ])  # fmt: skip
-    new = repository.commit_index(message)
+    new = refs.commit_index(repository, message)
     if repository.tree(new) != proof.tree:
         made_of_it = repository.tree(new)
         # Its message holds a proof of another tree: only what the hook left in the work tree stays.
-        repository.uncommit(before)
+        refs.uncommit(repository, before)
         raise Refused(
             f"Probably a git hook changed the tree of the commit: {made_of_it} is not the proven {proof.tree}.",
             f"look at `git diff HEAD`, then {made.program} merge proves what is there now",
@@ -113,21 +119,27 @@ def is_squash(repository: Repository, commit: str) -> bool:
 def bring_in(bench: Bench, new: str) -> None:
     """Move the original branch to the proven commit, by compare-and-swap, and delete the squash branch."""
     repository, made = bench.repository, bench.plan
-    repository.move_branch(made.original, new, made.tip)
+    refs.move_branch(repository, made.original, new, made.tip)
     _leave(repository, made)
-    repository.delete_branch(made.branch, new)
+    refs.delete_branch(repository, made.branch, new)
+
+
+def is_brought_in(repository: Repository, made: Plan) -> bool:
+    """Whether a kill came after the original branch was moved to the squash."""
+    at = repository.commit(f"refs/heads/{made.branch}")
+    return at is not None and at != made.tip and at == repository.commit(f"refs/heads/{made.original}")
 
 
 def _leave(repository: Repository, made: Plan) -> None:
     """Back to where the user was, after the original branch holds the squash."""
     if made.head_was == made.original:
-        repository.point_head_at(made.original)
+        refs.point_head_at(repository, made.original)
     else:
-        repository.switch(made.head_was)
+        refs.switch(repository, made.head_was)
 
 
 def put_back(bench: Bench) -> list[str]:
-    """Everything back as it was before `checkout`; what could not be taken away comes back as text.
+    """Everything of ours back as it was before `checkout`; what could not be taken away comes back as text.
 
     A kill in the last moment of `merge` may leave a squash that is already in the original branch: that stays.
     """
@@ -135,25 +147,41 @@ def put_back(bench: Bench) -> list[str]:
     inplace.recover(repository)
     trouble = bench.close_place()
     at = repository.commit(f"refs/heads/{made.branch}")
+    if repository.current_branch() == made.branch and is_brought_in(repository, made):
+        _leave(repository, made)
+    else:
+        _put_files_back(bench)
     # The plan is written before the branch is made: a branch of that name that we did not make has no plan.
     if at is not None:
-        if repository.current_branch() == made.branch:
-            if at == repository.commit(f"refs/heads/{made.original}") and at != made.tip:
-                _leave(repository, made)
-            else:
-                if repository.merging():
-                    repository.abort_merge()
-                mine = [*bench.places, *([made.layout.ini] if made.layout.ini else [])]
-                # What the user changed elsewhere meanwhile is brought over to the branch that he comes back to.
-                with repository.set_aside(repository.changed_outside(mine)):
-                    repository.switch_forced(made.head_was)
-        repository.delete_branch(made.branch, at)
+        refs.delete_branch(repository, made.branch, at)
         theirs = [c for c in repository.commits_since(at, made.start, made.tip) if not _is_ours(repository, c)]
         if theirs:
             console.note(f"{made.branch} had commits of somebody's; git still holds them: git branch NAME {at[:12]}")
-    # What git knew of went with the branch; the plan names no file that was there before.
-    for path in set(made.data) & set(repository.unheld(".")):
-        (repository.top / path).unlink()
+    if left := repository.dirty():
+        console.note(f"not of the squash, so it stays in the work tree: {', '.join(line[3:] for line in left[:10])}"
+                     + (f" and {len(left) - 10} more" if len(left) > 10 else ""))  # fmt: skip
     if not trouble:
         plan.forget(repository)
     return trouble
+
+
+def _put_files_back(bench: Bench) -> None:
+    """Our files in index and tree as the current commit has them, and back to the branch where the user was."""
+    repository, made = bench.repository, bench.plan
+    if refs.merging(repository):
+        refs.abort_merge(repository)
+    here, away = bench.head(), repository.current_branch() != made.branch
+    # Where a switch was interrupted, the tree holds files of either commit.
+    other = repository.commit(made.start if away else f"refs/heads/{made.head_was}") or here
+    paths = {*made.placed, made.base_path, *bench.gone(here), *repository.differing(here, other)}
+    tell(worktree.put_back(repository, here, paths, made.placed, [other]))
+    if not away:
+        refs.switch(repository, made.head_was)
+
+
+def tell(left: worktree.Left) -> None:
+    """Name what files of the user's were met while ours were put back."""
+    for path in left.alone:
+        console.note(f"{path} is not as git or this program left it: it stays as it is")
+    for path, blob in left.edited.items():
+        console.note(f"{path} was edited since it was written; that text is kept: git cat-file blob {blob[:12]}")

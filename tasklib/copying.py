@@ -56,7 +56,9 @@ def carries_privileges(bench: Bench) -> bool:
     """Whether the real database's privileges are the history's: where no migration grants any, they are the
     deployment's, and the roles that they name are not there in other databases.
     """
-    return bool(sources.grants(bench.repository, bench.plan.tip, bench.places))
+    return bool(
+        sources.grants(bench.repository, bench.plan.tip, (bench.plan.layout.script, *bench.plan.layout.locations))
+    )
 
 
 def take(bench: Bench, chain: Chain, role: str) -> None:

@@ -7,7 +7,6 @@ it is clear whose they are; Alembic looks at ``.py`` files only.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -62,14 +61,3 @@ def write(path: Path, types: Mapping[str, str], rows: Iterable[Sequence[object]]
         file.write(json.dumps(types, ensure_ascii=False) + "\n")
         for row in rows:
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
-
-
-def digest(paths: Iterable[Path]) -> str:
-    """What the plan keeps of files to see later whether somebody edited them; a missing one is as an empty one."""
-    found = hashlib.sha256()
-    for path in paths:
-        if path.exists():
-            with path.open("rb") as file:
-                while block := file.read(1 << 20):
-                    found.update(block)
-    return found.hexdigest()

@@ -62,8 +62,7 @@ def write(bench: Bench) -> str:
         path = fresh.pop()
         text = _finished(path.read_text(encoding="utf-8"), made, cut.labels, message)
         _remove(bench, path)
-        bench.base.parent.mkdir(parents=True, exist_ok=True)
-        bench.base.write_text(text, encoding="utf-8")
+        bench.write_base(text)
         bench.drop("draft")
     migration = revisions.parse(text, made.base_path)
     if migration is None or migration.id != made.revision:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import tempfile
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
 from tasklib import shell
-from tasklib.errors import CommandFailed, Refused
+from tasklib.errors import Refused
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -56,10 +55,11 @@ def remembered(question: Callable[Concatenate[Repository, str, P], T]) -> Callab
 
 @dataclass(frozen=True)
 class Entry:
-    """A file in a git tree: its path and the id of its blob."""
+    """A file in a git tree: its path, the id of its blob, and its mode as git writes it (120000 is a link)."""
 
     path: str
     blob: str
+    mode: str = "100644"
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,17 @@ class Repository:
         for line in self.run(*words).stdout.split("\0"):
             if line:
                 meta, path = line.split("\t", 1)
-                found.append(Entry(path, meta.split()[2]))
+                found.append(Entry(path, meta.split()[2], meta.split()[0]))
+        return found
+
+    def entries(self) -> dict[str, Entry]:
+        """The index by path; the mode of one that is in conflict is "conflict"."""
+        found = {}
+        for line in self.run("ls-files", "--stage", "-z").stdout.split("\0"):
+            if line:
+                meta, path = line.split("\t", 1)
+                mode, blob, stage = meta.split()
+                found[path] = Entry(path, blob, mode if stage == "0" else "conflict")
         return found
 
     def read(self, commit: str, path: str) -> str:
@@ -200,17 +210,9 @@ class Repository:
         found = self.run(*words, ok=(0, 1)).stdout.split("\0")
         return [line.split(":", 1)[1] for line in found if line]
 
-    def changed_outside(self, places: Sequence[str]) -> list[str]:
-        """Tracked files that differ from HEAD, in index or work tree, and lie in none of ``places``."""
-        words = [
-            "diff",
-            "--name-only",
-            "-z",
-            "HEAD",
-            "--",
-            ".",
-            *(f":(exclude,top,literal){place}" for place in places),
-        ]
+    def differing(self, *commits: str) -> list[str]:
+        """Files that differ between two commits, or between one and index or work tree."""
+        words = ("diff", "--name-only", "--no-renames", "-z", *commits)
         return [path for path in self.run(*words).stdout.split("\0") if path]
 
     def changed(self) -> list[str]:
@@ -242,149 +244,36 @@ class Repository:
         """The rule by which git ignores an untracked file of this path (file:line:pattern), or None."""
         return self.run("check-ignore", "--verbose", "--", path, ok=(0, 1)).stdout.split("\t")[0].strip() or None
 
-    def blobs(self, paths: Sequence[str]) -> dict[str, str]:
-        """The ids that files of the work tree would have as blobs, by path (line ends and filters as git has them)."""
-        if not paths:
-            return {}
-        found = self.run("hash-object", "--stdin-paths", stdin="\n".join(paths) + "\n").stdout.split()
-        return dict(zip(paths, found, strict=True))
-
-    # --- changes -------------------------------------------------------------------------------------------------
-
-    def export(self, tree: str, paths: Sequence[str], to: Path) -> None:
-        """Write files of a tree below the directory ``to``, as a checkout would (line ends, filters, modes)."""
-        if not paths:
-            return
-        with tempfile.TemporaryDirectory(prefix="alembic-squash-index-") as directory:
-            env = {"GIT_INDEX_FILE": str(Path(directory) / "index")}
-            self.run("read-tree", tree, env=env)
-            self.run(
-                "checkout-index", "--force", "-z", "--stdin", f"--prefix={to}/", stdin="\0".join(paths) + "\0", env=env
-            )
-
-    def work_tree_as_tree(self, places: Sequence[str], without: Sequence[str] = ()) -> str:
-        """The tree that a commit after `add_changes` of the same places would have; the index stays as it is."""
-        with tempfile.TemporaryDirectory(prefix="alembic-squash-index-") as directory:
-            env = {"GIT_INDEX_FILE": str(Path(directory) / "index")}
-            # From the index and not from HEAD: a merge that is not committed yet has put its new files there.
-            shutil.copyfile(self.top / self.ask("rev-parse", "--git-path", "index"), env["GIT_INDEX_FILE"])
-            self.add_changes(places, without, env)
-            return self.run("write-tree", env=env).stdout.strip()
-
-    def composed_tree(self, commit: str, remove: Sequence[str], add: Sequence[Entry]) -> str:
-        """A tree made from a commit's, without some paths and with files of other commits; returns its id."""
-        with tempfile.TemporaryDirectory(prefix="alembic-squash-index-") as directory:
-            env = {"GIT_INDEX_FILE": str(Path(directory) / "index")}
-            self.run("read-tree", commit, env=env)
-            lines = [f"0 {'0' * 40}\t{path}" for path in remove] + [f"100644 {e.blob} 0\t{e.path}" for e in add]
-            self.run("update-index", "-z", "--index-info", stdin="\0".join(lines) + "\0", env=env)
-            return self.run("write-tree", env=env).stdout.strip()
-
-    def switch_to_new_branch(self, branch: str, start: str) -> None:
-        self.run("checkout", "--quiet", "--no-track", "-b", branch, start)
-
-    def switch(self, branch: str) -> None:
-        self.run("checkout", "--quiet", branch)
+    # --- trees and indexes of our own --------------------------------------------------------------------------------
 
     @contextmanager
-    def set_aside(self, paths: Sequence[str]) -> Iterator[None]:
-        """Keep the work tree's contents of tracked files over the block, whatever is checked out in it.
+    def own_index(self, entries: Iterable[Entry]) -> Iterator[dict[str, str]]:
+        """The environment of an index of ours that holds these entries and no other."""
+        with tempfile.TemporaryDirectory(prefix="alembic-squash-index-") as directory:
+            env = {"GIT_INDEX_FILE": str(Path(directory) / "index")}
+            self.set_entries({entry.path: entry for entry in entries}, env)
+            yield env
 
-        Not `git stash`: it takes the whole index along, and so brings other files' staged deletions back.
-        """
-        files = [self.top / path for path in paths]
-        contents = [file.read_bytes() if file.is_file() else None for file in files]
-        try:
-            yield
-        finally:
-            for file, content in zip(files, contents, strict=True):
-                if content is None:
-                    file.unlink(missing_ok=True)
-                else:
-                    file.parent.mkdir(parents=True, exist_ok=True)
-                    file.write_bytes(content)
+    def set_entries(self, wanted: Mapping[str, Entry | None], env: Mapping[str, str] | None = None) -> None:
+        """Make entries of the index what they are wanted to be, by path; None takes one out."""
+        if wanted:
+            none = "0" * len(self.ask("hash-object", "--stdin"))  # SHA-256 has longer ids
+            lines = [f"{e.mode} {e.blob}\t{path}" if e else f"0 {none}\t{path}" for path, e in wanted.items()]
+            self.run("update-index", "-z", "--index-info", stdin="\0".join(lines) + "\0", env=env)
 
-    def switch_forced(self, branch: str) -> None:
-        """Check out ``branch``, throwing away changes to tracked files (of a squash branch that is given up)."""
-        self.run("checkout", "--quiet", "--force", branch)
+    def export(self, tree: str, paths: Iterable[str], to: Path) -> None:
+        """Write files of a commit (or tree) below ``to``, as a checkout would (line ends, filters, modes)."""
+        wanted = set(paths)
+        if wanted:
+            with self.own_index(entry for entry in self.files(tree) if entry.path in wanted) as env:
+                self.run("checkout-index", "--all", "--force", f"--prefix={to}/", env=env)
 
-    def remove(self, paths: Sequence[str]) -> None:
-        """Take tracked, committed files out of index and tree; missing ones are no error."""
-        if paths:
-            self.run("rm", "--quiet", "--force", "--ignore-unmatch", "--pathspec-from-file=-", "--pathspec-file-nul",
-                     stdin="\0".join(_literal(paths)) + "\0")  # fmt: skip
-
-    def restore(self, commit: str, paths: Sequence[str]) -> None:
-        """Put files of a commit back into index and tree."""
-        if paths:
-            self.run("checkout", "--quiet", commit, "--pathspec-from-file=-", "--pathspec-file-nul",
-                     stdin="\0".join(_literal(paths)) + "\0")  # fmt: skip
-
-    def add(self, paths: Sequence[str]) -> None:
-        """Put files of the work tree into the index; ignored ones are left out."""
-        if paths:
-            self.run("add", "--ignore-errors", "--pathspec-from-file=-", "--pathspec-file-nul", ok=(0, 1),
-                     stdin="\0".join(_literal(paths)) + "\0")  # fmt: skip
-
-    def add_changes(
-        self, places: Sequence[str], without: Sequence[str] = (), env: Mapping[str, str] | None = None
-    ) -> None:
-        """Take into the index: changes of tracked files anywhere, and new files in ``places`` only; no file of
-        ``without``.
-
-        Whatever the user puts elsewhere in the tree meanwhile is no part of a squash.
-        """
-        not_these = [f":(exclude,top,literal){path}" for path in without]
-        self.run("add", "--update", "--", ".", *not_these, env=env)
-        there = [place for place in places if (self.top / place).exists()]
-        if there:
-            # `git add` fails where it is told to leave out what is ignored anyway.
-            found = self.run("check-ignore", "-z", "--stdin", ok=(0, 1), stdin="\0".join(without)) if without else None
-            ignored = found.stdout.split("\0") if found else []
-            not_these = [f":(exclude,top,literal){path}" for path in without if path not in ignored]
-            self.run("add", "--all", "--", *_literal(there), *not_these, env=env)
-
-    def commit_index(self, message: str) -> str:
-        """Commit the index (as it is already, where nothing changed) with the user's own hooks and signing."""
-        self.run("commit", "--quiet", "--allow-empty", "--file=-", stdin=message)
-        return self.ask("rev-parse", "HEAD")
-
-    def uncommit(self, to: str) -> None:
-        """Take the branch back to ``to``; index and tree stay as they are."""
-        self.run("reset", "--quiet", "--soft", to)
-
-    def merge_without_commit(self, commit: str) -> list[str]:
-        """Merge into index and tree, uncommitted; returns the paths in conflict."""
-        result = self.run("merge", "--no-commit", "--no-ff", "--quiet", "-X", "no-renames", commit, ok=(0, 1))
-        conflicts = self.run("diff", "--name-only", "--diff-filter=U", "-z").stdout.split("\0")
-        paths = [path for path in conflicts if path]
-        if result.code and not paths:
-            raise CommandFailed(result.argv, result.code, result.stdout, result.stderr)
-        return paths
-
-    def merging(self) -> bool:
-        return self.run("rev-parse", "--verify", "--quiet", "MERGE_HEAD", ok=(0, 1)).code == 0
-
-    def abort_merge(self) -> None:
-        self.run("merge", "--abort")
-
-    def move_branch(self, branch: str, new: str, old: str) -> None:
-        """Compare-and-swap: `Refused` where ``branch`` is no longer at ``old``."""
-        result = self.run("update-ref", "-m", "alembic-squash", f"refs/heads/{branch}", new, old, ok=None)
-        if result.code:
-            raise Refused(
-                f"The branch {branch} is at {self.commit(f'refs/heads/{branch}')}, it was expected at {old}: "
-                "somebody moved it meanwhile. Nothing was merged.",
-            )
-
-    def point_head_at(self, branch: str) -> None:
-        """Make ``branch`` current; index and tree stay, so it must hold the same tree as HEAD."""
-        self.run("symbolic-ref", "-m", "alembic-squash", "HEAD", f"refs/heads/{branch}")
-
-    def delete_branch(self, branch: str, old: str) -> None:
-        self.run("update-ref", "-d", f"refs/heads/{branch}", old)
-        # update-ref leaves the branch's section in the configuration, which `git branch -D` would remove.
-        self.run("config", "--remove-section", f"branch.{branch}", ok=None)
+    def composed_tree(self, commit: str, remove: Iterable[str], add: Iterable[Entry]) -> str:
+        """A tree made from a commit's, without some paths and with files of other commits; returns its id."""
+        with self.own_index(()) as env:
+            self.run("read-tree", commit, env=env)
+            self.set_entries({**dict.fromkeys(remove), **{entry.path: entry for entry in add}}, env)
+            return self.run("write-tree", env=env).stdout.strip()
 
 
 @contextmanager
@@ -410,11 +299,6 @@ def find(cwd: Path) -> Repository:
     if repository.commit("HEAD") is None:
         raise Refused("The repository has no commit yet; a committed migration history was expected.", "git commit")
     return repository
-
-
-def _literal(paths: Sequence[str]) -> list[str]:
-    # A name such as [a].py is a pattern to git unless told otherwise.
-    return [f":(top,literal){path}" for path in paths]
 
 
 def _environment() -> dict[str, str]:

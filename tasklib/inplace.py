@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from tasklib import plan, shell
+from tasklib import interrupts, plan, worktree
 from tasklib.git import Repository
 
 JOURNAL = "in-place.json"
@@ -24,11 +24,11 @@ ASIDE = "in-place"  # the directory of what stood in the way, numbered as in the
 def old_chain(repository: Repository, tree: str, paths: Sequence[str]) -> Iterator[None]:
     """Files of ``tree`` (a commit or a tree) in the work tree for a block; all is as it was afterwards."""
     recover(repository)
-    wanted = sorted(set(paths) - _unchanged(repository, tree, paths))
+    wanted = sorted(set(paths) - worktree.as_committed(repository, tree, paths))
     if not wanted:
         yield
         return
-    standing = [path for path in wanted if (repository.top / path).exists()]
+    standing = [path for path in wanted if worktree.exists(repository.top / path)]
     above = {parent.as_posix() for path in wanted for parent in PurePosixPath(path).parents}
     made = sorted((one for one in above if not (repository.top / one).exists()), reverse=True)
     state = plan.state_directory(repository)
@@ -46,7 +46,7 @@ def old_chain(repository: Repository, tree: str, paths: Sequence[str]) -> Iterat
             repository.export(tree, wanted, repository.top)
             yield
         finally:
-            with shell.uninterrupted():
+            with interrupts.uninterrupted():
                 _put_back(repository)
 
 
@@ -72,7 +72,9 @@ def _put_back(repository: Repository) -> None:
     told = json.loads((state / JOURNAL).read_text(encoding="utf-8"))
     aside = {path: state / ASIDE / str(number) for number, path in enumerate(told["aside"])}
     # Only what still is the file that was put there.
-    for path in _unchanged(repository, told["tree"], [path for path in told["written"] if path not in aside]):
+    for path in worktree.as_committed(
+        repository, told["tree"], [path for path in told["written"] if path not in aside]
+    ):
         (repository.top / path).unlink()
     for path, kept in aside.items():
         if kept.exists():
@@ -85,14 +87,6 @@ def _put_back(repository: Repository) -> None:
     (state / JOURNAL).unlink()
     if told["fresh"] and not any(state.iterdir()):
         state.rmdir()
-
-
-def _unchanged(repository: Repository, tree: str, paths: Sequence[str]) -> set[str]:
-    """Those of the paths that the work tree has as ``tree`` has them."""
-    there = [path for path in paths if (repository.top / path).is_file()]
-    held = {entry.path: entry.blob for entry in repository.files(tree)} if there else {}
-    now = repository.blobs(there)
-    return {path for path in there if held.get(path) == now[path]}
 
 
 def _move(source: Path, target: Path) -> None:

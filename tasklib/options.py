@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import signal
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,7 +12,7 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import Task, task
 
-from tasklib import shell
+from tasklib import console, interrupts
 from tasklib.bench import program
 from tasklib.settings import FLAGS, HELP, LISTS, with_server
 
@@ -32,11 +33,13 @@ def step(*options: str, **others: str) -> Callable[[Callable[[Context, Given], N
 
     def decorate(body: Callable[[Context, Given], None]) -> Task[Any]:
         def run(context: Context, **given: Any) -> None:
+            console.prepare()  # also where Invoke's own program calls us
             try:
-                with shell.termination_as_interrupt():
+                with interrupts.heard():
                     body(context, with_server(context, given))
+                    interrupts.check()
             except KeyboardInterrupt:
-                raise Exit(f"interrupted; {program()} status says where the squash stands", code=130) from None
+                raise ended(f"{program()} status says where the squash stands") from None
 
         # Invoke makes the command line from the signature, which need not be written out in each task.
         kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
@@ -52,6 +55,11 @@ def step(*options: str, **others: str) -> Callable[[Callable[[Context, Given], N
         return made
 
     return decorate
+
+
+def ended(text: str) -> Exit:
+    """What an interrupted command says, once all is done that is to be done, and its exit code."""
+    return Exit(f"interrupted; {text}", code=128 + signal.SIGPIPE if interrupts.noted() == signal.SIGPIPE else 130)
 
 
 def _help(body: Callable[..., None]) -> str:

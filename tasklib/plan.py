@@ -20,7 +20,7 @@ from tasklib.errors import Refused
 from tasklib.git import Repository
 from tasklib.settings import Settings
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -116,9 +116,9 @@ class Plan:
     # Files that runs of the project's command left or changed in the work tree: no part of the squash.
     left: tuple[str, ...] = ()
     replayed: Mapping[str, Any] | None = None
-    # What this program wrote: a digest of R's file with its data files, and the paths of the latter.
-    written: str | None = None
-    data: tuple[str, ...] = ()
+    # What this program put into the work tree, by path: R's file, its data files, templates of `init`; each with a
+    # digest, "" while it is being written. They are known here before they are there: `abort` knows them for ours.
+    placed: Mapping[str, str] = field(default_factory=dict)
     proof: Mapping[str, Any] | None = None
 
     @property
@@ -130,6 +130,12 @@ class Plan:
     def binds(self) -> tuple[str, ...]:
         """The databases that the script directory is for, by env.py's names of them; ("",) where there is one."""
         return binds.named(self.templates)
+
+    @property
+    def data(self) -> tuple[str, ...]:
+        """The data files of R's file."""
+        stem = self.base_path.removesuffix(".py")
+        return tuple(path for path in self.placed if path.startswith(f"{stem}.") and path != self.base_path)
 
     def finished(self, step: str) -> Plan:
         """The same plan with one more step done."""
@@ -147,7 +153,6 @@ class Plan:
                 "gone": tuple(data["gone"]),
                 "kept": tuple(data["kept"]),
                 "done": tuple(data["done"]),
-                "data": tuple(data["data"]),
                 "left": tuple(data["left"]),
                 "found": tuple((name, template) for name, template in data["found"]),
                 "version_table": (data["version_table"][0], data["version_table"][1])

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from tasklib import beyond, binds, datafiles, git, inplace, plan, project, revisions, several, truth
+from tasklib import beyond, binds, datafiles, git, inplace, plan, project, revisions, several, truth, worktree
 from tasklib.addresses import Addresses
 from tasklib.bench import program
 from tasklib.errors import Refused
@@ -72,6 +72,8 @@ def prepare(cwd: Path, settings: Settings, *, reading: bool = False) -> Prepared
     if not reading:
         _refuse_server_wide(texts)
         _refuse_unlike_several(settings, repository.read(tip, target.path), target.path, texts)
+    if not reading:
+        _refuse_hidden(repository, [migration.path for migration in cut.gone])
     start = tip
     if settings.source == "models":
         start = find_commit(repository, layout, history, target, tip, settings.commit)
@@ -129,6 +131,16 @@ def _refuse_dirty(repository: Repository) -> None:
             f"The work tree is not clean; a clean one was expected (untracked files count):\n  {listed}",
             "commit, or git stash --include-untracked, then run this again",
         )
+
+
+def _refuse_hidden(repository: Repository, paths: Sequence[str]) -> None:
+    """`Refused` where git was told not to look at a file that goes: its changes here would be lost, unseen."""
+    for path, word in worktree.hidden(repository, paths).items():
+        raise Refused(
+            f"{path} is marked {word}, so git does not see what it holds here; the squash takes it out.",
+            f"git update-index --no-{word} {path}" if worktree.exists(repository.top / path)
+            else f"git sparse-checkout add {PurePosixPath(path).parent}",
+        )  # fmt: skip
 
 
 def refuse_unnamed_variable(repository: Repository, commit: str, layout: Layout, settings: Settings) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import traceback
@@ -13,7 +12,7 @@ from invoke.config import AmbiguousMergeError, Config
 from invoke.exceptions import Exit, ParseError
 from invoke.program import Program
 
-from tasklib import ns
+from tasklib import console, ns
 from tasklib.errors import BUG, REFUSED
 
 
@@ -49,6 +48,7 @@ def _version() -> str:
 
 def main() -> None:
     """Entry point; a bug is a traceback and exit code 70."""
+    console.prepare()
     program = _Program(
         name="alembic-squash", binary="alembic-squash", namespace=ns, version=_version(), config_class=Config
     )
@@ -59,8 +59,9 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:
-        # Whoever read our output has gone (`| head`); Python would complain again when it closes the stream.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever read our output has gone (`| head`); Python would complain again when it closes the streams.
+        for stream in (sys.stdout, sys.stderr):
+            console.silence(stream)
         sys.exit(128 + signal.SIGPIPE)
     except AmbiguousMergeError as error:
         print(f"A key of the configuration has the wrong shape (text or a list was expected): {error}", file=sys.stderr)

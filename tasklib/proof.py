@@ -83,7 +83,7 @@ class Proof:
 
 def ensure_proven(bench: Bench) -> Proof:
     """The proof of the tree that the work tree would be committed as; made now where there is none."""
-    tree = bench.repository.work_tree_as_tree(bench.places, bench.plan.left)
+    tree = bench.tree()
     known = bench.plan.proof
     if known is not None and known["tree"] == tree and known["tip"] == bench.plan.tip:
         return from_json(known)

@@ -171,8 +171,7 @@ def write_data(bench: Bench, read: Iterable[Reference]) -> None:
                 f"take that rule back, or --data with a list of tables without {paths[path].table.shown}",
             )
     earlier = bench.plan.data
-    # Before they are written: so `abort` knows that they are ours.
-    bench.save(replace(bench.plan, data=tuple(sorted({*earlier, *paths}))))
+    bench.placing(*sorted(paths))
     for path in set(earlier) - paths.keys():
         (top / path).unlink(missing_ok=True)
     bench.base.parent.mkdir(parents=True, exist_ok=True)
@@ -185,7 +184,9 @@ def write_data(bench: Bench, read: Iterable[Reference]) -> None:
                 f"{path} lies in the package {package}, and nothing in its setuptools configuration includes it: "
                 "where the migrations are installed with it, add *.jsonl to its package data"
             )
-    bench.save(replace(bench.plan, data=tuple(sorted(paths))))
+    left = {path: one for path, one in bench.plan.placed.items() if path not in earlier or path in paths}
+    bench.save(replace(bench.plan, placed=left))
+    bench.placed(*sorted(paths))
 
 
 def refuse_credentials(bench: Bench, reference: Reference) -> None:

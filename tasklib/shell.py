@@ -4,141 +4,63 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from threading import Lock
+from threading import Event, Thread
 from typing import Any, TypeVar
 
 import sh
 
+from tasklib import interrupts
 from tasklib.errors import CommandFailed, Failed, Refused
 
 T = TypeVar("T")
 
 
 AT_A_TIME = 2  # processes of the project's command that run side by side
-INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+LOOK_SECONDS = 0.1  # between two looks at whether somebody interrupts; the end of a process is noticed at once
 END_SECONDS = 5.0  # for a process that was asked to end
 
 
 def together(*calls: Callable[[], T]) -> list[T]:
     """Run the calls side by side, wait for all of them, and return their results in order.
 
-    The first call (in order) that raised decides the exception. An interrupt ends the processes that run, and waits
-    for the calls: none goes on behind the back of whoever then puts things back.
+    The first call (in order) that raised decides the exception; each ends by itself where somebody interrupts.
     """
     with ThreadPoolExecutor(AT_A_TIME) as pool:
-        try:
-            futures = [pool.submit(call) for call in calls]
-            wait(futures)
-        except BaseException:
-            with uninterrupted(), _processes.ended():
-                pool.shutdown(cancel_futures=True)
-            raise
+        futures = [pool.submit(call) for call in calls]
+        wait(futures)
+    interrupts.check()
     return [future.result() for future in futures]
 
 
-@contextmanager
-def termination_as_interrupt() -> Iterator[None]:
-    """SIGTERM, and SIGHUP (the terminal is gone), are KeyboardInterrupt in the block: with everything cleaned up.
+def _wait(process: Any) -> None:
+    """Wait for the end of a process; an interrupt ends it, and all that it started, and is raised."""
+    ended = Event()
 
-    As is Ctrl-C, once: an impatient second one could fall into the first lines of the cleaning up.
-    """
-    numbers = [number for number in INTERRUPTS if signal.getsignal(number) != signal.SIG_IGN]
+    def until_its_end() -> None:
+        with suppress(sh.ErrorReturnCode):
+            process.wait()
+        ended.set()
 
-    def interrupt(number: int, frame: object) -> None:
-        for one in numbers:
-            signal.signal(one, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
-    before = [(number, signal.signal(number, interrupt)) for number in numbers]
-    try:
-        yield
-    finally:
-        for number, handler in before:
-            signal.signal(number, handler)
+    Thread(target=until_its_end, daemon=True).start()
+    while not ended.wait(LOOK_SECONDS):
+        if interrupts.pending():
+            _end(process, ended)
+            interrupts.check()
+    process.wait()  # raises where the exit code is not 0
 
 
-@contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Ctrl-C, SIGTERM and SIGHUP are ignored for the length of a block, by its processes too. Main thread only.
-
-    `run` keeps what a terminal sends away from processes that would not ignore it.
-    """
-    before = [(number, signal.signal(number, signal.SIG_IGN)) for number in INTERRUPTS]
-    try:
-        yield
-    finally:
-        for number, handler in before:
-            signal.signal(number, handler)
-
-
-def _is_putting_back() -> bool:
-    """Whether even SIGTERM is ignored, as while things are put back."""
-    return signal.getsignal(signal.SIGTERM) == signal.SIG_IGN
-
-
-class _Processes:
-    """The processes of ours that run now, so that an interrupt reaches those that other threads wait for."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._running: dict[int, Any] = {}  # by pid: sh's processes have no hash, and compare by output
-        self._closed = False
-
-    @contextmanager
-    def waiting_for(self, start: Callable[[], Any]) -> Iterator[Any]:
-        """Start a process; whatever interrupts the block ends it."""
-        with self._lock:
-            if self._closed:
-                raise Failed("Interrupted.")
-            process = start()
-            self._running[process.pid] = process
-        try:
-            yield process
-        except (KeyboardInterrupt, SystemExit):
-            with uninterrupted():
-                _end(process)
-            raise
-        finally:
-            with self._lock:
-                self._running.pop(process.pid, None)
-
-    @contextmanager
-    def ended(self) -> Iterator[None]:
-        """All of them are ended, and for the length of the block no other one starts."""
-        with self._lock:
-            self._closed = True
-            for process in self._running.values():
-                _signal(process, signal.SIGTERM)
-        try:
-            yield
-        finally:
-            self._closed = False
-
-
-_processes = _Processes()
-
-
-def _end(process: Any) -> None:
+def _end(process: Any, ended: Event) -> None:
+    """End the session of a process: a hook of git's would go on without git."""
     for number in (signal.SIGTERM, signal.SIGKILL):
-        _signal(process, number)
-        try:
-            process.wait(timeout=END_SECONDS)
-        except sh.TimeoutException:
-            continue
-        except sh.ErrorReturnCode:
-            pass
-        return
-
-
-def _signal(process: Any, number: int) -> None:
-    with suppress(ProcessLookupError):
-        process.signal(number)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        ended.wait(END_SECONDS)
 
 
 @dataclass(frozen=True)
@@ -186,16 +108,18 @@ def run(
             _in=stdin if stdin is not None else b"",
             _err=take if on_error_line is not None else None,
             _uid=uid,
-            # git handles SIGINT although its parent ignores it: a terminal's Ctrl-C reaches the foreground group only.
-            _new_group=_is_putting_back(),
+            # A session of its own: a terminal's Ctrl-C comes to us alone, and we decide what becomes of the process.
+            # What would ask at the terminal fails at once, where it would wait unseen.
+            _new_session=True,
             _return_cmd=True,
             _bg=True,
             _bg_exc=False,
             _decode_errors="replace",
             _truncate_exc=False,
         )
-        with _processes.waiting_for(start) as done:
-            done.wait()
+        interrupts.check()
+        done = start()
+        _wait(done)
         code, out, err = int(done.exit_code), done.stdout, done.stderr
     except sh.ErrorReturnCode as failure:
         code, out, err = int(failure.exit_code), failure.stdout, failure.stderr

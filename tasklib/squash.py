@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from invoke.context import Context
-from invoke.exceptions import Exit
 
 from tasklib import (
     before,
@@ -15,16 +14,16 @@ from tasklib import (
     console,
     git,
     inplace,
+    interrupts,
     plan,
     postgres,
     settings,
-    shell,
     standin,
     variables,
 )
 from tasklib.bench import Bench, open_bench, program
 from tasklib.errors import Failed, SquashError
-from tasklib.options import ALL, Given, dry, step
+from tasklib.options import ALL, Given, dry, ended, step
 from tasklib.prepare import prepare
 from tasklib.scratch import refuse_unusable_server
 from tasklib.steps import checkout, cleanup, createdb, merge, migrate, reinit, replay, restore, verify
@@ -75,11 +74,9 @@ def refuse_early(cwd: Path, chosen: settings.Settings) -> None:
 
 def run(cwd: Path, chosen: settings.Settings) -> None:
     """All steps. After a failure, an interrupt or a difference everything is as it was, and nothing of ours is left."""
-    with shell.termination_as_interrupt():
-        try:
-            bench = checkout.run(cwd, chosen, os.getpid())
-        except KeyboardInterrupt:  # before the first step was done
-            raise Exit("interrupted; everything is as it was", code=130) from None
+    text, interrupted = "everything is as it was", 0
+    try:
+        bench = checkout.run(cwd, chosen, os.getpid())
         try:
             for step in (HISTORY if chosen.source == "history" else MODELS)[1:]:
                 console.note(f"{step}")
@@ -87,27 +84,30 @@ def run(cwd: Path, chosen: settings.Settings) -> None:
                     merge.run(bench, bring_in=not chosen.no_merge)
                 else:
                     RUN[step](bench)
-        except BaseException as error:
-            finished = not plan.exists(bench.repository)
-            # An impatient second Ctrl-C must not stop this half-way.
-            with shell.uninterrupted():
-                put_back = finished or _give_up(bench, error)
-            if isinstance(error, KeyboardInterrupt):
-                text = "after the squash was finished" if finished else "everything is as it was"
-                raise Exit(f"interrupted; {text}" if put_back else "interrupted", code=130) from None
+        except BaseException:
+            interrupted = interrupts.noted()
+            text = _give_up(bench) if plan.exists(bench.repository) else "after the squash was finished"
             raise
+    except KeyboardInterrupt:
+        raise ended(text) from None
+    except SquashError:
+        if interrupted:  # whoever ended us may have ended our processes too
+            raise ended(text) from None
+        raise
 
 
-def _give_up(bench: Bench, error: BaseException) -> bool:
-    """Put everything back, and say whether that went well; trouble does not hide what went wrong before."""
-    console.note(f"{'failed' if isinstance(error, SquashError) else type(error).__name__}: putting everything back")
-    try:
-        trouble = branches.put_back(bench)
-    except Exception as second:
-        trouble = [str(second)]
+def _give_up(bench: Bench) -> str:
+    """Put everything back, and say what came of it; trouble does not hide what went wrong before."""
+    with interrupts.uninterrupted():  # an impatient second Ctrl-C must not stop it half-way
+        try:
+            trouble = branches.put_back(bench)
+        except Exception as second:
+            trouble = [str(second)]
     for line in trouble:
         console.warn(f"{line}; {bench.plan.program} abort tries again")
-    return not trouble
+    if not trouble:
+        console.note("everything was put back")
+    return f"{bench.plan.program} abort puts everything back" if trouble else "everything is as it was"
 
 
 @step()

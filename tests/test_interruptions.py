@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tasklib import postgres, shell
+from tasklib import interrupts, postgres
 from tasklib import server as servers
 from tasklib.errors import SquashError
 from tasklib.postgres import Address
@@ -60,7 +60,7 @@ def begin(project: Project, *words: str, nap: str = LONG, **variables: str) -> R
             [str(BIN / "alembic-squash"), *(words or ("squash", "--rev", "head-2", *NAMED))], cwd=project.top,
             env=environment, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, start_new_session=True,
             # A shell ignores Ctrl-C in what it runs in the background, nohup SIGHUP, and these tests may be.
-            preexec_fn=lambda: [signal.signal(number, signal.SIG_DFL) for number in shell.INTERRUPTS],
+            preexec_fn=lambda: [signal.signal(number, signal.SIG_DFL) for number in interrupts.SIGNALS],
         )  # fmt: skip
     return Running(process, out, err)
 
@@ -201,7 +201,6 @@ def test_an_impatient_second_interrupt_does_not_stop_the_putting_back(slow: Proj
     running = begin(slow)
     until("the replay", lambda: is_replaying(slow), running)
     os.killpg(running.process.pid, signal.SIGINT)
-    until("it begins to put things back", lambda: "putting everything back" in running.said)
     while plan_path(slow).exists():
         assert running.process.poll() is None or not plan_path(slow).exists(), running.said
         os.killpg(running.process.pid, signal.SIGINT)
@@ -211,11 +210,12 @@ def test_an_impatient_second_interrupt_does_not_stop_the_putting_back(slow: Proj
 
 
 def test_a_second_interrupt_in_the_very_moment_of_the_first_is_none(tmp_path: Path) -> None:
-    # The first lines of an `except`, in which nothing is protected yet, stretched to seconds.
+    # The first lines of an `except`, stretched to seconds.
     code = (
-        "import time\nfrom tasklib.shell import termination_as_interrupt\n"
-        "with termination_as_interrupt():\n  try:\n    print('begun', flush=True); time.sleep(60)\n"
-        "  except KeyboardInterrupt:\n    print('first', flush=True); time.sleep(2); print('put back', flush=True)\n"
+        "import time\nfrom pathlib import Path\nfrom tasklib import interrupts, shell\n"
+        "with interrupts.heard():\n  try:\n    print('begun', flush=True); shell.run(['sleep', '60'], cwd=Path('.'))\n"
+        "  except KeyboardInterrupt:\n    print('first', flush=True); shell.run(['sleep', '2'], cwd=Path('.'))\n"
+        "    print('put back', flush=True)\n"
     )
     out = tmp_path / "out"
     with out.open("w") as stdout:
@@ -239,8 +239,9 @@ def test_a_program_with_a_handler_of_its_own_is_not_interrupted_while_things_are
         "open('begun', 'w'); time.sleep(2); open('ended', 'w')\n"
     )
     code = (
-        "import sys\nfrom pathlib import Path\nfrom tasklib.shell import run, uninterrupted\n"
-        f"with uninterrupted():\n  run([sys.executable, '-c', {program!r}], cwd=Path('.'))\n"
+        "import sys\nfrom pathlib import Path\nfrom tasklib import interrupts, shell\n"
+        "with interrupts.heard(), interrupts.uninterrupted():\n"
+        f"  shell.run([sys.executable, '-c', {program!r}], cwd=Path('.'))\n"
     )
     process = subprocess.Popen([BIN / "python", "-c", code], cwd=tmp_path, start_new_session=True)
     until("the program", lambda: (tmp_path / "begun").exists())
@@ -346,7 +347,7 @@ def test_a_failure_in_the_middle_leaves_no_server(make: Make) -> None:
     head, databases = project.git("rev-parse", "HEAD"), project.databases()
     done = project.tool("squash", "--rev", "head-2", *NAMED)
     assert done.code == 2, done.said
-    assert "putting everything back" in done.err
+    assert "everything was put back" in done.err
     assert f"the migration {project.ids[6]}" in done.err
     assert_all_is_back(project, head, databases)
 

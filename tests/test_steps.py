@@ -191,12 +191,14 @@ def test_abort_before_any_database_puts_everything_back(shop: Project) -> None:
         begin(shop, "head-2")
         for name in RECIPE[1 : RECIPE.index(last) + 1]:
             step(shop, name)
-        shop.write("migrations/env.py", "half done")
-        shop.write("app.py", "somebody's own work")
-        step(shop, "abort")
-        assert shop.git("status", "--porcelain").split() == ["M", "app.py"]
-        assert (shop.top / "app.py").read_text() == "somebody's own work"
-        shop.git("checkout", "--quiet", "--", "app.py")
+        mine = ("app.py", "migrations/env.py")
+        for path in mine:
+            shop.write(path, "somebody's own work")
+        said = step(shop, "abort").err
+        assert "not of the squash, so it stays in the work tree: app.py, migrations/env.py" in said
+        assert shop.git("status", "--porcelain").split() == ["M", "app.py", "M", "migrations/env.py"]
+        assert {(shop.top / path).read_text() for path in mine} == {"somebody's own work"}
+        shop.git("checkout", "--quiet", "--", *mine)
         shop.assert_nothing_left(head)
         assert world(shop) == before
         assert shop.git("symbolic-ref", "--short", "HEAD") == "main"

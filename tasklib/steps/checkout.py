@@ -10,7 +10,7 @@ from pathlib import Path
 
 from invoke.context import Context
 
-from tasklib import console, git, plan, revisions, settings
+from tasklib import branches, console, git, interrupts, plan, refs, revisions, settings
 from tasklib.bench import Bench, program
 from tasklib.git import Repository
 from tasklib.options import ALL, Given, dry, step
@@ -54,12 +54,15 @@ def begin(prepared: Prepared, server_url: str | None = None, pid: int | None = N
     """Write the plan, then make the squash branch; a failure leaves neither."""
     repository, made = prepared.repository, prepared.plan
     plan.create(repository, made)
-    try:
-        repository.switch_to_new_branch(made.branch, made.start)
-    except BaseException:
-        plan.forget(repository)
-        raise
     bench = Bench(repository, made, server_url, pid)
+    try:
+        refs.switch_to_new_branch(repository, made.branch, made.start)
+    except BaseException:
+        with interrupts.uninterrupted():  # git may have come to any point
+            trouble = branches.put_back(bench)
+        for line in trouble:
+            console.warn(f"{line}; {made.program} abort tries again")
+        raise
     bench.finished("checkout")
     return bench
 

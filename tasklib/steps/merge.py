@@ -9,7 +9,7 @@ from pathlib import Path
 
 from invoke.context import Context
 
-from tasklib import branches, console, git, plan, proof, shell, version_check
+from tasklib import branches, console, git, interrupts, plan, proof, version_check
 from tasklib.bench import Bench, open_bench
 from tasklib.errors import Refused
 from tasklib.options import Given, dry, step
@@ -52,7 +52,7 @@ def run(bench: Bench, *, bring_in: bool = True) -> None:
     tables = bench.version_tables()
     new = branches.commit(bench, shown)
     # Between these a Ctrl-C would leave a branch that is moved and a plan that knows nothing of it.
-    with shell.uninterrupted():
+    with interrupts.uninterrupted():
         if bring_in:
             branches.bring_in(bench, new)
         plan.forget(bench.repository)
@@ -62,5 +62,7 @@ def run(bench: Bench, *, bring_in: bool = True) -> None:
     console.say(f"{len(made.gone)} migrations are one base migration, {made.base_path}; commit {new[:12]} on {where}.")
     console.say("\n".join(version_check.condition(made.revision, bench.plan.kept, tables)))
     gone = [one for one in made.gone if one != made.revision]
+    if left := bench.repository.dirty():
+        console.note(f"not of the squash, so it stays in the work tree: {', '.join(line[3:] for line in left[:10])}")
     if mentions := bench.repository.mentions(gone, [made.base_path]):
         console.listing("Left for you to mend, for they name revisions that are gone", mentions)

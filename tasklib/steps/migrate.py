@@ -5,7 +5,6 @@ Never overwrites a file that somebody edited since we wrote it, without --force;
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from invoke.context import Context
@@ -34,23 +33,25 @@ def run(bench: Bench, *, force: bool = False) -> bool:
     """Write R's file; False where it stands there as we wrote it."""
     branches.refuse_other_branch(bench)
     made = bench.plan
-    if bench.base.exists() and not force:
-        now = bench.digest()
-        if made.written == now and "migrate" in made.done:
+    written = made.base_path in made.placed
+    if force:
+        bench.placing(made.base_path)
+    elif bench.base.exists():
+        edited = bench.is_edited()
+        if written and not edited and "migrate" in made.done:
             return False
-        if made.written not in (None, now):
+        if written and edited:
             raise Refused(f"{made.base_path} was edited since it was written; it is left alone.",
                           f"{made.program} migrate --force writes it anew")  # fmt: skip
         if "reinit" not in made.done:
             raise Refused(f"{made.base_path} still is the old migration.", f"{made.program} reinit")
-        if made.written is None:
+        if not written:
             raise Refused(f"{made.base_path} is there, and this program did not write it; it is left alone.",
                           f"{made.program} migrate --force writes over it, verify proves it as it is")  # fmt: skip
     if made.source == "models":
         draft.write(bench)
     else:
         _write(bench)
-    bench.save(replace(bench.plan, written=bench.digest()))
     bench.finished("migrate")
     return True
 
@@ -60,4 +61,4 @@ def _write(bench: Bench) -> None:
     text = base.write(bench).text
     after = hooks.formatted(bench, text)
     if after != text:
-        bench.base.write_text(after, encoding="utf-8")
+        bench.write_base(after)

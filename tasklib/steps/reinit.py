@@ -12,9 +12,9 @@ from pathlib import Path
 
 from invoke.context import Context
 
-from tasklib import branches, console
+from tasklib import branches, console, worktree
 from tasklib.bench import Bench, open_bench
-from tasklib.errors import CommandFailed
+from tasklib.errors import CommandFailed, Refused
 from tasklib.options import Given, dry, step
 
 TEMPLATES = (
@@ -41,10 +41,16 @@ def run(bench: Bench, *, init: bool = False) -> int:
     branches.refuse_other_branch(bench)
     made = bench.plan
     paths = bench.gone("HEAD")
-    # R's own file may hold the base migration by now, written by us or edited by hand.
-    keep = {made.base_path} if made.written is not None else set()
-    removed = [path for path in paths if path not in keep and (bench.repository.top / path).exists()]
-    bench.repository.remove([path for path in paths if path not in keep])
+    # R's own file may hold the base migration by now.
+    paths = [path for path in paths if path not in made.placed]
+    removed = [path for path in paths if worktree.exists(bench.repository.top / path)]
+    same = worktree.as_committed(bench.repository, bench.head(), removed)
+    if changed := [path for path in removed if path not in same]:
+        raise Refused(
+            f"{', '.join(changed[:5])}: changed since the squash was begun; as committed they would be taken out.",
+            f"git checkout -- {changed[0]} gives the change up; {made.program} abort, then commit it, keeps it",
+        )
+    worktree.take_out(bench.repository, bench.head(), paths)
     if init or made.source == "models":
         _init(bench)
     bench.finished("reinit")
@@ -69,15 +75,16 @@ def _init(bench: Bench) -> None:
         command.refuse_if_it_cannot_run(result)
         if result.code or not new.is_dir():
             raise CommandFailed(result.argv, result.code, result.stdout, result.stderr)
-        held = {entry.path for entry in bench.repository.files("HEAD", bench.plan.layout.script)}
-        made: list[str] = []
+        held = [entry.path for entry in bench.repository.files(bench.head(), bench.plan.layout.script)]
+        same = worktree.as_committed(bench.repository, bench.head(), held)
         for source in sorted(new.rglob("*")):
             target = bench.script / source.relative_to(new)
             path = target.relative_to(bench.repository.top).as_posix()
-            # Only over what git holds, or where there is nothing: an ignored file of that name stays.
-            if source.is_file() and "__pycache__" not in source.parts and (path in held or not target.exists()):
+            # Only over what is as git holds it, or where there is nothing: all else is somebody's.
+            free = path in same or not worktree.exists(target)
+            ignored = path not in held and bench.repository.ignoring(path) is not None
+            if source.is_file() and "__pycache__" not in source.parts and free and not ignored:
+                bench.placing(path)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(source, target)
-                made.append(path)
-        # What git knows of, `abort` takes away again; an ignored name stays out, as for `git add`.
-        bench.repository.add([path for path in made if path not in held])
+                bench.placed(path)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from invoke.context import Context
 
-from tasklib import branches, console
+from tasklib import branches, console, worktree
 from tasklib.bench import Bench, open_bench
 from tasklib.errors import Refused
 from tasklib.options import Given, dry, step
@@ -43,7 +43,10 @@ def run(bench: Bench, only: Sequence[str] = ()) -> int:
                 )
             wanted.append(path)
         paths = wanted
-    bench.repository.restore("HEAD", paths)
+    # Who names a file wants it as git has it, whatever it holds.
+    placed = {**bench.plan.placed, **dict.fromkeys(only and paths, "")}
+    left = worktree.put_back(bench.repository, bench.head(), paths, placed)
+    branches.tell(left)
     bench.finished("restore")
     return len(paths)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from invoke.context import Context
 
-from tasklib import branches, console, git, plan, prepare, proof, settings, shell
+from tasklib import branches, console, git, interrupts, plan, prepare, proof, settings
 from tasklib.bench import Bench, open_bench
 from tasklib.git import Repository
 from tasklib.options import Given, dry, step
@@ -44,13 +44,13 @@ def _verify_checkout(repository: Repository, chosen: Settings, dry: bool) -> Non
     if repository.dirty():
         console.warn("the work tree holds changes that are not committed; the commit at HEAD is proven, without them")
     bench = Bench(repository, prepared.plan, chosen.server, detached=True)
-    with shell.termination_as_interrupt():
-        try:
-            made = proof.prove(bench, repository.tree("HEAD"))
-        finally:
-            with shell.uninterrupted():
-                for line in bench.close_place():
-                    console.warn(line)
+    try:
+        made = proof.prove(bench, repository.tree("HEAD"))
+    finally:
+        with interrupts.uninterrupted():
+            trouble = bench.close_place()
+        for line in trouble:
+            console.warn(line)
     console.say("\n".join(made.lines()))
 
 

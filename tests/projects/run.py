@@ -24,7 +24,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasklib import postgres, server, shell
+from tasklib import interrupts, postgres, server
 from tasklib.postgres import Address
 from tests import native
 
@@ -87,7 +87,7 @@ def filled(template: str, address: Address | None) -> str:
 
 def main(words: Sequence[str] | None = None) -> int:
     trial = read_options(words)
-    with shell.termination_as_interrupt():
+    with interrupts.heard():
         return tried(trial)
 
 
@@ -240,7 +240,7 @@ def proof(done: Ran) -> str:
         at_base, *_, at_head = compared.values()
         return f"0: {len(compared)} comparisons without a difference, of {at_base} at R, {at_head} at the head"
     lines = [line.strip() for line in done.said.splitlines() if line.strip()]
-    at = next((i for i, line in enumerate(lines) if line.startswith("failed: putting everything back")), -1)
+    at = next((i for i, line in enumerate(lines) if line.startswith("everything was put back")), -1)
     said = [line for line in lines[at + 1 :] if not line.startswith("warning: ")] or ["nothing was said"]
     # What the application or the database said, where the sentence introduces it.
     return f"{done.code}: {said[0]}{said[1].lstrip('|') if said[0].endswith(':') and said[1:] else ''}"

@@ -25,7 +25,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from queue import Queue
 
-from tasklib import server, shell
+from tasklib import interrupts, server
 from tasklib.errors import BUG, SquashError
 from tasklib.server import Server
 from tests.suites import table, trial
@@ -41,7 +41,7 @@ def main(words: Sequence[str] | None = None) -> int:
     # Tests share their schemas: a history is squashed once, as the first that has it.
     unique = {case.pieces: case for case in reversed([*SUITES[given.suite](given.top)]) if case.pieces}
     cases = [case for case in reversed(unique.values()) if given.only in case.shown]
-    with shell.termination_as_interrupt():
+    with interrupts.heard():
         return run(cases, given.jobs, given.seconds, given.keep, markdown=given.markdown)
 
 
