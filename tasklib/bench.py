@@ -78,6 +78,11 @@ class Bench(Scratch):
         return [self.repository.top / path for path in self.plan.data]
 
     @property
+    def aside(self) -> Path:
+        """Where what was taken out of the work tree is kept until the squash is done."""
+        return plan.state_directory(self.repository) / "aside"
+
+    @property
     def ours(self) -> list[str]:
         """The paths that a squash commits, beside those that it takes out."""
         return [*dict.fromkeys((self.plan.base_path, *self.plan.placed))]
@@ -205,7 +210,17 @@ class Bench(Scratch):
         finally:
             after = dict.fromkeys((*repository.unheld("."), *repository.changed()))
             known = before | {self.plan.base_path, *self.plan.left}
-            left = [path for path in after if path not in known and not path.endswith(".pyc")]
+            # TMPDIR may be in the work tree, and our server in it.
+            mine = (
+                [Path(one) for one in (self.plan.place.server, self.plan.place.work) if one] if self.plan.place else []
+            )
+            left = [
+                path
+                for path in after
+                if path not in known
+                and not path.endswith(".pyc")
+                and not any((repository.top / path).is_relative_to(one) for one in mine)
+            ]
             if left:
                 shown = ", ".join(left[:5]) + (f" and {len(left) - 5} more" if len(left) > 5 else "")
                 console.warn(

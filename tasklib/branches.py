@@ -117,17 +117,28 @@ def is_squash(repository: Repository, commit: str) -> bool:
 
 
 def bring_in(bench: Bench, new: str) -> None:
-    """Move the original branch to the proven commit, by compare-and-swap, and delete the squash branch."""
+    """Move the original branch to the proven commit, by compare-and-swap; then nothing of the squash is left."""
     repository, made = bench.repository, bench.plan
     refs.move_branch(repository, made.original, new, made.tip)
-    _leave(repository, made)
-    refs.delete_branch(repository, made.branch, new)
+    finish(bench)
 
 
 def is_brought_in(repository: Repository, made: Plan) -> bool:
-    """Whether a kill came after the original branch was moved to the squash."""
-    at = repository.commit(f"refs/heads/{made.branch}")
-    return at is not None and at != made.tip and at == repository.commit(f"refs/heads/{made.original}")
+    """Whether the original branch was moved to the squash, and a kill came before the plan was forgotten."""
+    now = repository.commit(f"refs/heads/{made.original}")
+    if now is None or now == made.tip or made.proof is None:
+        return False
+    return repository.tree(now) == made.proof["tree"] and is_squash(repository, now)
+
+
+def finish(bench: Bench) -> None:
+    """What is left to do after the original branch was moved: back to where the user was, and nothing of ours left."""
+    repository, made = bench.repository, bench.plan
+    if repository.current_branch() == made.branch:
+        _leave(repository, made)
+    if (at := repository.commit(f"refs/heads/{made.branch}")) is not None:
+        refs.delete_branch(repository, made.branch, at)
+    plan.forget(repository)
 
 
 def _leave(repository: Repository, made: Plan) -> None:
@@ -144,13 +155,15 @@ def put_back(bench: Bench) -> list[str]:
     A kill in the last moment of `merge` may leave a squash that is already in the original branch: that stays.
     """
     repository, made = bench.repository, bench.plan
+    worktree.remove_stale_locks(repository)
     inplace.recover(repository)
     trouble = bench.close_place()
+    if is_brought_in(repository, made):
+        if not trouble:
+            finish(bench)
+        return trouble
     at = repository.commit(f"refs/heads/{made.branch}")
-    if repository.current_branch() == made.branch and is_brought_in(repository, made):
-        _leave(repository, made)
-    else:
-        _put_files_back(bench)
+    _put_files_back(bench)
     # The plan is written before the branch is made: a branch of that name that we did not make has no plan.
     if at is not None:
         refs.delete_branch(repository, made.branch, at)
@@ -174,7 +187,7 @@ def _put_files_back(bench: Bench) -> None:
     # Where a switch was interrupted, the tree holds files of either commit.
     other = repository.commit(made.start if away else f"refs/heads/{made.head_was}") or here
     paths = {*made.placed, made.base_path, *bench.gone(here), *repository.differing(here, other)}
-    tell(worktree.put_back(repository, here, paths, made.placed, [other]))
+    tell(worktree.put_back(repository, here, paths, made.placed, bench.aside, [other]))
     if not away:
         refs.switch(repository, made.head_was)
 

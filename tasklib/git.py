@@ -13,11 +13,11 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import wraps
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Concatenate, ParamSpec, TypeVar
 
 from tasklib import shell
-from tasklib.errors import Refused
+from tasklib.errors import CommandFailed, Refused
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -33,6 +33,27 @@ LOCATION_VARIABLES = (
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
     "GIT_NAMESPACE",
 )
+
+# What the user's configuration may say that would make git answer in another form, or refuse what we write.
+OVERRIDES = (
+    "color.ui=false",
+    "core.fsmonitor=false",
+    "core.safecrlf=false",
+    "grep.column=false",
+    "i18n.commitEncoding=utf-8",
+    "i18n.logOutputEncoding=utf-8",
+    "log.showSignature=false",
+    "status.branch=false",
+)
+# What git leaves in its directory while it waits for the user, and what it is called.
+UNDER_WAY = {
+    "rebase-merge": "rebase",
+    "rebase-apply": "rebase",
+    "MERGE_HEAD": "merge",
+    "CHERRY_PICK_HEAD": "cherry-pick",
+    "REVERT_HEAD": "revert",
+    "BISECT_LOG": "bisect",
+}
 
 
 def remembered(question: Callable[Concatenate[Repository, str, P], T]) -> Callable[Concatenate[Repository, str, P], T]:
@@ -85,9 +106,12 @@ class Repository:
         if self.objects is not None:
             others = str(self.common / "objects")
             ours = {"GIT_OBJECT_DIRECTORY": str(self.objects), "GIT_ALTERNATE_OBJECT_DIRECTORIES": others}
-        return shell.run(
-            ["git", *words], cwd=self.top, env={**_environment(), **ours, **(env or {})}, ok=ok, stdin=stdin
-        )
+        argv = ["git", *(word for one in OVERRIDES for word in ("-c", one)), *words]
+        try:
+            done = shell.run(argv, cwd=self.top, env={**_environment(), **ours, **(env or {})}, ok=ok, stdin=stdin)
+        except CommandFailed as failure:
+            raise CommandFailed(["git", *words], failure.exit_code, failure.stdout, failure.stderr) from None
+        return replace(done, argv=("git", *words))
 
     def ask(self, *words: str) -> str:
         """The one line that git answers."""
@@ -107,7 +131,16 @@ class Repository:
 
     def current_branch(self) -> str | None:
         """The current branch's short name, or None on a detached HEAD."""
-        return self.run("symbolic-ref", "--quiet", "--short", "HEAD", ok=(0, 1)).stdout.strip() or None
+        # Not --short: where a tag has the same name, that says heads/NAME.
+        return self.run("symbolic-ref", "--quiet", "HEAD", ok=(0, 1)).stdout.strip().removeprefix("refs/heads/") or None
+
+    def under_way(self) -> str | None:
+        """What git is in the middle of (a rebase, a merge …) and waits for the user to go on with, or None."""
+        return next((word for name, word in UNDER_WAY.items() if self.own(name).exists()), None)
+
+    def own(self, name: str) -> Path:
+        """The path of a file in git's own directory, of this work tree or the common one."""
+        return self.top / self.ask("rev-parse", "--git-path", name)
 
     def commit(self, name: str) -> str | None:
         """The commit id that ``name`` stands for, or None."""
@@ -164,7 +197,18 @@ class Repository:
         """The texts of files of a commit or tree: one checkout, not a process for each of several hundred."""
         with tempfile.TemporaryDirectory(prefix="alembic-squash-read-") as directory:
             self.export(tree, paths, Path(directory))
-            return {path: (Path(directory) / path).read_text(encoding="utf-8", errors="replace") for path in paths}
+            return {path: self._text(tree, path, Path(directory)) for path in paths}
+
+    def _text(self, tree: str, path: str, exported: Path) -> str:
+        """The text of an exported file; of what a link leads to, within the tree."""
+        file = exported / path
+        if not file.is_symlink():
+            return file.read_text(encoding="utf-8", errors="replace")
+        target = os.path.normpath(f"{PurePosixPath(path).parent}/{file.readlink()}")
+        if not any(entry.path == target for entry in self.files(tree)):
+            raise Refused(f"{path} is a link to {file.readlink()}; a file that git holds was expected.",
+                          f"git rm {path}, or put the file itself there, and commit")  # fmt: skip
+        return self.read(tree, target)
 
     def is_ancestor(self, older: str, newer: str) -> bool:
         return self.run("merge-base", "--is-ancestor", older, newer, ok=(0, 1)).code == 0
@@ -172,7 +216,7 @@ class Repository:
     def unmerged_branches(self, commit: str) -> list[str]:
         """Local branches with commits that ``commit`` does not reach."""
         return self.run(
-            "for-each-ref", "--format=%(refname:short)", f"--no-merged={commit}", "refs/heads"
+            "for-each-ref", "--format=%(refname:lstrip=2)", f"--no-merged={commit}", "refs/heads"
         ).stdout.split()
 
     def commits_touching(self, paths: Sequence[str], start: str) -> list[str]:
@@ -192,17 +236,29 @@ class Repository:
 
     def in_other_work_tree(self, branch: str) -> str | None:
         """The path of another work tree that has ``branch`` checked out, or None."""
-        path = ""
-        for line in self.run("worktree", "list", "--porcelain").stdout.splitlines():
-            if line.startswith("worktree "):
-                path = line.removeprefix("worktree ")
-            elif line == f"branch refs/heads/{branch}" and Path(path).resolve() != self.top.resolve():
+        trees = self.run("worktree", "list", "--porcelain").stdout.split("\n\n")
+        # The first one is the main one, and of a submodule or a separate git directory it is named by the latter.
+        main = (self.top / self.ask("rev-parse", "--git-dir")).resolve() == self.common
+        for number, tree in enumerate(trees):
+            lines = tree.splitlines()
+            path = lines[0].removeprefix("worktree ") if lines else ""
+            mine = number == 0 if main else Path(path).resolve() == self.top.resolve()
+            if f"branch refs/heads/{branch}" in lines and not mine:
                 return path
         return None
 
     def has_identity(self) -> bool:
         """Whether git knows a name and an address to commit with."""
         return self.run("var", "GIT_COMMITTER_IDENT", ok=(0, 128)).code == 0
+
+    def why_not_signed(self) -> str | None:
+        """What git said where it should sign commits and cannot; None where it can, or need not."""
+        if self.run("config", "--type=bool", "commit.gpgSign", ok=None).stdout.strip() != "true":
+            return None
+        with reading_only(self) as trial:  # the object goes with the trial
+            empty = trial.ask("hash-object", "-w", "-t", "tree", os.devnull)
+            result = trial.run("commit-tree", "-S", empty, stdin="a trial\n", ok=None)
+        return (result.stderr.strip() or "nothing") if result.code else None
 
     def files_matching(self, pattern: str, tree: str, glob: str) -> list[str]:
         """Paths of a tree's text files that fit ``glob`` and hold a match of an extended regular expression."""
@@ -285,16 +341,18 @@ def reading_only(repository: Repository) -> Iterator[Repository]:
 
 def find(cwd: Path) -> Repository:
     """The repository around ``cwd``; `Refused` where there is none, or it has no work tree or no commit."""
-    result = shell.run(
-        ["git", "rev-parse", "--show-toplevel", "--git-common-dir"], cwd=cwd, env=_environment(), ok=None
-    )
-    if result.code:
-        raise Refused(
-            f"{cwd} is not in a git repository with a work tree; one was expected: the squash lives in git. git said: "
-            f"{result.stderr.strip()}",
-            "cd into your project's repository, then run this again",
-        )
-    top, common = result.stdout.splitlines()
+    said = []
+    for question in ("--show-toplevel", "--git-common-dir"):  # a path may hold a line break
+        result = shell.run(["git", "rev-parse", question], cwd=cwd, env=_environment(), ok=None)
+        if result.code:
+            trust = re.search(r"git config --global --add safe\.directory .*", result.stderr)
+            raise Refused(
+                f"{cwd} is not in a git repository with a work tree; one was expected: the squash lives in git. git "
+                f"said: {result.stderr.strip()}",
+                trust.group(0) if trust else "cd into your project's repository, then run this again",
+            )
+        said.append(result.stdout.removesuffix("\n"))
+    top, common = said
     repository = Repository(Path(top), (cwd / common).resolve())
     if repository.commit("HEAD") is None:
         raise Refused("The repository has no commit yet; a committed migration history was expected.", "git commit")

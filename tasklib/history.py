@@ -73,6 +73,33 @@ class History:
             m.id: Migration(m.id, m.down, tuple(labels.get(d, d) for d in m.depends_on), m.labels, m.path, m.message)
             for m in self.migrations.values()
         }
+        self._refuse_circle()
+
+    def _refuse_circle(self) -> None:
+        """`Refused` where revisions come after one another in a circle, or one after itself."""
+        waiting = {m.id: {*m.parents} for m in self.migrations.values()}
+        children: dict[str, list[str]] = {}
+        for one, parents in waiting.items():
+            for parent in parents:
+                children.setdefault(parent, []).append(one)
+        free = [one for one, parents in waiting.items() if not parents]
+        while free:
+            gone = free.pop()
+            del waiting[gone]
+            for child in children.get(gone, ()):
+                waiting[child].discard(gone)
+                if not waiting[child]:
+                    free.append(child)
+        if waiting:
+            way = [min(waiting)]
+            while way[-1] not in way[:-1]:
+                way.append(min(waiting[way[-1]]))
+            circle = way[way.index(way[-1]) :]
+            raise Refused(
+                f"{self.migrations[circle[0]].path}: {' comes after '.join(circle)}; a history without a circle was "
+                "expected.",
+                f"repair the history first: {LIST} must work",
+            )
 
     @property
     def heads(self) -> tuple[str, ...]:

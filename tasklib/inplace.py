@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import fcntl
 import json
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from tasklib import interrupts, plan, worktree
 from tasklib.git import Repository
@@ -42,7 +41,7 @@ def old_chain(repository: Repository, tree: str, paths: Sequence[str]) -> Iterat
         file.flush()
         try:
             for number, path in enumerate(standing):
-                _move(repository.top / path, state / ASIDE / str(number))
+                worktree.move(repository.top / path, state / ASIDE / str(number))
             repository.export(tree, wanted, repository.top)
             yield
         finally:
@@ -78,7 +77,7 @@ def _put_back(repository: Repository) -> None:
         (repository.top / path).unlink()
     for path, kept in aside.items():
         if kept.exists():
-            _move(kept, repository.top / path)
+            worktree.move(kept, repository.top / path)
     for one in told["made"]:
         directory = repository.top / one
         if directory.is_dir() and not any(directory.iterdir()):
@@ -87,11 +86,3 @@ def _put_back(repository: Repository) -> None:
     (state / JOURNAL).unlink()
     if told["fresh"] and not any(state.iterdir()):
         state.rmdir()
-
-
-def _move(source: Path, target: Path) -> None:
-    """Also between file systems, and so that a kill leaves the whole file at one of the two places."""
-    fresh = target.with_name(f"{target.name}.new")
-    shutil.copy2(source, fresh)
-    fresh.replace(target)
-    source.unlink()

@@ -205,7 +205,13 @@ def load(repository: Repository, program: str) -> Plan:
 def create(repository: Repository, plan: Plan) -> None:
     """Write the first plan; `Refused` where one exists: two squashes at a time would fight over one work tree."""
     directory = state_directory(repository)
-    directory.mkdir(exist_ok=True)
+    try:
+        directory.mkdir(exist_ok=True)
+    except OSError as error:
+        raise Refused(
+            f"{directory} cannot be made ({error.strerror}); a git directory that may be written to was expected.",
+            f"ls -ld {directory.parent}",
+        ) from None
     # Written first and linked then: whoever looks meanwhile, or after a kill, finds no half of it.
     fresh = directory / f"plan.json.{os.getpid()}"
     fresh.write_text(json.dumps(plan.to_json(), indent=1), encoding="utf-8")

@@ -41,6 +41,8 @@ def prepare(cwd: Path, settings: Settings, *, reading: bool = False) -> Prepared
             "A squash is already under way in this repository; a finished or aborted one was expected.",
             f"{called} status shows where it stands, {called} abort puts everything back",
         )
+    if not reading and (waiting := repository.under_way()) is not None:
+        raise Refused(f"A {waiting} is in progress in this repository; a finished one was expected.", "git status")
     current = repository.branch()
     if not reading:
         _refuse_dirty(repository)
@@ -67,6 +69,11 @@ def prepare(cwd: Path, settings: Settings, *, reading: bool = False) -> Prepared
             raise Refused(
                 "git does not know who you are, so it could not commit.",
                 'git config user.name "…" and git config user.email "…"',
+            )
+        if (why := repository.why_not_signed()) is not None:
+            raise Refused(
+                f"git is to sign commits (commit.gpgSign) and cannot. It said: {why}",
+                "unlock the key for your agent (it cannot ask here), or git config commit.gpgSign false",
             )
     texts = _texts(repository, tip, cut, settings)
     if not reading:

@@ -150,7 +150,7 @@ def _rows(connection: Connection, table: Table, count: int) -> Rows:
 def write_data(bench: Bench, read: Iterable[Reference]) -> None:
     """Write the data files of large tables of all binds, streamed, beside R's file; those of an earlier draft go.
 
-    `Refused` where a file of that name is there that is not ours, or where git would not take it.
+    `Refused` where a file of that name is there that is not ours.
     """
     paths: dict[str, Rows] = {}
     of: dict[str, str] = {}
@@ -164,12 +164,6 @@ def write_data(bench: Bench, read: Iterable[Reference]) -> None:
         if path not in bench.plan.data and (top / path).exists():
             raise Refused(f"{path} is in the way: the rows of {paths[path].table.shown} go into a file of that name.",
                           f"git mv {path} to another name, and commit")  # fmt: skip
-        if (rule := bench.repository.ignoring(path)) is not None:
-            raise Refused(
-                f"git ignores {path} ({rule}), which holds the rows of {paths[path].table.shown}: the base migration "
-                "would be committed without it.",
-                f"take that rule back, or --data with a list of tables without {paths[path].table.shown}",
-            )
     earlier = bench.plan.data
     bench.placing(*sorted(paths))
     for path in set(earlier) - paths.keys():

@@ -54,9 +54,12 @@ def move_branch(repository: Repository, branch: str, new: str, old: str) -> None
     """Compare-and-swap: `Refused` where ``branch`` is no longer at ``old``."""
     result = repository.run("update-ref", "-m", "alembic-squash", f"refs/heads/{branch}", new, old, ok=None)
     if result.code:
+        at = repository.commit(f"refs/heads/{branch}")
+        if at == old:  # a lock, say, or a hook of git's (reference-transaction)
+            raise CommandFailed(result.argv, result.code, result.stdout, result.stderr)
         raise Refused(
-            f"The branch {branch} is at {repository.commit(f'refs/heads/{branch}')}, it was expected at {old}: "
-            "somebody moved it meanwhile. Nothing was merged.",
+            f"The branch {branch} is at {at}, it was expected at {old}: somebody moved it meanwhile. Nothing was "
+            "merged.",
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from tasklib.errors import Refused
@@ -39,20 +40,22 @@ def parse(source: str, path: str) -> Migration | None:
     Raises `Refused` where the file does not parse, or a value is computed instead of written.
     """
     try:
-        tree = ast.parse(source, filename=path)
+        tree = ast.parse(source.removeprefix("\ufeff"), filename=path)
     except SyntaxError as error:
         raise Refused(f"{path} is not valid Python: {error.msg} (line {error.lineno}).") from None
+    except (ValueError, RecursionError, MemoryError) as error:  # a null byte; brackets in brackets in brackets
+        raise Refused(f"{path} cannot be read as Python: {error}.") from None
     values: dict[str, object] = {}
-    for statement in tree.body:
-        for name, value in _assigned(statement):
-            if name in ("revision", "down_revision", "depends_on", "branch_labels"):
-                try:
-                    values[name] = ast.literal_eval(value)
-                except ValueError:
-                    raise Refused(
-                        f"{path}, line {statement.lineno}: {name} is computed; a literal was expected, since revision "
-                        "files are read and not executed."
-                    ) from None
+    for name, value, line in _assigned(tree.body):
+        try:
+            values[name] = ast.literal_eval(value) if value is not None else ...
+        except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
+            values[name] = ...
+        if values[name] is ... or not _is_names(values[name]):
+            raise Refused(
+                f"{path}, line {line}: {name} is computed; a literal was expected, since revision files are read and "
+                "not executed."
+            )
     revision = values.get("revision")
     if not isinstance(revision, str):
         return None
@@ -82,22 +85,49 @@ def _slug(path: str, revision: str) -> str:
     return " ".join(re.sub(r"\W|_", " ", stem.partition(revision)[2] or stem).split())
 
 
-def _assigned(statement: ast.stmt) -> list[tuple[str, ast.expr]]:
-    if isinstance(statement, ast.Assign):
-        return [(target.id, statement.value) for target in statement.targets if isinstance(target, ast.Name)]
-    if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name) and statement.value is not None:
-        return [(statement.target.id, statement.value)]
-    return []
+NAMES = ("revision", "down_revision", "depends_on", "branch_labels")
+
+
+def _assigned(body: list[ast.stmt]) -> Iterator[tuple[str, ast.expr | None, int]]:
+    """What is assigned to names that Alembic reads: the name, the value (None: not to be read off), and the line."""
+    for statement in body:
+        pairs: list[tuple[ast.expr, ast.expr | None]] = []
+        if isinstance(statement, ast.Assign):
+            pairs = [(target, statement.value) for target in statement.targets]
+        elif isinstance(statement, ast.AnnAssign):
+            pairs = [(statement.target, statement.value)] if statement.value is not None else []
+        elif not isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            # In a condition, a loop, with += …: what it will be, only running it tells.
+            stored = (node for node in ast.walk(statement) if isinstance(node, ast.Name))
+            pairs = [(node, None) for node in stored if isinstance(node.ctx, ast.Store)]
+        for target, value in pairs:
+            for name, one in _unpacked(target, value):
+                if name in NAMES:
+                    yield name, one, statement.lineno
+
+
+def _unpacked(target: ast.expr, value: ast.expr | None) -> Iterator[tuple[str, ast.expr | None]]:
+    """The names that an assignment is to, and the value of each, as in ``revision, down_revision = "b", "a"``."""
+    if isinstance(target, ast.Name):
+        yield target.id, value
+    elif isinstance(target, (ast.Tuple, ast.List)):
+        alike = isinstance(value, (ast.Tuple, ast.List)) and len(value.elts) == len(target.elts)
+        starred = any(isinstance(one, ast.Starred) for one in ast.walk(target))
+        values = value.elts if isinstance(value, (ast.Tuple, ast.List)) and alike and not starred else []
+        for number, one in enumerate(target.elts):
+            yield from _unpacked(one.value if isinstance(one, ast.Starred) else one, values[number] if values else None)
+
+
+def _is_names(value: object) -> bool:
+    """Whether it is what Alembic takes for a revision or several: text, a sequence of texts, or nothing."""
+    several = isinstance(value, (list, tuple, set)) and all(isinstance(one, str) for one in value)
+    return value is None or isinstance(value, str) or several
 
 
 def _ids(value: object) -> tuple[str, ...]:
-    if value is None:
-        return ()
     if isinstance(value, str):
         return (value,)
-    if isinstance(value, (list, tuple, set)):
-        return tuple(str(one) for one in value)
-    return ()
+    return tuple(value) if isinstance(value, (list, tuple, set)) else ()
 
 
 def originals(source: str) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from invoke.context import Context
@@ -23,7 +23,9 @@ from tasklib import (
 )
 from tasklib.bench import Bench, open_bench, program
 from tasklib.errors import Failed, SquashError
+from tasklib.git import Repository
 from tasklib.options import ALL, Given, dry, ended, step
+from tasklib.plan import Plan
 from tasklib.prepare import prepare
 from tasklib.scratch import refuse_unusable_server
 from tasklib.steps import checkout, cleanup, createdb, merge, migrate, reinit, replay, restore, verify
@@ -125,12 +127,24 @@ def status(context: Context, given: Given) -> None:
         console.say(f"Database URL: {variables.options(made.templates)}{' (found)' if made.found else ''}")
     # replay is done by whoever needs it; cleanup is only needed where there is something to clean.
     console.say(console.table([(step, "done" if step in made.done else "") for step in order]))
+    if made.place is not None:
+        console.say(f"Scratch databases are on {made.place.host}:{made.place.port}.")
+    console.say(f"Next: {_next(repository, made, order)}")
+
+
+def _next(repository: Repository, made: Plan, order: Sequence[str]) -> str:
+    """What to type next, and what that does."""
+    current, back = repository.current_branch(), f"{made.program} abort puts everything back"
+    if branches.is_brought_in(repository, made):
+        return f"{made.program} merge   (the squash is in {made.original} already; that takes away what is left of it)"
+    if "checkout" not in made.done or not repository.branch_exists(made.branch):
+        return f"{made.program} abort   (it was interrupted while it began, and puts everything back)"
+    if current != made.branch:
+        return f"git checkout {made.branch}   ({back})"
     left = [step for step in order if step not in made.done and step not in ("replay", "verify", "cleanup")]
     if "migrate" in made.done:
         left = []  # cleanup may have taken the databases away again; merge makes its own where it needs them
-    if made.place is not None:
-        console.say(f"Scratch databases are on {made.place.host}:{made.place.port}.")
-    console.say(f"Next: {made.program} {left[0] if left else 'merge'}   ({made.program} abort puts everything back)")
+    return f"{made.program} {left[0] if left else 'merge'}   ({back})"
 
 
 @step("server")
@@ -145,7 +159,12 @@ def abort(context: Context, given: Given) -> None:
     if dry(context):
         console.say(f"Would delete {bench.plan.branch}, and go back to {bench.plan.head_was}.")
         return
-    trouble = branches.put_back(bench)
+    merged = branches.is_brought_in(repository, bench.plan)
+    with interrupts.uninterrupted():
+        trouble = branches.put_back(bench)
     if trouble:
         raise Failed("; ".join(trouble), f"{bench.plan.program} abort --server URL (with its password)")
+    if merged:
+        console.say(f"The squash is in {bench.plan.original} already, and stays; what was left of it is taken away.")
+        return
     console.say(f"Everything is as it was; on {bench.plan.head_was}.")

@@ -9,22 +9,31 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tempfile
+import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tasklib.git import Repository
 
+LOCKS = ("index.lock", "HEAD.lock", "config.lock", "packed-refs.lock")
 
-def take_out(repository: Repository, commit: str, paths: Sequence[str]) -> None:
+
+def take_out(repository: Repository, commit: str, paths: Sequence[str], aside: Path | None = None) -> None:
     """Take files out of the index, and out of the tree where they are as ``commit`` has them; directories that are
     empty then too.
+
+    They are kept below ``aside``: what git would check out need not be the same bytes (line ends).
     """
     top = repository.top
     same = as_committed(repository, commit, paths)
     repository.set_entries(dict.fromkeys(paths))
     for path in sorted(same):
-        (top / path).unlink()
+        if aside is None:
+            (top / path).unlink()
+        else:
+            move(top / path, aside / path)
         for parent in (top / path).parents:
             if parent == top or any(parent.iterdir()):
                 break
@@ -42,9 +51,14 @@ class Left:
 
 
 def put_back(
-    repository: Repository, commit: str, paths: Iterable[str], placed: Mapping[str, str], ours: Iterable[str] = ()
+    repository: Repository,
+    commit: str,
+    paths: Iterable[str],
+    placed: Mapping[str, str],
+    aside: Path,
+    ours: Iterable[str] = (),
 ) -> Left:
-    """Make files what ``commit`` has of them, none where it has none, in index and tree.
+    """Make files what ``commit`` has of them, none where it has none, in index and tree; those kept ``aside`` first.
 
     Only those that are missing, that the program put there (``placed``, by `digest`), or that are as one of the commits
     ``ours`` has them. Any other file stays.
@@ -65,6 +79,13 @@ def put_back(
     for path in mine:
         (top / path).unlink()
     missing = [path for path in held if not exists(top / path)]
+    kept = [path for path in missing if exists(aside / path)]
+    for path in kept:
+        move(aside / path, top / path)
+    same = as_committed(repository, commit, kept)
+    for path in {*kept} - same:  # of another commit
+        (top / path).unlink()
+    missing = [path for path in missing if path not in same]
     if missing:
         words = ("checkout-index", "--quiet", "--index", "-z", "--stdin")
         repository.run(*words, stdin="\0".join(missing) + "\0")
@@ -77,7 +98,7 @@ def as_tree(repository: Repository, paths: Sequence[str]) -> str:
     with tempfile.TemporaryDirectory(prefix="alembic-squash-index-") as directory:
         env = {"GIT_INDEX_FILE": str(Path(directory) / "index")}
         # From the index and not from HEAD: a merge that is not committed yet has put its new files there.
-        shutil.copyfile(repository.top / repository.ask("rev-parse", "--git-path", "index"), env["GIT_INDEX_FILE"])
+        shutil.copyfile(repository.own("index"), env["GIT_INDEX_FILE"])
         stage(repository, paths, env)
         return repository.run("write-tree", env=env).stdout.strip()
 
@@ -107,6 +128,40 @@ def hidden(repository: Repository, paths: Sequence[str]) -> dict[str, str]:
     listed = [line for line in repository.run("ls-files", "-v", "-z").stdout.split("\0") if line[2:] in wanted]
     found = {line[2:]: "skip-worktree" if line[0] in "Ss" else "assume-unchanged" for line in listed}
     return {line[2:]: found[line[2:]] for line in listed if line[0].islower() or line[0] == "S"}
+
+
+def remove_stale_locks(repository: Repository) -> None:
+    """Remove locks that a git which was killed left behind: where no git is at work here, and they stay as they are."""
+    locks = [repository.own(name) for name in LOCKS]
+    heads = repository.common / "refs" / "heads"
+    there = [lock for lock in [*locks, *heads.rglob("*.lock")] if lock.exists()]
+    if there and Path("/proc/self/stat").exists():
+        time.sleep(1)  # somebody else's git would be done with it
+        if not _git_at_work(repository):
+            for lock in there:
+                lock.unlink(missing_ok=True)
+
+
+def _git_at_work(repository: Repository) -> bool:
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended, or is another user's
+            if (process / "comm").read_text().startswith("git") and (process / "cwd").readlink().is_relative_to(
+                repository.top.resolve()
+            ):
+                return True
+    return False
+
+
+def move(source: Path, target: Path) -> None:
+    """Also between file systems, and so that a kill leaves the whole file at one of the two places."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    fresh = target.with_name(f"{target.name[:200]}.new")
+    try:
+        source.rename(target)
+    except OSError:
+        shutil.copy2(source, fresh, follow_symlinks=False)
+        fresh.replace(target)
+        source.unlink()
 
 
 def exists(file: Path) -> bool:

@@ -312,18 +312,14 @@ def test_a_branch_that_moves_at_the_last_moment_is_never_overwritten(shop: Proje
 
 
 @pytest.mark.slow
-def test_a_commit_hook_that_changes_the_tree_is_noticed_and_what_it_made_is_proven_next_time(shop: Project) -> None:
+def test_a_commit_hook_that_changes_the_tree_is_noticed_and_what_it_made_is_proven(shop: Project) -> None:
     start, revision = shop.git("rev-parse", "HEAD"), shop.ids[3]
     file = f"migrations/versions/{shop.file_of(revision).name}"
     hook(shop, "pre-commit", f"grep -q formatted {file} || echo '# formatted' >> {file}; git add {file}")
     begin(shop, "head-2")
     for name in ("reinit", "restore", "createdb", "migrate"):
         step(shop, name)
-    refused = step(shop, "merge", code=1)
-    assert "hook changed the tree" in refused.err
-    assert shop.git("rev-parse", "main") == start
-    assert "# formatted" in shop.base_text(revision)
-    step(shop, "merge")
+    assert "a git hook changed" in step(shop, "merge").err
     shop.assert_nothing_left()
     assert shop.git("rev-parse", "HEAD^") == start
     assert shop.git("rev-parse", "HEAD^{tree}") in shop.git("log", "-1", "--format=%B")

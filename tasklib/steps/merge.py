@@ -11,8 +11,9 @@ from invoke.context import Context
 
 from tasklib import branches, console, git, interrupts, plan, proof, version_check
 from tasklib.bench import Bench, open_bench
-from tasklib.errors import Refused
+from tasklib.errors import CommandFailed, Refused
 from tasklib.options import Given, dry, step
+from tasklib.proof import Proof
 from tasklib.settings import truth
 
 
@@ -26,6 +27,13 @@ def merge(context: Context, given: Given) -> None:
         )
         return
     bench = open_bench(Path.cwd(), given["server"], given["reference"])
+    if branches.is_brought_in(repository, bench.plan) and not dry(context):
+        # Killed between the move of the branch and the end.
+        for line in bench.close_place():
+            console.warn(line)
+        branches.finish(bench)
+        console.say(f"The squash is in {bench.plan.original}; what was left of it is taken away.")
+        return
     into = given["into"]
     if into is not None and into != bench.plan.original:
         raise Refused(f"--into {into}: this squash was begun for the branch {bench.plan.original}.",
@@ -45,17 +53,16 @@ def run(bench: Bench, *, bring_in: bool = True) -> None:
             f"There is no {made.base_path} yet; the base migration was expected there.", f"{made.program} migrate"
         )
     branches.integrate(bench)
-    shown = proof.ensure_proven(bench)
-    branches.refuse_changes_elsewhere(bench)
+    shown, new = _proven_and_committed(bench)
+    tables = bench.version_tables()
     for line in bench.close_place():
         console.warn(line)
-    tables = bench.version_tables()
-    new = branches.commit(bench, shown)
     # Between these a Ctrl-C would leave a branch that is moved and a plan that knows nothing of it.
     with interrupts.uninterrupted():
         if bring_in:
             branches.bring_in(bench, new)
-        plan.forget(bench.repository)
+        else:
+            plan.forget(bench.repository)
     console.say("\n".join(shown.lines()))
     console.say()
     where = made.original if bring_in else f"{made.branch}, which you are on: push it for review"
@@ -66,3 +73,19 @@ def run(bench: Bench, *, bring_in: bool = True) -> None:
         console.note(f"not of the squash, so it stays in the work tree: {', '.join(line[3:] for line in left[:10])}")
     if mentions := bench.repository.mentions(gone, [made.base_path]):
         console.listing("Left for you to mend, for they name revisions that are gone", mentions)
+
+
+def _proven_and_committed(bench: Bench) -> tuple[Proof, str]:
+    """The proof and its commit; what a hook makes of the base (a formatter) is proven in its turn, once."""
+    for again in (False, True):
+        shown = proof.ensure_proven(bench)
+        branches.refuse_changes_elsewhere(bench)
+        try:
+            return shown, branches.commit(bench, shown)
+        except (Refused, CommandFailed) as error:
+            if again or bench.tree() == shown.tree:
+                raise
+            console.note(
+                f"  … a git hook changed {bench.plan.base_path}; what it made is proven now ({error.text[:60]} …)"
+            )
+    raise AssertionError

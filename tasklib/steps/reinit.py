@@ -50,7 +50,7 @@ def run(bench: Bench, *, init: bool = False) -> int:
             f"{', '.join(changed[:5])}: changed since the squash was begun; as committed they would be taken out.",
             f"git checkout -- {changed[0]} gives the change up; {made.program} abort, then commit it, keeps it",
         )
-    worktree.take_out(bench.repository, bench.head(), paths)
+    worktree.take_out(bench.repository, bench.head(), paths, bench.aside)
     if init or made.source == "models":
         _init(bench)
     bench.finished("reinit")
@@ -85,6 +85,8 @@ def _init(bench: Bench) -> None:
             ignored = path not in held and bench.repository.ignoring(path) is not None
             if source.is_file() and "__pycache__" not in source.parts and free and not ignored:
                 bench.placing(path)
+                if worktree.exists(target):
+                    worktree.move(target, bench.aside / path)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(source, target)
                 bench.placed(path)

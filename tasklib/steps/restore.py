@@ -6,6 +6,7 @@ Never brings a squashed revision back, and never touches a file that git does no
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from invoke.context import Context
@@ -45,8 +46,9 @@ def run(bench: Bench, only: Sequence[str] = ()) -> int:
         paths = wanted
     # Who names a file wants it as git has it, whatever it holds.
     placed = {**bench.plan.placed, **dict.fromkeys(only and paths, "")}
-    left = worktree.put_back(bench.repository, bench.head(), paths, placed)
+    left = worktree.put_back(bench.repository, bench.head(), paths, placed, bench.aside)
     branches.tell(left)
+    bench.save(replace(bench.plan, placed={one: it for one, it in bench.plan.placed.items() if one not in paths}))
     bench.finished("restore")
     return len(paths)
 
