@@ -6,7 +6,12 @@ Every message is one sentence of what was found and what was expected; ``hint`` 
 
 from __future__ import annotations
 
+import errno
+import os
+import shutil
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 
 from invoke.exceptions import Exit
 
@@ -40,6 +45,32 @@ class Failed(SquashError):
     """A command or a database failed while the step was at work."""
 
     code = FAILED
+
+
+# What the system may be short of, by the number of its error; each with what shows it.
+SHORTAGES = {
+    errno.ENOSPC: "df -h {place}",
+    errno.EDQUOT: "quota",
+    errno.EFBIG: "ulimit -f",
+    errno.EROFS: "mount | grep ' ro'",
+    errno.EACCES: "ls -ld {place}",
+    errno.EPERM: "ls -ld {place}",
+    errno.EMFILE: "ulimit -n",
+    errno.ENFILE: "ulimit -n",
+    errno.ENOMEM: "free -m",
+    errno.EIO: "dmesg",
+}
+
+
+def shortage(error: OSError) -> Failed | None:
+    """The sentence for an error of the system that is no bug of ours: what, where, and how much room there is."""
+    hint = SHORTAGES.get(error.errno or 0)
+    if hint is None:
+        return None
+    place = Path(os.fsdecode(error.filename or tempfile.gettempdir()))
+    near = next((one for one in (place, *place.parents) if one.is_dir()), Path("/"))
+    room = f" ({shutil.disk_usage(near).free >> 20} MB are free there)" if error.errno == errno.ENOSPC else ""
+    return Failed(f"{place}: {os.strerror(error.errno or 0)}{room}.", hint.format(place=near))
 
 
 class MigrationFailed(Failed):

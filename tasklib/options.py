@@ -14,6 +14,7 @@ from invoke.tasks import Task, task
 
 from tasklib import console, interrupts
 from tasklib.bench import program
+from tasklib.errors import shortage
 from tasklib.settings import FLAGS, HELP, LISTS, with_server
 
 Given = Mapping[str, Any]
@@ -38,6 +39,8 @@ def step(*options: str, **others: str) -> Callable[[Callable[[Context, Given], N
                 with interrupts.heard():
                     body(context, with_server(context, given))
                     interrupts.check()
+            except OSError as error:
+                raise (shortage(error) or error) from None
             except KeyboardInterrupt:
                 raise ended(f"{program()} status says where the squash stands") from None
 

@@ -130,7 +130,8 @@ def _words_of_the_server() -> Iterator[None]:
     try:
         yield
     except psycopg2.Error as error:
-        raise Failed(f"PostgreSQL refused a statement of this program: {str(error).strip()}") from error
+        full = "set TMPDIR to a place with more room, where the throwaway server is" if error.pgcode == "53100" else ""
+        raise Failed(f"PostgreSQL refused a statement of this program: {str(error).strip()}", full) from error
 
 
 class Connection:

@@ -131,7 +131,12 @@ def run(
         raise Failed(
             f"`{' '.join(words)}` could not be started in {cwd}: {reason[-1] if reason else failure}"
         ) from None
+    except (OSError, RuntimeError) as shortage:  # of processes, memory, descriptors; threads are a RuntimeError
+        raise Failed(f"`{' '.join(words)}` could not be started: {shortage}.", "ulimit -a; free -m") from None
     text = "".join(errors) if on_error_line is not None else err.decode(errors="replace")
+    if code < 0:
+        memory = ", as the system does where memory runs out" if -code == signal.SIGKILL else ""
+        text += f"(it was ended by {signal.Signals(-code).name}{memory})\n"
     result = Result(words, code, out.decode(errors="replace"), text)
     if ok is not None and code not in ok:
         raise CommandFailed(words, code, result.stdout, result.stderr)

@@ -162,7 +162,13 @@ def prepare(killing: Killing, command: str) -> None:
         assert done.code == 0, f"{words}: {done.said}"
 
 
-SHARE = {"merge": ("before",), "reinit": ("git",), "abort": ("after",)}
+# What runs each time, at three points of each; all else is slow.
+SHARE = {"checkout": ("after",), "reinit": ("git",), "merge": ("before",)}
+
+
+def share(request: pytest.FixtureRequest, points: list[tuple[int, str]]) -> list[tuple[int, str]]:
+    slow = request.node.get_closest_marker("slow") is not None
+    return points if slow else points[:: -(-len(points) // 3)]
 
 
 @pytest.mark.parametrize(
@@ -173,7 +179,9 @@ SHARE = {"merge": ("before",), "reinit": ("git",), "abort": ("after",)}
         for how in ("before", "after", "git")
     ],
 )
-def test_after_a_kill_at_a_change_by_git_everything_can_be_put_right(killing: Killing, command: str, how: str) -> None:
+def test_after_a_kill_at_a_change_by_git_everything_can_be_put_right(
+    killing: Killing, command: str, how: str, request: pytest.FixtureRequest
+) -> None:
     if command == "cleanup":
         pytest.skip("changes nothing by git; its server cannot be copied")
     prepare(killing, command)
@@ -184,7 +192,7 @@ def test_after_a_kill_at_a_change_by_git_everything_can_be_put_right(killing: Ki
     if (whole.top / ".git/alembic-squash").exists():
         assert whole.tool("abort").code == 0
     chance = random.Random(5)
-    for number, point in enumerate(points, 1):
+    for number, point in share(request, list(enumerate(points, 1))):
         project = killing.fresh(f"{number}")
         what = f"{command}, {how} change {number} of {len(points)}, git {point}"
         done = killing.run(project, words_of(command), number, how, chance.uniform(0, 0.01))
@@ -203,13 +211,14 @@ VICTIMS = ("tool", "group", "server", "command")
 @pytest.mark.parametrize(
     ("command", "victim"),
     [
-        pytest.param(command, victim, marks=[] if (command, victim) == ("migrate", "tool") else [pytest.mark.slow])
+        (command, victim)
         for command in ("squash", "createdb", "replay", "migrate", "verify", "cleanup", "merge")
         for victim in VICTIMS
     ],
 )
+@pytest.mark.slow
 def test_after_a_kill_at_what_it_says_it_does_everything_can_be_put_right(
-    killing: Killing, command: str, victim: str, request: pytest.FixtureRequest
+    killing: Killing, command: str, victim: str
 ) -> None:
     project = killing.original
     prepare(killing, command)
@@ -221,10 +230,7 @@ def test_after_a_kill_at_what_it_says_it_does_everything_can_be_put_right(
     project.git("update-index", "--assume-unchanged", "settings.py")
     project.write("settings.py", "DEBUG = True  # here only\n")
     chance = random.Random(6)
-    points = list(enumerate(said or [""]))
-    if request.node.get_closest_marker("slow") is None:
-        points = points[1:3]
-    for number, line in points:
+    for number, line in enumerate(said or [""]):
         what = f"{command}, the {victim}, after {line!r}"
         prepare(killing, command)
         running = start(project, *words_of(command), nap="0")
@@ -264,6 +270,7 @@ def kill(project: Project, running: Running, victim: str) -> None:
                     continue
 
 
+@pytest.mark.slow
 def test_a_squash_works_after_one_that_was_killed_in_each_of_its_steps(killing: Killing) -> None:
     project = killing.original
     running = start(project, "squash", *BEGIN[1:], nap="0")
