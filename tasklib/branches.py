@@ -186,10 +186,25 @@ def _put_files_back(bench: Bench) -> None:
     here, away = bench.head(), repository.current_branch() != made.branch
     # Where a switch was interrupted, the tree holds files of either commit.
     other = repository.commit(made.start if away else f"refs/heads/{made.head_was}") or here
-    paths = {*made.placed, made.base_path, *bench.gone(here), *repository.differing(here, other)}
-    tell(worktree.put_back(repository, here, paths, made.placed, bench.aside, [other]))
+    placed = {**made.placed, **dict.fromkeys(_drafts(bench), "")}
+    paths = {*placed, made.base_path, *bench.gone(here), *repository.differing(here, other)}
+    tell(worktree.put_back(repository, here, paths, placed, bench.aside, [other]))
     if not away:
         refs.switch(repository, made.head_was)
+
+
+def _drafts(bench: Bench) -> list[str]:
+    """Files that the project's own `migrate` made under a name of its choice, where a kill came before it was R's."""
+    repository, made = bench.repository, bench.plan
+    if made.source != "models":
+        return []
+    found = []
+    for path in repository.unheld("."):
+        if made.layout.holds_revision(path) and path not in (made.base_path, *made.placed):
+            text = (repository.top / path).read_text(encoding="utf-8", errors="replace")
+            if re.search(rf"(?m)^revision\b.*= ['\"]{re.escape(made.revision)}['\"]", text):
+                found.append(path)
+    return found
 
 
 def tell(left: worktree.Left) -> None:

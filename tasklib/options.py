@@ -42,7 +42,8 @@ def step(*options: str, **others: str) -> Callable[[Callable[[Context, Given], N
             except OSError as error:
                 raise (shortage(error) or error) from None
             except KeyboardInterrupt:
-                raise ended(f"{program()} status says where the squash stands") from None
+                read = interrupts.noted() != signal.SIGPIPE  # `plan | head` is no matter
+                raise ended(f"{program()} status says where the squash stands" if read else "") from None
 
         # Invoke makes the command line from the signature, which need not be written out in each task.
         kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
@@ -62,7 +63,10 @@ def step(*options: str, **others: str) -> Callable[[Callable[[Context, Given], N
 
 def ended(text: str) -> Exit:
     """What an interrupted command says, once all is done that is to be done, and its exit code."""
-    return Exit(f"interrupted; {text}", code=128 + signal.SIGPIPE if interrupts.noted() == signal.SIGPIPE else 130)
+    return Exit(
+        f"interrupted; {text}" if text else None,
+        code=128 + signal.SIGPIPE if interrupts.noted() == signal.SIGPIPE else 130,
+    )
 
 
 def _help(body: Callable[..., None]) -> str:

@@ -17,7 +17,7 @@ from psycopg2 import sql
 from sqlalchemy.engine.url import make_url
 from sqlalchemy.exc import ArgumentError
 
-from tasklib import archive, shell
+from tasklib import archive, interrupts, shell
 from tasklib.binaries import Binaries, find_clients
 from tasklib.errors import Failed, Refused
 
@@ -181,6 +181,7 @@ def connect(address: Address, *, read_only: bool = False) -> Iterator[Connection
     options += " -c extra_float_digits=3 -c bytea_output=hex -c lc_monetary=C -c row_security=off"
     if read_only:
         options += " -c default_transaction_read_only=on"
+    interrupts.check()
     arguments: dict[str, Any] = {name: value for name, value in address.options if name != "options"}
     try:
         raw = psycopg2.connect(

@@ -47,6 +47,9 @@ def merging(repository: Repository) -> bool:
 
 
 def abort_merge(repository: Repository) -> None:
+    """As before the merge; files that somebody added to the index meanwhile stay, where git would delete them."""
+    known = {entry.path for one in ("HEAD", "MERGE_HEAD") for entry in repository.files(one)}
+    repository.set_entries(dict.fromkeys(path for path in repository.entries() if path not in known))
     repository.run("merge", "--abort")
 
 

@@ -58,7 +58,7 @@ def _wait(process: Any) -> None:
 def _end(process: Any, ended: Event) -> None:
     """End the session of a process: a hook of git's would go on without git."""
     for number in (signal.SIGTERM, signal.SIGKILL):
-        with suppress(ProcessLookupError):
+        with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, number)
         ended.wait(END_SECONDS)
 
