@@ -43,7 +43,7 @@ def _wait(process: Any) -> None:
     ended = Event()
 
     def until_its_end() -> None:
-        with suppress(sh.ErrorReturnCode):
+        with suppress(Exception):  # raised below, in whose thread it belongs
             process.wait()
         ended.set()
 

@@ -246,6 +246,7 @@ def test_a_squash_works(tiny: Plain, layout: Layout) -> None:
     assert verified.code == 0 or layout in (shallow_clone,), verified.said
 
 
+@pytest.mark.slow
 def test_a_commit_hook_that_reformats_is_followed_and_what_it_made_is_proven(tiny: Plain) -> None:
     """As `ruff format` in pre-commit: it changes the file and fails, and changes nothing when it is run again."""
     name = tiny.file_of(tiny.ids[1]).relative_to(tiny.top)

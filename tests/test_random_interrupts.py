@@ -60,7 +60,7 @@ def tiny(make_plain: MakePlain) -> Iterator[Plain]:
         os.kill(pid, signal.SIGKILL)
 
 
-@pytest.mark.parametrize(("seed", "rounds"), [(1, 25), pytest.param(2, 500, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("seed", "rounds"), [(1, 20), pytest.param(2, 500, marks=pytest.mark.slow)])
 def test_a_signal_at_a_random_moment_between_git_and_us_is_never_lost_and_all_is_put_back(
     tiny: Plain, seed: int, rounds: int
 ) -> None:

@@ -105,7 +105,7 @@ def env_changed(project: Plain) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("change", [gone_again, base_again, kept_changed, env_changed])
-@pytest.mark.parametrize("staged", [False, True])
+@pytest.mark.parametrize("staged", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_what_the_user_writes_between_two_steps_survives_abort(tiny: Plain, change: Change, staged: bool) -> None:
     before, head = world(tiny), tiny.git("rev-parse", "HEAD")
     mine = change(tiny)
@@ -128,6 +128,7 @@ def test_what_the_user_writes_between_two_steps_survives_abort(tiny: Plain, chan
     tiny.assert_nothing_left(head)
 
 
+@pytest.mark.slow
 def test_a_base_edited_by_hand_is_kept_in_git_when_the_squash_is_given_up(tiny: Plain) -> None:
     before, head = world(tiny), tiny.git("rev-parse", "HEAD")
     begin(tiny)
