@@ -126,9 +126,10 @@ def bring_in(bench: Bench, new: str) -> None:
 def is_brought_in(repository: Repository, made: Plan) -> bool:
     """Whether the original branch was moved to the squash, and a kill came before the plan was forgotten."""
     now = repository.commit(f"refs/heads/{made.original}")
-    if now is None or now == made.tip or made.proof is None:
+    squash = repository.commit(f"refs/heads/{made.branch}") or now
+    if now is None or squash is None or made.proof is None or not is_squash(repository, squash):
         return False
-    return repository.tree(now) == made.proof["tree"] and is_squash(repository, now)
+    return repository.tree(squash) == made.proof["tree"] and repository.is_ancestor(squash, now)
 
 
 def finish(bench: Bench) -> None:
@@ -143,7 +144,7 @@ def finish(bench: Bench) -> None:
 
 def _leave(repository: Repository, made: Plan) -> None:
     """Back to where the user was, after the original branch holds the squash."""
-    if made.head_was == made.original:
+    if made.head_was == made.original and repository.commit(f"refs/heads/{made.original}") == repository.commit("HEAD"):
         refs.point_head_at(repository, made.original)
     else:
         refs.switch(repository, made.head_was)
@@ -181,9 +182,9 @@ def put_back(bench: Bench) -> list[str]:
 def _put_files_back(bench: Bench) -> None:
     """Our files in index and tree as the current commit has them, and back to the branch where the user was."""
     repository, made = bench.repository, bench.plan
-    if refs.merging(repository):
-        refs.abort_merge(repository)
     here, away = bench.head(), repository.current_branch() != made.branch
+    if refs.merging(repository) and not away:
+        refs.abort_merge(repository)
     # Where a switch was interrupted, the tree holds files of either commit.
     other = repository.commit(made.start if away else f"refs/heads/{made.head_was}") or here
     placed = {**made.placed, **dict.fromkeys(_drafts(bench), "")}
