@@ -55,6 +55,11 @@ class Snapshot:
     entries: tuple[Entry, ...]
     facts: Mapping[Key, str]
 
+    @property
+    def kinds(self) -> list[str]:
+        """The kind of each object, as often as there are such."""
+        return [entry.kind for entry in self.entries] + [kind for kind, _, _ in self.facts]
+
     def objects(self) -> dict[Key, str]:
         """Every object's text by its key; the texts of entries that share a key are joined in order of text."""
         found: dict[Key, list[str]] = {}

@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from tasklib.archive import Entry
-from tasklib.postgres import Connection
-from tasklib.silent import FIRST
+from tasklib.postgres import FIRST, Connection
 
 OURS = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
 ROWS = "TABLE WITH ROWS"  # all that `rows` compares
@@ -95,6 +93,13 @@ CLASSES = {
     "FOREIGN DATA WRAPPER": _anywhere("pg_foreign_data_wrapper"),
     "SERVER": _anywhere("pg_foreign_server"),
     "ACCESS METHOD": _anywhere("pg_am"),
+    # Not those on what extensions bring, nor the usual one on the schema public.
+    "COMMENT": "SELECT count(*) FROM pg_description o LEFT JOIN pg_namespace n ON n.oid = o.objoid"
+    f" AND o.classoid = 'pg_namespace'::regclass AND n.nspname = 'public' WHERE (o.objoid >= {FIRST} AND n.oid IS NULL"
+    " OR n.oid IS NOT NULL AND o.description <> 'standard public schema') AND NOT EXISTS (SELECT 1 FROM pg_depend d"
+    " LEFT JOIN pg_depend e ON e.classid = d.refclassid AND e.objid = d.refobjid AND e.deptype = 'e' WHERE"
+    " d.classid = o.classoid AND d.objid = o.objoid"
+    " AND (d.deptype = 'e' OR d.deptype IN ('a', 'i') AND e.objid IS NOT NULL))",
 }  # fmt: skip
 # Not by the way that `catalog.tables` takes: every relation with storage of its own for rows.
 WITH_ROWS = (
@@ -115,9 +120,11 @@ def take(connection: Connection) -> dict[str, int]:
     return {kind: int(number) for kind, number in zip(listed, counted, strict=True)}
 
 
-def missing(counted: dict[str, int], entries: Iterable[Entry], rows: int) -> dict[str, tuple[int, int]]:
-    """By kind, (how many the catalogs hold, how many are compared) where that is fewer."""
-    compared = Counter(entry.kind for entry in entries)
+def missing(counted: dict[str, int], kinds: Iterable[str], rows: int) -> dict[str, tuple[int, int]]:
+    """By kind, (how many the catalogs hold, how many are compared) where that is fewer; ``kinds`` has one for each
+    object that is compared.
+    """
+    compared = Counter(kinds)
     compared[ROWS] = rows
     return {
         kind: (number, compared[kind])

@@ -135,7 +135,7 @@ def _lost(
     """What the catalogs count and the comparison did not see, on either side; and numbers that are not the same."""
     found = []
     for which, counted, side, rows_of in zip(("truth", "other"), counts, sides, tables, strict=True):
-        for kind, (number, seen) in census.missing(counted, side.entries, rows_of).items():
+        for kind, (number, seen) in census.missing(counted, side.kinds, rows_of).items():
             said = f"{number} in the catalogs", f"{seen} compared"
             found.append(Difference("NUMBER OF OBJECTS", "", f"{kind} ({which})", *said))
     left, right = counts

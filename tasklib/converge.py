@@ -31,6 +31,7 @@ FALLBACKS = (
 NOT_IN_A_DUMP = {
     "BUILT-IN OBJECTS": "it changes what PostgreSQL itself brings",
     "EXTENSION MEMBERS": "it changes what an extension brings",
+    "INDEX OF A FOREIGN KEY": "it has two indexes on the columns that a foreign key refers to (drop one of them)",
     "INVALID INDEX": "it leaves an invalid index (REINDEX or DROP INDEX in the migration)",
     "LANGUAGE PRIVILEGE": "it changes privileges on a language of PostgreSQL's own",
     "LARGE OBJECT": "it makes large objects (keep the bytes in a table, or make them in a migration that stays)",
@@ -72,9 +73,11 @@ def converge(
             continue
         if verdicts is None:
             continue
-        more = _marks({bind: one.found for bind, one in verdicts.items()}) - ddl
+        found = {bind: one.found for bind, one in verdicts.items()}
+        # Names that the server makes up depend on the order of all else, and so they are learnt last.
+        more = _marks(found, _learnt) - ddl or _marks(found, _other_names) - ddl
         differ = any(one.found for one in verdicts.values())
-        inexact = _marks({bind: one.reprinted for bind, one in verdicts.items()})
+        inexact = _marks({bind: one.reprinted for bind, one in verdicts.items()}, _learnt)
         if trial and (differ or trial & inexact):
             ddl -= trial if differ else trial & inexact  # it did not help
             trial = frozenset()
@@ -111,9 +114,11 @@ def in_no_dump(why: str) -> Refused:
     )
 
 
-def _marks(found: Mapping[str, Sequence[Difference]]) -> frozenset[Mark]:
+def _marks(
+    found: Mapping[str, Sequence[Difference]], learnt: Callable[[Sequence[Difference]], Set[Key]]
+) -> frozenset[Mark]:
     """By bind, what must be written in another form because of these differences."""
-    return frozenset((bind, key) for bind, differences in found.items() for key in _learnt(differences))
+    return frozenset((bind, key) for bind, differences in found.items() for key in learnt(differences))
 
 
 def _others(survey: File, attempt: Callable[[File, int], Verdicts | None], as_ddl: int) -> frozenset[Mark]:
@@ -135,7 +140,7 @@ def _culprit(error: MigrationFailed, file: File, revision: str) -> Mark | None:
 
 def _learnt(found: Sequence[Difference]) -> Set[Key]:
     """What must be written in another form because of these differences."""
-    keys = {key for difference in found for key in fallbacks(difference)} | _other_names(found)
+    keys = {key for difference in found for key in fallbacks(difference)}
     # A table whose columns come one by one is none that its own DDL makes.
     return {key for key in keys if key[0] != "TABLE" or (children.COLUMNS, *key[1:]) not in keys}
 
@@ -169,6 +174,8 @@ def fallbacks(difference: Difference) -> Set[Key]:
         return {("TABLE", schema, name)}
     if kind == "DEFAULT":
         return {("TABLE", schema, name.split(" ")[0])}
+    if kind == "INDEX OF A FOREIGN KEY":
+        return {("TABLE", schema, name)}  # with its keys one by one, in their order
     if kind == "SEQUENCE OWNED BY":
         return {("SEQUENCE", schema, name)}
     if kind == "CONSTRAINT OF A CHILD" and (difference.right or "").replace(" not valid", "") == difference.left:

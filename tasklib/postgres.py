@@ -24,6 +24,7 @@ from tasklib.errors import Failed, Refused
 Row = tuple[Any, ...]
 MARKER = "alembic_squash.token"
 APPLICATION = "alembic-squash"  # what our own connections are called
+FIRST = 16384  # the first oid that initdb does not give away (PostgreSQL: FirstNormalObjectId)
 
 
 @dataclass(frozen=True)

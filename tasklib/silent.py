@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from tasklib import postgres
+from tasklib import brought, postgres
 from tasklib.archive import Key
-from tasklib.postgres import Connection
-
-FIRST = 16384  # the first oid that initdb does not give away (PostgreSQL: FirstNormalObjectId)
+from tasklib.postgres import FIRST, Connection
 
 
 def _role(oid: str) -> str:
@@ -28,6 +26,16 @@ OF_INDEXES_AND_KEYS = (
         " t.tgenabled FROM pg_trigger t"
         " JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace"
         " JOIN pg_constraint con ON con.oid = t.tgconstraint WHERE t.tgisinternal AND t.tgenabled <> 'O'",
+    ),
+    (
+        # A key refers to columns; of two indexes on them it goes by the older one, and keeps that from being dropped.
+        "INDEX OF A FOREIGN KEY",
+        "SELECT n.nspname, c.relname, json_agg(DISTINCT jsonb_build_array(used.relname, twin.relname))::text"
+        " FROM pg_constraint k JOIN pg_class c ON c.oid = k.confrelid JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " JOIN pg_index i ON i.indrelid = c.oid AND i.indexrelid <> k.conindid JOIN pg_class used"
+        " ON used.oid = k.conindid JOIN pg_class twin ON twin.oid = i.indexrelid"
+        " WHERE k.contype = 'f' AND k.conparentid = 0 AND i.indisunique AND i.indimmediate AND i.indpred IS NULL"
+        " AND i.indnkeyatts = array_length(k.confkey, 1) AND k.confkey <@ i.indkey[0:i.indnkeyatts - 1] GROUP BY 1, 2",
     ),
     (
         "MATERIALIZED VIEW STATE",
@@ -53,58 +61,6 @@ OF_SEQUENCES = (
         " AND a.attnum = d.refobjsubid WHERE a.atttypid <> s.seqtypid",
     ),
 )
-
-# What the server makes up by itself where a table has a parent: the dump says the parent's part and leaves it to that.
-# Without expressions, whose print is not always the same.
-OF_CHILDREN = (
-    (
-        # Also of relations without a parent: the order in which people see the columns, and INSERT without names.
-        "COLUMNS",
-        "SELECT n.nspname, c.relname, coalesce(string_agg(quote_ident(a.attname)"
-        " || CASE WHEN NOT a.attislocal THEN ' inherited' WHEN a.attinhcount > 0 THEN ' inherited, and its own' ELSE ''"
-        " END || CASE WHEN a.attinhcount > 1 THEN ' from ' || a.attinhcount ELSE '' END, E'\\n' ORDER BY a.attnum), '')"
-        " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-        " LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped"
-        " WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm', 'c') AND n.nspname !~ '^pg_'"
-        " AND n.nspname <> 'information_schema' GROUP BY 1, 2",
-    ),
-    (
-        # A child takes these over from its parent where the dump makes it after the parent has them. In SQL's words.
-        "COLUMN OF A CHILD",
-        "SELECT n.nspname, quote_ident(c.relname) || ' ' || quote_ident(a.attname), concat_ws(E'\\n',"
-        " CASE WHEN a.attnotnull THEN 'SET NOT NULL' ELSE 'DROP NOT NULL' END, 'SET STORAGE ' || CASE a.attstorage"
-        " WHEN 'p' THEN 'PLAIN' WHEN 'e' THEN 'EXTERNAL' WHEN 'm' THEN 'MAIN' ELSE 'EXTENDED' END,"
-        " 'SET COMPRESSION ' || CASE to_jsonb(a) ->> 'attcompression' WHEN 'p' THEN 'pglz' WHEN 'l' THEN 'lz4' WHEN ''"
-        " THEN 'default' END, 'SET STATISTICS ' || coalesce(a.attstattarget, -1),"
-        " 'SET (' || array_to_string(a.attoptions, ', ') || ')') FROM pg_attribute a"
-        " JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace"
-        " WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attinhcount > 0",
-    ),
-    (
-        "CONSTRAINT OF A CHILD",
-        "SELECT n.nspname, quote_ident(c.relname) || ' ' || quote_ident(k.conname), concat_ws(' ', k.contype,"
-        " CASE WHEN k.conislocal THEN 'local' END, 'inherited ' || k.coninhcount,"
-        " CASE WHEN NOT k.convalidated THEN 'not valid' END, 'of ' || p.conrelid::regclass::text,"
-        " quote_ident(p.conname), 'to ' || nullif(k.confrelid, 0)::regclass::text)"
-        " FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace"
-        " LEFT JOIN pg_constraint p ON p.oid = k.conparentid WHERE k.conparentid <> 0 OR k.coninhcount > 0",
-    ),
-    (
-        # Range types come with functions, which keep their names and schema when the type gets another.
-        "FUNCTION OF A TYPE",
-        "SELECT n.nspname, quote_ident(p.proname) || ' ' || pg_get_function_identity_arguments(p.oid),"
-        " 'of ' || d.refobjid::regtype FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_depend d"
-        " ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.refclassid = 'pg_type'::regclass"
-        f" AND d.deptype = 'i' WHERE p.oid >= {FIRST}",
-    ),
-    (
-        # Before PostgreSQL 13 a trigger knows no parent.
-        "TRIGGER OF A CHILD",
-        "SELECT n.nspname, quote_ident(c.relname) || ' ' || quote_ident(t.tgname), t.tgenabled FROM pg_trigger t"
-        " JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace"
-        " WHERE NOT t.tgisinternal AND coalesce(to_jsonb(t) ->> 'tgparentid', '0') <> '0'",
-    ),
-)  # fmt: skip
 
 # Of the database itself, whose name is another one each time. The name of its owner stands as OWNER.
 OF_THE_DATABASE = (
@@ -273,7 +229,9 @@ SILENT = (
     *OF_EXTENSIONS,
     *OF_INDEXES_AND_KEYS,
     *OF_SEQUENCES,
-    *OF_CHILDREN,
+    *brought.OF_CHILDREN,
+    *brought.OF_COMMENTS,
+    *brought.OF_PRIVILEGES,
     *OF_THE_DATABASE,
     *OF_WHAT_IS_BUILT_IN,
     *OF_OTHER_THINGS,

@@ -81,7 +81,7 @@ def renames(source: Source) -> Iterator[Item]:
     if texts:
         needs = frozenset(entry.dump_id for entry in source.entries if entry.kind in ("TABLE ATTACH", "FK CONSTRAINT"))
         up = execute_all(texts, "DDL: the names that these had before they became parts of their parents'")
-        yield Item((RENAMED, "", ""), "foreign keys", frozenset(), needs, tuple(up))
+        yield Item((RENAMED, "", ""), "foreign keys", frozenset({RENAMED}), needs, tuple(up))
 
 
 def changes(source: Source) -> Iterator[Item]:

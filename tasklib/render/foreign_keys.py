@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from tasklib import pycode
-from tasklib.archive import Entry
+from tasklib.archive import Entry, Key
 from tasklib.pycode import Call, Items, Node, string
 from tasklib.render import constraints
 from tasklib.render.items import PUBLIC, Item
@@ -74,6 +76,24 @@ def item(source: Source, table: Table, constraint: Constraint, entry: Entry) -> 
     # The server makes further keys for the parts of what one refers to, and names them after those that are there.
     beside = f"{table.name} {constraint.number:09}" if there is not None and there.partition_by is not None else ""
     return Item(entry.key, "foreign keys", frozenset({entry.dump_id}), frozenset(needs), tuple(up), tuple(down), beside)
+
+
+def by_the_right_index(source: Source, items: Sequence[Item]) -> list[Item]:
+    """Of two indexes on its columns a foreign key goes by the older one, which comes first."""
+    needs: dict[Key, set[object]] = {}
+    for (kind, schema, table), pairs in source.facts.items():
+        for used, twin in json.loads(pairs) if kind == "INDEX OF A FOREIGN KEY" else ():
+            first, then = (
+                [
+                    key
+                    for key in (("INDEX", schema, name), ("CONSTRAINT", schema, f"{table} {name}"))
+                    if key in source.by_key
+                ]
+                for name in (used, twin)
+            )
+            for key in then:
+                needs.setdefault(key, set()).update(source.by_key[one].dump_id for one in first)
+    return [replace(item, needs=item.needs | needs.get(item.key, set())) for item in items]
 
 
 def inline_by_table(source: Source, tables: Mapping[tuple[str, str], Table]) -> dict[tuple[str, str], list[str]]:

@@ -24,6 +24,7 @@ def item(source: Source, one: Rows, inline_keys: Mapping[tuple[str, str], Sequen
     }
     # Drivers and SQLAlchemy make parameters of columns' names, and do not agree on which characters they bear.
     odd = [column.name for column in values.carried(table) if not re.fullmatch(r"\w[\w ]*", column.name)]
+    percent = [column.name for column in values.carried(table) if "%" in column.type]
     always = [column.name for column in values.carried(table) if column.identity == "a"]
     if one.suffix is not None:
         source.used.add("load_rows")
@@ -39,6 +40,8 @@ def item(source: Source, one: Rows, inline_keys: Mapping[tuple[str, str], Sequen
         up = _insert(source, one, "the name of the user who migrates, whoever that is")
     elif odd:
         up = _insert(source, one, f"the column {odd[0]!r} has a name that not every driver takes as a parameter")
+    elif percent:
+        up = _insert(source, one, f"drivers take the percent sign in the type of {percent[0]} for a parameter")
     else:
         up = _bulk_insert(source, one)
     return Item(("ROWS", *key), "rows", frozenset({("rows", *key)}), frozenset(needs), tuple(up))

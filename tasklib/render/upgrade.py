@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tasklib.archive import Entry
 from tasklib.render import (
+    brought,
     children,
     constraints,
     entries,
@@ -67,6 +68,7 @@ def items_of(source: Source) -> list[Item]:
         *children.renames(source),
         *children.validations(source),
         *types.functions(source),
+        *brought.items(source),
     ]
     found += [switches.item(source, one, inline) for one in source.switched]
     found += [item for key in sorted(ours & source.model.tables.keys()) for item in entries.wider_version(source, *key)]
@@ -76,7 +78,7 @@ def items_of(source: Source) -> list[Item]:
     found += roles.items(source)
     found += sequences.positions(source)
     found += [entries.refresh(source, schema, name) for schema, name in source.populated]
-    found = sequences.with_owners(source, found)
+    found = foreign_keys.by_the_right_index(source, sequences.with_owners(source, found))
     return with_early_drops(ordered(without_missing_needs(found)))
 
 

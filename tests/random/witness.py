@@ -84,6 +84,11 @@ def _rows(connection: Connection) -> Iterator[str]:
             if shown is not None:
                 yield f"{catalog}{SEPARATOR}{shown}"
     yield from _dependencies(connection)
+    for about, said in connection.rows(
+        "SELECT pg_catalog.pg_describe_object(classoid, objoid, objsubid), description FROM pg_catalog.pg_description"
+        f" WHERE objoid >= {FIRST}"
+    ):
+        yield f"pg_description {about}: {said}"
 
 
 def _row(
@@ -103,7 +108,7 @@ def _row(
         if names.get(("pg_index", int(row["attrelid"]))):
             result["attname"] = "of an index"  # the name that its column had when the index was made
         result["at"] = sum(1 for relation, at in columns if relation == int(row["attrelid"]) and 0 < at < row["attnum"])
-    if catalog == "pg_constraint" and row["contype"] in "pu":
+    if catalog == "pg_constraint" and row["contype"] in "puf":
         del result["connoinherit"]  # of a partition's key it depends on whether the key was made before it was attached
     if catalog == "pg_enum":
         result["at"] = names.get(("pg_enum", int(row["oid"])))
@@ -183,5 +188,6 @@ def _dependencies(connection: Connection) -> Iterator[str]:
     )
     for one, kind, other in connection.rows(query):
         text = re.sub(r"(\w+_ConstraintTrigger(?:_[ac])?_)\d+", r"\1N", f"pg_depend {one} {kind} {other}")
-        if "pg_toast" not in text:
+        # A foreign key's triggers hang on their parents only where they were made before they had any.
+        if "pg_toast" not in text and not (kind in "PS" and "trigger RI_" in text):
             yield text
