@@ -92,12 +92,17 @@ def refuse_stale(bench: Bench, read: Reference, sources: Mapping[str, str]) -> N
 
 
 def refuse_in_catalog(read: Reference) -> None:
-    """`Refused` where the history makes objects in PostgreSQL's own schemas, which no dump holds."""
-    kind = "OBJECT IN A SCHEMA OF POSTGRESQL"
-    found = sorted(f"{value} {name}" for (what, _, name), value in read.snapshot.facts.items() if what == kind)
-    if found:
-        listed = f"{', '.join(found[:5])}{' …' if len(found) > 5 else ''}"
-        raise in_no_dump(f"{NOT_IN_A_DUMP[kind]}: {listed}.")
+    """`Refused` where the history edits PostgreSQL's own catalogs: what it makes in them no dump holds, and a view that
+    it breaks so no dump can restore.
+    """
+    inside, broken = "OBJECT IN A SCHEMA OF POSTGRESQL", "DROPPED COLUMN"
+    found = {inside: [f"{value} {name}" for (what, _, name), value in read.snapshot.facts.items() if what == inside]}
+    # PostgreSQL's word for a column that is not there any more.
+    found[broken] = [f"{e.kind.lower()} {e.tag}" for e in read.snapshot.entries if '"?dropped?column?"' in e.ddl]
+    for kind, objects in found.items():
+        if objects:
+            listed = f"{', '.join(sorted(objects)[:5])}{' …' if len(objects) > 5 else ''}"
+            raise in_no_dump(f"{NOT_IN_A_DUMP[kind]}: {listed}.")
 
 
 def refuse_our_names(bench: Bench, file: File) -> None:

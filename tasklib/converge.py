@@ -30,6 +30,7 @@ FALLBACKS = (
 # What no dump can restore, by the judge's kinds: why, and what to do in the migrations.
 NOT_IN_A_DUMP = {
     "BUILT-IN OBJECTS": "it changes what PostgreSQL itself brings",
+    "DROPPED COLUMN": "it leaves a view of a column that is gone (it edited pg_depend)",
     "EXTENSION MEMBERS": "it changes what an extension brings",
     "INDEX OF A FOREIGN KEY": "it has two indexes on the columns that a foreign key refers to (drop one of them)",
     "INVALID INDEX": "it leaves an invalid index (REINDEX or DROP INDEX in the migration)",

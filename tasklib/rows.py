@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 
 from psycopg2 import sql
 
 from tasklib.catalog import Table
+from tasklib.errors import Failed, Refused
 from tasklib.postgres import Connection
 from tasklib.schema import Difference
 
@@ -88,7 +90,21 @@ def digest(text: str) -> str:
 
 def count(connection: Connection, table: Table) -> int:
     """How many rows the table holds itself (without those of tables that inherit from it)."""
-    return int(connection.value(sql.SQL("SELECT count(*) FROM ONLY {}").format(table.sql)))
+    with _reading(table):
+        return int(connection.value(sql.SQL("SELECT count(*) FROM ONLY {}").format(table.sql)))
+
+
+@contextmanager
+def _reading(table: Table) -> Iterator[None]:
+    """`Refused` where the server does not let anybody read a table: an index's condition that raises, a broken view."""
+    try:
+        yield
+    except Failed as error:
+        said = error.text.partition("refused a statement of this program: ")[2] or error.text
+        raise Refused(
+            f"The rows of {table.shown} cannot be read: {said}",
+            "change what raises there (an index, its function) in a commit of its own, or choose an R before it",
+        ) from error
 
 
 def volatile_columns(left: Connection, right: Connection, table: Table) -> frozenset[str] | None:
@@ -124,8 +140,9 @@ def _texts(connection: Connection, table: Table, volatile: frozenset[str]) -> It
         for column in table.columns
     ]
     text = sql.SQL("ROW({})::text").format(sql.SQL(", ").join(parts)) if parts else sql.SQL("'()'")
-    for row in connection.stream(_sorted(text, table)):
-        yield str(row[0])
+    with _reading(table):
+        for row in connection.stream(_sorted(text, table)):
+            yield str(row[0])
 
 
 def _sorted(text: sql.Composable, table: Table) -> sql.Composable:
