@@ -15,7 +15,7 @@ from tasklib.archive import Entry
 from tasklib.errors import Failed
 from tasklib.pycode import Call, string
 from tasklib.render.execute import execute_all
-from tasklib.render.items import PUBLIC, Item
+from tasklib.render.items import Item
 from tasklib.render.source import Source
 from tasklib.tables import Table
 
@@ -76,8 +76,7 @@ def renames(source: Source) -> Iterator[Item]:
         else:
             left.remove(one)
             schema, table, made, wanted = one
-        shown = table if schema == PUBLIC else f"{source.model.quoted(schema)}.{table}"
-        texts.append(f"ALTER TABLE {shown} RENAME CONSTRAINT {made} TO {wanted}")
+        texts.append(f"ALTER TABLE {_shown(source, schema, table)} RENAME CONSTRAINT {made} TO {wanted}")
     if texts:
         needs = frozenset(entry.dump_id for entry in source.entries if entry.kind in ("TABLE ATTACH", "FK CONSTRAINT"))
         up = execute_all(texts, "DDL: the names that these had before they became parts of their parents'")
@@ -99,7 +98,7 @@ def changes(source: Source) -> Iterator[Item]:
             known = wanted.setdefault((key[1], table, column), [])
             known += [clause for clause in clauses if clause not in known]
     for (schema, table, column), clauses in sorted(wanted.items()):
-        shown = source.model.without_public(f"{source.model.quoted(schema)}.{table}")
+        shown = _shown(source, schema, table)
         texts = [f"ALTER TABLE ONLY {shown} ALTER COLUMN {column} {clause}" for clause in clauses]
         needs = frozenset[object]({("table", schema, sqltext.unquoted(table) or table)})
         yield Item((CHANGED, schema, f"{table} {column}"), "tables", frozenset(), needs,
@@ -111,12 +110,16 @@ def validations(source: Source) -> Iterator[Item]:
     for key in sorted(source.ddl):
         if key[0] == VALIDATED:
             table, name = (token for token in sqltext.tokens(key[2]) if token.strip())
-            shown = f"{source.model.quoted(key[1])}.{table}"
-            text = source.model.without_public(f"ALTER TABLE {shown} VALIDATE CONSTRAINT {name}")
+            text = f"ALTER TABLE {_shown(source, key[1], table)} VALIDATE CONSTRAINT {name}"
             checks = (entry.dump_id for entry in source.entries if entry.kind in ("CHECK CONSTRAINT", "FK CONSTRAINT"))
             needs = frozenset[object](checks) | {("rows", *rows) for rows in source.with_rows}
             reason = "DDL: validated here, and not in its parent"
             yield Item(key, "foreign keys", frozenset(), needs, tuple(execute_all([text], reason)))
+
+
+def _shown(source: Source, schema: str, table: str) -> str:
+    """A table that is named as in SQL, with its schema where that is needed."""
+    return source.model.without_public(f"{source.model.quoted(schema)}.{table}")
 
 
 def _made_before_it_inherited(source: Source, table: Table) -> Item | None:

@@ -6,6 +6,7 @@ to privileges.
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -78,15 +79,26 @@ def ordered(items: Sequence[Item]) -> list[Item]:
             level[item.key] = max([GROUPS.index(item.group), *below])
         return level[item.key]
 
-    left = sorted(items, key=lambda item: (level_of(item, frozenset()), item.rank))
-    provided: set[object] = set()
+    listed = sorted(items, key=lambda item: (level_of(item, frozenset()), item.rank))
+    waiting: dict[object, list[int]] = {}  # what is needed → who needs it, by place in that list
+    for place, item in enumerate(listed):
+        for one in item.needs:
+            waiting.setdefault(one, []).append(place)
+    missing = [set(item.needs) for item in listed]
+    free = [place for place, needs in enumerate(missing) if not needs]
+    left = dict.fromkeys(range(len(listed)))
     done: list[Item] = []
     while left:
         # pg_dump has broken every circle that the server knows; ours can only be between rows.
-        free = next((item for item in left if item.needs <= provided), left[0])
-        left.remove(free)
-        provided |= free.provides
-        done.append(replace(free, group=GROUPS[level[free.key]]))
+        place = heapq.heappop(free) if free else next(iter(left))
+        del left[place]
+        item = listed[place]
+        done.append(replace(item, group=GROUPS[level[item.key]]))
+        for one in item.provides:
+            for other in waiting.pop(one, ()):
+                missing[other].discard(one)
+                if not missing[other] and other in left:
+                    heapq.heappush(free, other)
     return done
 
 
