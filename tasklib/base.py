@@ -46,12 +46,12 @@ def write(bench: Bench) -> File:
     head = _head(bench)
     reference.write_data(bench, read.values())
     sqlalchemy = programs.sqlalchemy_version(bench.command().words, bench.cwd)
-    plain = extensions.plain(sources)
+    made = extensions.written(sources)
     rounds = itertools.count(1)
 
     def render(ddl: frozenset[Mark], survey: bool) -> File:
         file = files.assemble(
-            head, {bind: source(bench, one, sqlalchemy, plain, ddl) for bind, one in read.items()}, survey=survey
+            head, {bind: source(bench, one, sqlalchemy, made, ddl) for bind, one in read.items()}, survey=survey
         )
         if not survey:
             refuse_our_names(bench, file)
@@ -158,7 +158,7 @@ def source(
     bench: Bench,
     read: Reference,
     sqlalchemy: tuple[int, ...],
-    plain_extensions: frozenset[str],
+    made: extensions.Written,
     ddl: frozenset[Mark],
 ) -> Source:
     """What the file of one bind is made from, with these objects as DDL."""
@@ -176,6 +176,6 @@ def source(
         entries, read.model, read.rows,
         read.positions, read.populated, version, sqlalchemy, own, read.snapshot.facts,
         read.users.migrator, read.switched, read.roles, serverwide.keeps_passwords(bench),
-        len(bench.binds) > 1, schemas, plain_extensions,
+        len(bench.binds) > 1, schemas, made,
         read.users.words() if bench.place().server is not None else {},
     )  # fmt: skip

@@ -259,7 +259,7 @@ def _down_and_up(bench: Bench, new: Chain, left_out: LeftOut) -> Verdicts:
     bench.create("reprint", beside="roundtrip")
     empty = catalog.snapshot(bench.address("reprint"), bench.binaries(), bench.work).objects()
     base = new.file(bench.plan.revision).read_text(encoding="utf-8")
-    asked = frozenset(("EXTENSION", "", name) for name in extensions.asked({bench.plan.base_path: base}))
+    asked = frozenset(("EXTENSION", "", name) for name in extensions.written({bench.plan.base_path: base}).asked)
     bench.drop("reprint")
     for bind, address in targets.items():
         remains = _without_version_table(catalog.snapshot(address, bench.binaries(), bench.work).objects(), tables)

@@ -111,13 +111,13 @@ class Laboratory:
             base.refuse_in_catalog(read)
             base.refuse_stale(self.bench, read, {"r.py": migration})
             reference.write_data(self.bench, [read])
-            plain = extensions.plain({"": migration})
+            made = extensions.written({"": migration})
 
             def render(ddl: frozenset[Mark], survey: bool) -> File:
                 nonlocal text
                 head = Head(REVISION, "base", 1, REVISION, "0" * 40, ["Made for a test."], "", (), ())
                 file = files.assemble(
-                    head, {"": base.source(self.bench, read, _sqlalchemy(), plain, ddl)}, survey=survey
+                    head, {"": base.source(self.bench, read, _sqlalchemy(), made, ddl)}, survey=survey
                 )
                 text = file.text
                 if not survey:
@@ -174,7 +174,7 @@ class Laboratory:
         address, empty = self.bench.address("roundtrip"), self.bench.address("oldhead")
         assert versions(address, [("", "alembic_version")]) == set()
         left, right = (catalog.snapshot(one, self.bench.binaries(), self.work).objects() for one in (empty, address))
-        laid = frozenset(("EXTENSION", "", name) for name in extensions.asked({"": text}))
+        laid = frozenset(("EXTENSION", "", name) for name in extensions.written({"": text}).asked)
         right = {key: one for key, one in right.items() if not groundwork.holds(laid, key)}
         if found := schema.compare(left, right):
             return "`downgrade base` leaves:\n" + schema.report(found, "empty", "after downgrade")

@@ -829,6 +829,14 @@ def test_what_was_asked_for_stays_after_the_downgrade(laboratory: Laboratory) ->
     ]
 
 
+def test_a_version_is_written_where_the_history_names_it(laboratory: Laboratory) -> None:
+    with postgres.connect(laboratory.bench.address()) as connection:
+        default = connection.value("SELECT default_version FROM pg_available_extensions WHERE name = 'hstore'")
+    for ending, version in (("", f" VERSION '{default}'"), ("; alter extension hstore update", "")):
+        text = laboratory.squash((f"create extension hstore version '{default}'{ending}",)).text
+        assert f'op.execute("CREATE EXTENSION hstore{version}")' in text
+
+
 def test_rows_take_a_line_each_or_a_data_file(laboratory: Laboratory) -> None:
     text = laboratory.squash(EXACT["rows of all widths and numbers"]).text
     assert '            [1, "x", "1.5", "2020-01-01 00:00:00", \'{"a": 1}\', True],' in text

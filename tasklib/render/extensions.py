@@ -1,5 +1,5 @@
 """Extensions: plainly or only where they are missing, as the history makes them; in their version, where it is another
-than the server's default.
+than the server's default or the history names it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ def item(source: Source, entry: Entry) -> Item:
     asks = entry.tag in asked(source)
     words = ["CREATE EXTENSION", *(["IF NOT EXISTS"] if asks else []), source.model.quoted(entry.tag)]
     words += [f"WITH SCHEMA {source.model.quoted(known.schema)}"] if known.schema != PUBLIC else []
-    words += [f"VERSION {postgres.literal(known.version)}"] if known.version != known.default else []
+    versioned = known.version != known.default or entry.tag in source.extensions.pinned
+    words += [f"VERSION {postgres.literal(known.version)}"] if versioned else []
     # One that was asked for may be somebody else's, as far as it is in no schema of ours.
     stays = asks and ("SCHEMA", "", known.schema) not in source.by_key
     down = [] if stays else execute_all([f"DROP EXTENSION {source.model.quoted(entry.tag)}"], "")
@@ -31,7 +32,7 @@ def asked(source: Source) -> set[str]:
     they need.
     """
     entries = {entry.dump_id: entry for entry in source.entries if entry.kind == "EXTENSION"}
-    left = [entry for entry in entries.values() if entry.tag not in source.plain_extensions]
+    left = [entry for entry in entries.values() if entry.tag not in source.extensions.plain]
     found: set[str] = set()
     while left:
         entry = left.pop()

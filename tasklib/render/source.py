@@ -12,6 +12,7 @@ from functools import cached_property
 from tasklib import postgres, sqltext
 from tasklib.archive import Entry, Key
 from tasklib.columns import Types
+from tasklib.extensions import Written
 from tasklib.pycode import Node, string
 from tasklib.roles import Made
 from tasklib.switched import Switch
@@ -47,8 +48,8 @@ class Source:
     ``ddl`` names the objects that must be the server's DDL; ``sqlalchemy`` is the version of the project's own;
     ``migrator`` is the user who ran the migrations; ``several``: the file is for other databases too; ``schemas`` are
     there before the first migration, and stay; ``people`` are the names of the throwaway server's users that rows may
-    hold, with what to say instead; ``plain_extensions`` are those that the history makes without asking whether they
-    are there; ``used`` collects what the file must import or define, see `Types`.
+    hold, with what to say instead; ``extensions`` are those that the history's own words name; ``used`` collects what
+    the file must import or define, see `Types`.
     """
 
     entries: Sequence[Entry]
@@ -66,7 +67,7 @@ class Source:
     keeps_passwords: bool = False
     several: bool = False
     schemas: frozenset[str] = frozenset()
-    plain_extensions: frozenset[str] = frozenset()
+    extensions: Written = field(default_factory=Written)
     people: Mapping[str, str] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
 

@@ -66,7 +66,8 @@ def markdown(rows: Sequence[Row]) -> str:
 
 
 def _by_file(rows: Sequence[Row]) -> list[tuple[str, ...]]:
-    return [cells(list(group)) for _, group in groupby(rows, key=lambda row: row.case.file)]
+    by_file = sorted(rows, key=lambda row: row.case.file)
+    return [cells(list(group)) for _, group in groupby(by_file, key=lambda row: row.case.file)]
 
 
 def total(rows: Sequence[Row]) -> str:
