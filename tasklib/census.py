@@ -49,7 +49,7 @@ def _on_tables(catalog: str, relation: str, also: str) -> str:
     )
 
 
-# The dump's kind → how many there are. Where it prints one object in two entries it has more, never fewer.
+# The dump's kind, or that of `silent` → how many there are. Where one object is two entries it has more, never fewer.
 CLASSES = {
     "TABLE": _relations("'r', 'p'"),
     "FOREIGN TABLE": _relations("'f'"),
@@ -100,6 +100,22 @@ CLASSES = {
     " LEFT JOIN pg_depend e ON e.classid = d.refclassid AND e.objid = d.refobjid AND e.deptype = 'e' WHERE"
     " d.classid = o.classoid AND d.objid = o.objoid"
     " AND (d.deptype = 'e' OR d.deptype IN ('a', 'i') AND e.objid IS NOT NULL))",
+    # What the dump is silent on.
+    "COLUMNS": "SELECT count(*) FROM pg_class o JOIN pg_namespace n ON n.oid = o.relnamespace"
+    f" WHERE {OURS} AND o.relkind IN ('r', 'p', 'f', 'v', 'm', 'c')",
+    "COLUMN OF A CHILD": "SELECT count(*) FROM pg_attribute WHERE attinhcount > 0 AND attnum > 0 AND NOT attisdropped",
+    "CONSTRAINT OF A CHILD": "SELECT count(*) FROM pg_constraint"
+    " WHERE conrelid <> 0 AND (conparentid <> 0 OR coninhcount > 0)",
+    "CONSTRAINT TRIGGER": "SELECT count(*) FROM pg_trigger"
+    " WHERE tgconstraint <> 0 AND tgisinternal AND tgenabled <> 'O'",
+    "TRIGGER OF A CHILD": "SELECT count(*) FROM pg_trigger t WHERE NOT tgisinternal"
+    " AND coalesce(to_jsonb(t) ->> 'tgparentid', '0') <> '0'",
+    "MATERIALIZED VIEW STATE": "SELECT count(*) FROM pg_class WHERE relkind = 'm'",
+    "INVALID INDEX": "SELECT count(*) FROM pg_index WHERE NOT (indisvalid AND indisready AND indislive)",
+    "SHELL OPERATOR": "SELECT count(*) FROM pg_operator WHERE oprcode = 0",
+    "EXTENSION VERSION": "SELECT count(*) FROM pg_extension",
+    "LANGUAGE": f"SELECT count(*) FROM pg_language WHERE lanispl AND oid >= {FIRST}",
+    "SCHEMA OF EVERY DATABASE": "SELECT count(*) FROM pg_namespace WHERE nspname IN ('public', 'information_schema')",
 }  # fmt: skip
 # Not by the way that `catalog.tables` takes: every relation with storage of its own for rows.
 WITH_ROWS = (

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tasklib import catalog, census, compare, git, postgres, rows
+from tasklib import catalog, census, compare, git, postgres, rows, silent
 from tasklib.archive import Entry
 from tasklib.bench import Bench
 from tasklib.catalog import Table
@@ -23,6 +23,7 @@ from tasklib.settings import Settings
 from tests.mutations import ALONE, COMMENTED, MUTATIONS, TRUTH
 
 Mutation = tuple[str, str, str]
+ASKED = silent.SILENT
 
 
 @pytest.fixture(scope="module")
@@ -192,8 +193,21 @@ def test_a_comparison_that_loses_an_object_on_both_sides_is_noticed(
                 return tuple(entry for entry in entries if entry is not lost)
 
             monkeypatch.setattr(postgres, "dump", without_one)
-            found = compare.databases(bench, "reference", "candidate", {}).found
-            assert [d.name for d in found if d.kind == "NUMBER OF OBJECTS"] == [f"{kind} (truth)", f"{kind} (other)"]
+            assert noticed(bench) == [f"{kind} (truth)", f"{kind} (other)"]
+
+
+def noticed(bench: Bench) -> list[str]:
+    found = compare.databases(bench, "reference", "candidate", {}).found
+    return [one.name for one in found if one.kind == "NUMBER OF OBJECTS"]
+
+
+def test_a_question_that_is_not_asked_any_more_is_noticed(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.create("candidate", template="reference")
+    with postgres.connect(bench.address("reference"), read_only=True) as connection:
+        kinds = {kind for kind, _, _ in silent.facts(connection)} & census.CLASSES.keys() - {"COMMENT"}
+    for kind in sorted(kinds):
+        monkeypatch.setattr(silent, "SILENT", [one for one in ASKED if one[0] != kind])
+        assert noticed(bench) == [f"{kind} (truth)", f"{kind} (other)"]
 
 
 def test_a_comparison_that_loses_a_table_of_rows_is_noticed(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
