@@ -83,17 +83,22 @@ OF_COMMENTS = tuple(
     )
     for catalog, query in UNPRINTED.items()
 )
-# As the statements that give them: those that everybody has of functions and types are usual.
+# As the statements that give them, and functions to others: what everybody has of functions and types is usual.
 OF_PRIVILEGES = tuple(
     (
         "PRIVILEGES ON A PART",
         "SELECT '', o.name, g.texts FROM"
         f" {catalog} r JOIN ({UNPRINTED[catalog]}) AS o (oid, name) USING (oid), LATERAL (SELECT concat_ws(E'\\n',"
+        f" CASE WHEN {given} THEN 'ALTER ' || o.name || ' OWNER TO ' || {owner}::regrole END,"
         " CASE WHEN NOT bool_or(grantee = 0) THEN 'REVOKE ALL ON ' || o.name || ' FROM PUBLIC' END,"
         " string_agg('GRANT ' || privilege_type || ' ON ' || o.name || ' TO ' || grantee::regrole ||"
         " CASE WHEN is_grantable THEN ' WITH GRANT OPTION' ELSE '' END, E'\\n' ORDER BY grantee::regrole::text)"
-        f" FILTER (WHERE grantee NOT IN (0, {owner}))) FROM aclexplode({acl})) AS g (texts)"
-        f" WHERE r.oid >= {FIRST} AND {acl} IS NOT NULL AND g.texts <> ''",
+        f" FILTER (WHERE grantee NOT IN (0, {owner})))"
+        f" FROM aclexplode(coalesce({acl}, acldefault('{kind}', {owner})))) AS g (texts)"
+        f" WHERE r.oid >= {FIRST} AND g.texts <> ''",
     )
-    for catalog, acl, owner in (("pg_proc", "proacl", "proowner"), ("pg_type", "typacl", "typowner"))
+    for catalog, acl, kind, owner, given in (
+        ("pg_proc", "proacl", "f", "proowner", "pg_get_userbyid(proowner) <> current_user"),
+        ("pg_type", "typacl", "T", "typowner", "false"),  # a row's type is its table's owner's
+    )
 )

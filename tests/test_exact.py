@@ -669,6 +669,7 @@ EXACT: dict[str, tuple[str, ...]] = {
         'create type s."R r" as range (subtype = int)',
         """comment on function s."R r"(int, int) is 'from two'""",
         "grant usage on type a to reader",
+        'alter function s."R r"(int, int, text) owner to writer',
     ),
     "default privileges that a range type's functions had": (
         "alter default privileges revoke execute on functions from public",
