@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 
-from psycopg2 import sql
+from psycopg2 import OperationalError, sql
 
 from tasklib.catalog import Table
 from tasklib.errors import Failed, Refused
@@ -100,6 +100,8 @@ def _reading(table: Table) -> Iterator[None]:
     try:
         yield
     except Failed as error:
+        if isinstance(error.__cause__, OperationalError):
+            raise  # the connection's trouble, not the table's
         said = error.text.partition("refused a statement of this program: ")[2] or error.text
         raise Refused(
             f"The rows of {table.shown} cannot be read: {said}",
