@@ -62,6 +62,17 @@ def comment_on_part(w: World) -> str:
     return f"COMMENT ON COLUMN {relation}.{w.column(relation)} IS {text(w)}"
 
 
+def on_what_came_along(w: World) -> str:
+    """A comment or privilege on what the server made with a type or relation."""
+    functions = w.texts(
+        "SELECT p.oid::regprocedure FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid"
+        " AND d.deptype = 'i' AND d.refclassid = 'pg_type'::regclass WHERE p.oid >= 16384"
+    )
+    word, name = w.one([("FUNCTION", one) for one in functions] or [("TYPE", one) for one in w.relations("rpvmf")])
+    return w.one((f"COMMENT ON {word} {name} IS {text(w)}", f"GRANT ALL ON {word} {name} TO {w.role()}",
+                  f"REVOKE ALL ON {word} {name} FROM PUBLIC", f"ALTER {word} {name} OWNER TO {w.role()}"))  # fmt: skip
+
+
 def text(w: World) -> str:
     return w.one(
         ("'words'", "'it''s 50% :x'", r"E'two\nlines'", "NULL", "''", r"E'back\\slash'", '\'"""\'', "'%(a)s {b}'")
@@ -143,6 +154,7 @@ OPERATIONS = (
     *(
         (5, comment),
         (3, comment_on_part),
+        (2, on_what_came_along),
         (4, owner),
         (5, grant),
         (1, grant_all),
