@@ -70,7 +70,9 @@ def databases(
     known = {(difference.schema, difference.name) for difference in found}
     # What one side has and the other lacks was noticed by its name, or is now.
     found += [_odd_table(key) for key in sorted(tables.one_sided) if key not in known]
-    found += _lost(counts, (left, right), (len(tables.left), len(tables.right)))
+    seen = {difference.kind for difference in found}
+    lost = _lost(counts, (left, right), (len(tables.left), len(tables.right)))
+    found += [one for one in lost if one.name not in seen]  # other numbers of what differs by name
     classes = Counter(key[0] for key in left.objects())
     if bench.own_clusters() is not None:
         masked = frozenset((bench.plan.replayed or {}).get("passwords", ())) if stable is not None else frozenset()

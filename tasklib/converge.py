@@ -38,6 +38,7 @@ NOT_IN_A_DUMP = {
     "LARGE OBJECT": "it makes large objects (keep the bytes in a table, or make them in a migration that stays)",
     "OBJECT IN A SCHEMA OF POSTGRESQL": "it makes objects in PostgreSQL's own schemas",
     "SCHEMA OF EVERY DATABASE": "it drops a schema that every new database comes with",
+    "TOAST OPTIONS": "it leaves options of a TOAST table that no column needs any more (RESET them)",
 }
 
 Verdicts = Mapping[str, Verdict]  # by bind
@@ -102,8 +103,11 @@ def converge(
 def _refuse_what_no_dump_holds(verdicts: Verdicts) -> None:
     """`Refused` where all that differs is of a kind that pg_dump, too, would lose."""
     found = [difference for verdict in verdicts.values() for difference in verdict.found]
-    if all(difference.kind in NOT_IN_A_DUMP for difference in found):
-        why = "; ".join(dict.fromkeys(NOT_IN_A_DUMP[difference.kind] for difference in found))
+    known = [difference for difference in found if difference.kind in NOT_IN_A_DUMP]
+    # A table says its options, too.
+    tables = {("TABLE", *one.key[1:]) for one in known if one.kind == "TOAST OPTIONS"}
+    if all(difference in known or difference.key in tables for difference in found):
+        why = "; ".join(dict.fromkeys(NOT_IN_A_DUMP[difference.kind] for difference in known))
         raise in_no_dump(f"{why}.\n{compare.report(verdicts, 'reference', 'candidate')}")
 
 

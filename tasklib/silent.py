@@ -43,6 +43,13 @@ OF_INDEXES_AND_KEYS = (
         " JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'm'",
     ),
     (
+        # The dump says them with the table's, which has such a table only where its columns need one.
+        "TOAST OPTIONS",
+        "SELECT n.nspname, c.relname, array_to_string(t.reloptions, ', ') FROM pg_class c"
+        " JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_class t ON t.oid = c.reltoastrelid"
+        " WHERE t.reloptions IS NOT NULL",
+    ),
+    (
         # The dump is made without them, so that it can be restored where they are not.
         "TABLESPACE",
         "SELECT n.nspname, c.relname, t.spcname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"

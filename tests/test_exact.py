@@ -742,6 +742,12 @@ REFUSED: dict[str, tuple[tuple[str, ...], str, str]] = {
         "it has two indexes on the columns that a foreign key refers to",
         "take that out of the old migrations",
     ),
+    "options of a TOAST table that nothing needs any more": (
+        ("create table t (a int, c text) with (toast.autovacuum_enabled = false, fillfactor = 70)",
+         "alter table t drop column c"),
+        "it leaves options of a TOAST table that no column needs any more",
+        "take that out of the old migrations",
+    ),
     "a view of a column that is gone": (
         ("create table t (a int, b int)",
          "create function f() returns setof t language plpgsql as 'begin return query select * from t; end'",
