@@ -12,7 +12,6 @@ from tasklib import (
     console,
     extensions,
     groundwork,
-    probe,
     programs,
     reference,
     replay,
@@ -23,6 +22,7 @@ from tasklib import (
 from tasklib.bench import Bench
 from tasklib.converge import NOT_IN_A_DUMP, Verdicts, converge, in_no_dump
 from tasklib.errors import Refused
+from tasklib.groundwork import Ground
 from tasklib.reference import Reference
 from tasklib.render import engines, owners
 from tasklib.render import file as files
@@ -31,6 +31,7 @@ from tasklib.render.file import File, Mark
 from tasklib.render.head import Head
 from tasklib.render.source import Source
 from tasklib.rows import Volatile
+from tasklib.scratch import GROUND
 from tasklib.truth import made_from
 
 
@@ -47,11 +48,14 @@ def write(bench: Bench) -> File:
     reference.write_data(bench, read.values())
     sqlalchemy = programs.sqlalchemy_version(bench.command().words, bench.cwd)
     made = extensions.written(sources)
+    laid = {bind: groundwork.read(bench.address(GROUND, bind), bench.binaries(), bench.work) for bind in read}
     rounds = itertools.count(1)
 
     def render(ddl: frozenset[Mark], survey: bool) -> File:
         file = files.assemble(
-            head, {bind: source(bench, one, sqlalchemy, made, ddl) for bind, one in read.items()}, survey=survey
+            head,
+            {bind: source(bench, one, laid[bind], sqlalchemy, made, ddl) for bind, one in read.items()},
+            survey=survey,
         )
         if not survey:
             refuse_our_names(bench, file)
@@ -131,8 +135,6 @@ def _build(bench: Bench, file: File) -> None:
     bench.write_base(file.text)
     chain = bench.chain("new", bench.tree())
     bench.create("candidate")
-    probe.prove_connections(bench, chain, "candidate")
-    probe.prove_chain(bench, chain, "candidate")
     replay.arrive(bench, chain, "candidate", bench.plan.revision, "The base migration failed")
 
 
@@ -157,21 +159,17 @@ def old_sources(bench: Bench) -> dict[str, str]:
 def source(
     bench: Bench,
     read: Reference,
+    laid: Ground,
     sqlalchemy: tuple[int, ...],
     made: extensions.Written,
     ddl: frozenset[Mark],
 ) -> Source:
-    """What the file of one bind is made from, with these objects as DDL."""
+    """What the file of one bind is made from, with these objects as DDL; ``laid`` is env.py's groundwork."""
     own = frozenset(key for bind, key in ddl if bind == read.bind)
     version = bench.version_tables()
     staying = {(schema or "public", name) for schema, name in version}
-    laid = groundwork.keys(bench.plan.groundwork)
-    schemas = frozenset(name for kind, _, name in laid if kind == "SCHEMA")
-    entries = [
-        entry
-        for entry in owners.for_anybody(read.snapshot.entries, read.model, read.users, staying, schemas)
-        if not groundwork.holds(laid, entry.key)
-    ]
+    schemas = laid.schemas
+    entries = laid.without(owners.for_anybody(read.snapshot.entries, read.model, read.users, staying, schemas))
     return Source(
         entries, read.model, read.rows,
         read.positions, read.populated, version, sqlalchemy, own, read.snapshot.facts,

@@ -8,20 +8,16 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tasklib import conduct, console, inplace, postgres, probe, programs, shell, stamp, version_table
+from tasklib import conduct, console, groundwork, inplace, postgres, programs, shell, stamp, version_table, watch
 from tasklib.bench import Bench
 from tasklib.chains import Chain
 from tasklib.errors import Failed, Refused
 from tasklib.history import History
 from tasklib.migrations import READ_ONLY
 from tasklib.plan import Plan
+from tasklib.targets import learn
 
 SEEN_SECONDS = 5.0  # until the server's statistics tell of a session that has ended
-# Whether anything is there that a fresh database has not (its own oids begin at 16384).
-MADE = " UNION ALL ".join(
-    f"SELECT 1 FROM {catalog} WHERE oid >= 16384"
-    for catalog in ("pg_class", "pg_type", "pg_proc", "pg_namespace", "pg_extension")
-)
 
 
 def shown(plan: Plan) -> str:
@@ -75,8 +71,12 @@ def _started(bench: Bench, role: str, variables: Mapping[str, str]) -> shell.Res
     """Run the command as the project's own is run, with these variables besides; any exit code comes back."""
     words = find_program(bench.plan.settings.before, bench.cwd, bench.repository.top)
     command, targets = bench.command(), bench.targets(role)
-    environment = {**command.environment(targets), **variables}
-    return command.masked(shell.run(words, cwd=bench.cwd, env=environment, ok=None), targets)
+    assert command.watch is not None
+    with command.watch.record() as record:
+        environment = {**command.environment(targets, record), **variables}
+        result = shell.run(words, cwd=bench.cwd, env=environment, ok=None, fence=command.fence(targets))
+        learn(bench, watch.read(record))
+    return command.masked(result, targets)
 
 
 def _run(bench: Bench, role: str) -> None:
@@ -91,7 +91,7 @@ def _run(bench: Bench, role: str) -> None:
             "it runs as the project's command does: in the same directory, with the same variables",
         )
     with postgres.connect(bench.address(role), read_only=True) as connection:
-        if not connection.value(MADE):
+        if not connection.rows(groundwork.ANYTHING):
             raise Refused(
                 f"`{shown(bench.plan)}` ended without an error and made nothing in the scratch database.",
                 "leave --before out where the migrations begin from nothing",
@@ -101,7 +101,7 @@ def _run(bench: Bench, role: str) -> None:
 def _refuse_other_database(bench: Bench, role: str) -> None:
     """`Refused` where the command, which may only read meanwhile, does not come to the scratch database."""
     bench.create(role, bare=True)  # anew, so that no session was counted yet
-    with probe.new_files_removed(bench):
+    with conduct.new_files_removed(bench):
         result = _started(bench, role, READ_ONLY)
         until = time.monotonic() + SEEN_SECONDS
         while not _sessions(bench, role):
@@ -111,8 +111,7 @@ def _refuse_other_database(bench: Bench, role: str) -> None:
                     f"`{shown(bench.plan)}` does not come to the scratch database: it was run read only first, and "
                     f"ended with exit code {result.code} without a session there. It said:\n  | "
                     + ("\n  | ".join(lines) or "nothing"),
-                    "name the variable that it reads its database URL from, too: --set NAME={url}; given are "
-                    + conduct.names(bench.command()),
+                    "--set NAME={url} for the variable that it reads its database URL from",
                 )
             time.sleep(0.05)
     bench.create(role, bare=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import wraps
@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
 from tasklib import (
-    addresses,
     binds,
     chains,
     console,
@@ -30,9 +29,11 @@ from tasklib import (
 from tasklib.addresses import Addresses
 from tasklib.chains import Chain
 from tasklib.errors import Refused
+from tasklib.held import Held
 from tasklib.history import Cut, History
 from tasklib.migrations import Command
 from tasklib.scratch import Scratch
+from tasklib.timings import Tally
 from tasklib.watch import Watch
 
 TASKS = (
@@ -47,7 +48,8 @@ T = TypeVar("T")
 class Bench(Scratch):
     """All that the steps work with: beside the scratch databases the project's command, its chains and its files."""
 
-    _watched: bool | None = field(default=None, repr=False)
+    tally: Tally = field(default_factory=Tally)
+    _held: dict[int, Held] = field(default_factory=dict, repr=False)
     _chains: dict[str, tuple[str, Chain]] = field(default_factory=dict, repr=False)
 
     def finished(self, step: str) -> None:
@@ -157,48 +159,65 @@ class Bench(Scratch):
         with inplace.old_chain(self.repository, self.plan.tip, paths):
             yield
 
-    def command(self, scheme: str | None = None, guard: Path | None = None) -> Command:
-        """The project's command; ``scheme`` only while it is being found out, ``guard`` is a directory for the guard
-        where there is no place yet.
+    def command(self, role: str = "", guard: Path | None = None) -> Command:
+        """The project's command, for runs on the databases of ``role``; ``guard`` is a directory for the guard where
+        there is no place yet.
+
+        What the application does by chance at its start must be another thing in the second run: that has a start of
+        its own.
         """
         layout = self.plan.layout
-        chosen = scheme or self.plan.scheme or addresses.SCHEMES[0]
+        number = int(role == "second")
         return Command(
             words=programs.find_program(layout.command, self.cwd, self.repository.top),
             kind=layout.kind,
             cwd=self.cwd,
             templates=self.plan.templates,
-            scheme=chosen,
-            watch=self._watch(chosen, guard),
+            scheme=self.plan.scheme or self._scheme(),
+            watch=self._watch(guard),
+            filled=frozenset(name for name, _ in self.plan.found),
+            tally=self.tally,
+            held=self._hold(number) if self.plan.place is not None else None,
             section=layout.section,
         )
 
-    def is_watched(self, command: Command) -> bool:
-        """Whether the guard gets into the project's Python; asked once in a process."""
-        if self._watched is None:
-            self._watched = command.is_watched()
-        return self._watched
+    def _hold(self, number: int) -> Held:
+        if number not in self._held:
+            first = self._held.get(0)
+            self._held[number] = Held(self.work, self.tally, first.modules if first is not None else ())
+        return self._held[number]
+
+    def close_place(self) -> list[str]:
+        """Also end what is held of the project's command."""
+        for held in self._held.values():
+            held.close()
+        self._held.clear()
+        return super().close_place()
+
+    def _scheme(self) -> str:
+        """The scheme of the URLs that the user's templates are filled with, until another one is tried."""
+        names = [name for name, template in self.plan.templates if binds.holds_url(template)]
+        return self.addresses().schemes(names)[0]
+
+    def is_fenced(self) -> bool:
+        """Whether the command's processes are kept from the ports of real databases, on this system."""
+        return self.command().fence() is not None
 
     def addresses(self) -> Addresses:
         """What the project's files say about how its database is reached."""
         return Addresses(self.repository, self.plan.tip, self.plan.layout)
 
-    def schemes(self) -> Sequence[str]:
-        """URL schemes to try, in order; one will do where no template asks for a URL."""
-        names = [name for name, template in self.plan.templates if binds.holds_url(template)]
-        return self.addresses().schemes(names) if names else addresses.SCHEMES[:1]
-
-    def _watch(self, scheme: str, directory: Path | None) -> Watch | None:
+    def _watch(self, directory: Path | None) -> Watch | None:
         """The guard for the project's command, in our directory (``directory`` where there is none yet)."""
         place = self.plan.place
         if place is None and directory is None:
             return None
         at = directory or Path(place.work if place else "") / "guard"
         if not (at / "sitecustomize.py").exists():
+            at.mkdir(exist_ok=True)
             watch.write(at)
-        strict = addresses.is_deaf(scheme) or self.addresses().deaf() is not None
         packages = tuple(project.own_packages(self.repository, self.plan.tip, self.plan.layout))
-        return Watch(at, place is not None and place.server is not None, strict, packages=packages)
+        return Watch(at, self.plan.targets, packages)
 
     @contextmanager
     def watching(self) -> Iterator[None]:

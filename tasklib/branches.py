@@ -11,6 +11,7 @@ from tasklib.errors import Conflict, Refused
 from tasklib.git import Repository
 from tasklib.plan import Plan
 from tasklib.proof import Proof
+from tasklib.scratch import GROUND
 
 DRAFT = "Draft of the base migration"  # how the message of a commit of ours begins that is not proven yet
 
@@ -59,7 +60,8 @@ def integrate(bench: Bench) -> None:
     bench.base.parent.mkdir(parents=True, exist_ok=True)
     bench.base.write_bytes(ours)
     worktree.stage(repository, bench.ours)
-    bench.proven.clear()  # other code is in the work tree now, which may connect elsewhere
+    if made.place is not None:
+        bench.drop(GROUND)  # other code is in the work tree now, which may make something else there
     bench.save(
         replace(made, tip=tip, kept=tuple(m.id for m in history.cut(made.revision).kept), proof=None, replayed=None)
     )

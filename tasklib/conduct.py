@@ -1,102 +1,64 @@
-"""What a run of the project's command did beside its work: where it went, what it tried to write. Refused by name."""
+"""What a run of the project's command did beside its work: where it went, which files it ran. Proof 4."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from tasklib import binds, console, project, roles, server, several
-from tasklib.addresses import is_deaf
+from tasklib import project, roles, targets
 from tasklib.bench import Bench
 from tasklib.chains import Chain
 from tasklib.errors import Refused
-from tasklib.guard import DEAF
-from tasklib.migrations import Command, Ran, failing_migration
-from tasklib.sources import Read
-from tasklib.watch import Contact
+from tasklib.migrations import Command, Ran
 
-READ_ONLY = re.compile(r"cannot execute (.+?) in a read-only transaction")
+IMPORT_FAILED = re.compile(r"(?m)^(ModuleNotFoundError|ImportError|SyntaxError|IndentationError)\b")
+SQLITE = b"SQLite format 3\0"
 
 
 class Misconduct(Refused):
-    """A refusal that another form of the URL would not change."""
+    """A refusal for what the project's command does."""
 
 
-def refuse_unwatched(bench: Bench, command: Command) -> None:
-    """`Refused` where a driver that ignores PGOPTIONS is to be expected, and nothing else would keep it to our server.
+def unwatched(command: Command) -> Misconduct:
+    """The refusal of a command whose Python the guard did not get into."""
+    return Misconduct(
+        f"What leads connections to scratch databases does not get into the Python that `{' '.join(command.words)}` "
+        "runs on: PYTHONPATH does not reach it (python -E or -I, env -i, sudo, a container), or it is older than 3.6. "
+        "Without it, nothing could be proven about where the migrations run.",
+        "name a command that keeps this shell's variables and runs on this machine: --command 'flask db', "
+        "--command 'alembic -c FILE'",
+    )
 
-    The guard does, where it gets into the project's Python, and on a throwaway server, where every database is ours.
+
+def check(bench: Bench, chain: Chain, ran: Ran, role: str) -> None:
+    """Proof 4 for a run that ended well: it was watched, env.py migrated the scratch databases that were meant and no
+    other one, and the files that Alembic loaded are the chain's. Raises `TargetsLearnt`, or `Misconduct`.
     """
-    if command.watch is None or not command.watch.strict:
-        return
-    deaf, place = is_deaf(command.scheme), bench.place()
-    named = command.scheme if deaf else getattr(bench.addresses().deaf(), "name", command.scheme)
-    name = next((name for name, template in command.templates if binds.holds_url(template)), "the URL")
-    hint = f"{name}=postgresql+psycopg2://… in this shell, where the application takes that driver too"
-    if deaf and place.server is None:
+    targets.learn(bench, ran.seen)
+    command, seen = bench.command(), ran.seen
+    if not seen.there:
+        raise unwatched(command)
+    meant = {bench.address(role, bind).database for bind in bench.binds}
+    visited = {visit.database for visit in seen.visits}
+    if visited != meant and not (len(meant) == 1 and visited == {None}):
+        shown = " and ".join(sorted(one or "an unknown one" for one in visited)) or "no database"
         raise Misconduct(
-            f"{named} ignores PGOPTIONS, which keep a command read only until it is shown where it connects; that can "
-            "be shown on a throwaway server, where every database is ours, but not on the one that --server names.",
-            f"leave --server out; or {hint}",
+            f"env.py ran migrations for {shown}; {' and '.join(sorted(meant))} was expected, and no other one.",
+            "does env.py run them for another database in some runs?",
         )
-    if not bench.is_watched(command):
+    there = {id_: chain.file(id_).resolve() for id_ in chain.history.migrations}
+    ran_from = {id_: Path(file).resolve() for id_, file in seen.revisions.items()}
+    if there != ran_from:
+        odd = next(iter(sorted(ran_from.items() - there.items())), None)
+        missing = sorted(there.keys() - ran_from.keys())
+        what = f"it loaded {odd[1]} ({odd[0]})" if odd else f"it did not load {', '.join(missing[:3])}"
         raise Misconduct(
-            f"{named} ignores PGOPTIONS, which keep a command read only until it is shown where it connects, and what "
-            f"would keep it to the scratch server does not get into the Python that `{' '.join(command.words)}` runs "
-            "on (PYTHONPATH does not reach it, or it is older than 3.8).",
-            hint,
+            f"The command does not run the {chain.name} chain, in {chain.root}: {what}.",
+            "is the script directory fixed somewhere, so that -d (or -c) does not reach it?",
         )
-
-
-def refuse_elsewhere(bench: Bench, command: Command, ran: Ran) -> None:
-    """`Refused` where a driver would have connected to a database that is not ours."""
-    # A socket of a process with a driver in Python may be anything, a log say: that it was closed is a warning.
-    databases = [contact for contact in ran.seen.refused if contact.database is not None]
-    if databases:
-        raise elsewhere(bench, command, databases)
-    for contact in ran.seen.refused:
-        console.warn(f"the command was not let connect to {contact.shown()} (with {contact.driver} in its process)")
-
-
-def elsewhere(bench: Bench, command: Command, contacts: list[Contact]) -> Refused:
-    """The refusal for connections that were not let through."""
-    places = " and ".join(dict.fromkeys(f"to {contact.shown()} ({contact.driver})" for contact in contacts))
-    text = (
-        f"The application does not connect where {names(command)} says ({command.scheme}://…): it went {places}, and "
-        "was not let through. Nothing was written anywhere."
-    )
-    place = bench.place()
-    if place.server is None and any(c.driver in DEAF and c.port == str(place.port) for c in contacts):
-        return Misconduct(
-            f"{text} Of this driver it cannot be told which database of the server it asks for.",
-            "leave --server out: every database of a throwaway server is ours",
-        )
-    note, hint = bench.addresses().overridden([name for name, _ in command.templates])
-    return Misconduct(f"{text}\n{note}" if note else text, hint or other_variables(bench, command))
-
-
-def refuse_writes(bench: Bench, chain: Chain, ran: Ran, logged: server.Logged) -> None:
-    """`Refused` where a command that was only asked something tried to write, whether it hid the error or not."""
-    said = ran.stderr + ran.stdout
-    moved = re.search(r"Running (?:up|down)grade .*", said)
-    errors = writes(ran, logged)
-    if not errors and moved is None:
-        return
-    where = _place(bench, chain, said) or "Something that the application or env.py runs at its start"
-    what = f"PostgreSQL refused {errors[0][0]}" if errors else f"Alembic said: {moved.group(0) if moved else ''}"
-    statement = f":\n  | {' '.join(errors[0][1].split())[:200]}\n" if errors and errors[0][1] else ". "
-    raise Misconduct(
-        f"{where} writes to the database when it is only asked where it stands: {what}{statement}"
-        "Only migrations may write, or what they build cannot be told. Nothing was written anywhere.",
-        "take it (create_all(), upgrade(), CREATE SCHEMA …) out of env.py and of what the application does at import",
-    )
-
-
-def writes(ran: Ran, logged: server.Logged) -> list[tuple[str, str]]:
-    """(what, statement) of all that was refused to a command that may only read; "" where no statement is known."""
-    said = ran.stderr + ran.stdout
-    errors = [(match.group(1), error.statement) for error in logged.errors if (match := READ_ONLY.match(error.text))]
-    return errors or [(match.group(1), _statement(said)) for match in READ_ONLY.finditer(said)]
+    refuse_other_code(bench, chain, ran)
 
 
 def refuse_other_code(bench: Bench, chain: Chain, ran: Ran) -> None:
@@ -136,58 +98,28 @@ def refuse_missing_role(ran: Ran) -> None:
         )
 
 
-def refuse_elsewhere_at_work(chain: Chain, ran: Ran) -> None:
-    """`Refused` where a migration would have connected to a database that is not ours, whatever became of it."""
-    contacts = [contact for contact in ran.seen.refused if contact.database is not None]
-    if contacts:
-        revision = failing_migration(ran, chain)
-        name = f"The migration {revision} ({chain.history.migrations[revision].path})" if revision else "The command"
-        raise Refused(
-            f"{name} connects to {contacts[0].shown()} ({contacts[0].driver}), which is no scratch database; it was "
-            "not let through.",
-            "--set NAME={url} for the variable that it reads that address from",
-        )
+@contextmanager
+def new_files_removed(bench: Bench) -> Iterator[None]:
+    """Remove SQLite databases that the command made in the work tree, and directories made for them.
 
-
-def names(command: Command) -> str:
-    """The variables that the command is given, for a message."""
-    return ", ".join(name for name, _ in command.templates)
-
-
-def others(bench: Bench, command: Command) -> list[Read]:
-    """Reads of likely variables that nobody named."""
-    named = {name for name, _ in command.templates}
-    return [read for read in bench.addresses().likely() if read.name not in named]
-
-
-def other_variables(bench: Bench, command: Command) -> str:
-    """The hint that names the other likely variables; of several databases, what to type for each."""
-    named = several.named(bench.repository, bench.plan.tip, bench.plan.layout)
-    if named is not None and set(named.binds) != set(bench.binds):
-        return of_several(bench, command)
-    found = others(bench, command)
-    if not found:
-        return "--uri-var NAME, the variable that the application reads its database URL from"
-    listed = ", ".join(read.shown for read in found)
-    return f"--uri-var {found[0].name}, perhaps; the project's files read {listed}"
-
-
-def of_several(bench: Bench, command: Command) -> str:
-    """The hint that gives each of several databases a variable."""
-    named = several.named(bench.repository, bench.plan.tip, bench.plan.layout)
-    return several.hint(named, command.templates, bench.addresses().likely())
-
-
-def _place(bench: Bench, chain: Chain, said: str) -> str:
-    """The project's own line that a traceback ends in, or ""."""
-    for file, line in reversed(re.findall(r'File "([^"]+)", line (\d+)', said)):
-        path = Path(file)
-        for root in (chain.root, bench.repository.top):
-            if path.is_relative_to(root) and "site-packages" not in path.parts:
-                return f"{path.relative_to(root).as_posix()}:{line}"
-    return ""
-
-
-def _statement(said: str) -> str:
-    match = re.search(r"(?ms)^\[SQL: (.*?)\]$", said)
-    return match.group(1) if match else ""
+    An app that lacks a variable may open the SQLite file that is its default, and so create it.
+    """
+    top = bench.repository.top
+    around = {top, bench.cwd}
+    before = set(bench.repository.unheld("."))
+    directories = {child for base in around for child in base.iterdir() if child.is_dir()}
+    try:
+        yield
+    finally:
+        for path in set(bench.repository.unheld(".")) - before:
+            file = top / path
+            # One that was opened and not written is empty; no other empty file is taken for one.
+            named = file.suffix in (".db", ".sqlite", ".sqlite3")
+            if file.is_file() and file.read_bytes()[:16] in ((b"", SQLITE) if named else (SQLITE,)):
+                file.unlink()
+                if file.parent not in directories | around and not any(file.parent.iterdir()):
+                    file.parent.rmdir()
+        # Flask-SQLAlchemy makes it for its SQLite files.
+        for child in {base / "instance" for base in around} - directories:
+            if child.is_dir() and not any(child.iterdir()):
+                child.rmdir()

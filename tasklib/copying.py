@@ -11,11 +11,9 @@ from collections.abc import Sequence, Set
 from psycopg2 import sql
 
 from tasklib import (
-    asked,
     catalog,
     compare,
     console,
-    groundwork,
     postgres,
     real,
     roles,
@@ -103,9 +101,6 @@ def take(bench: Bench, chain: Chain, role: str) -> None:
             path.unlink(missing_ok=True)
     _refuse_loss(errors, address)
     _refresh(target, filled)
-    with postgres.connect(target, read_only=True) as restored:
-        for of_table, _ in version_table.existing(restored, must.tables):
-            asked.note_schema(bench, of_table, groundwork.TABLE)
     stamp.renew(bench, chain, role)
     more = " (--data TABLE,… names those that new databases need)" if must.data == "none" else ""
     console.note(f"    at {must.revision}; its schema, and the rows of {truth.rows_of(must.data)}{more}")

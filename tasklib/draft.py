@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from psycopg2 import sql
-
-from tasklib import asked, chains, console, postgres, probe, replay, revisions, template, truth
+from tasklib import chains, console, replay, revisions, template, truth
 from tasklib.bench import Bench
 from tasklib.errors import Failed
 from tasklib.plan import Plan
@@ -26,18 +24,7 @@ def write(bench: Bench) -> str:
     word = "migrate" if command.kind == "flask" else "revision --autogenerate"
     with console.doing(f"`{' '.join(made.layout.command)} {word} --rev-id {made.revision}` at {made.start[:12]}"):
         bench.create("draft")
-        probe.prove_connections(bench, chain, "draft")
-        targets, tables = bench.targets("draft"), bench.version_tables()
-        if made.groundwork or len(tables) > 1:
-            # env.py makes its schemas each time, and one of several tables cannot be made for it.
-            command = asked.may_write(command)
-        else:
-            for address in targets.values():
-                with postgres.connect(address) as connection:
-                    # autogenerate makes the version table first, and it may not: it runs read only.
-                    table = sql.Identifier(tables[0][0] or "public", tables[0][1])
-                    made_by_us = "CREATE TABLE {} (version_num varchar(32) NOT NULL PRIMARY KEY)"
-                    connection.run(sql.SQL(made_by_us).format(table))
+        targets = bench.targets("draft")
         places = [bench.repository.top / place for place in made.layout.locations]
         earlier = bench.base.read_bytes() if bench.base.exists() else None
         bench.base.unlink(missing_ok=True)  # a revision of that id must not be there when another one is made

@@ -20,6 +20,7 @@ OTHER_SERVICE = re.compile(
     re.IGNORECASE,
 )
 DATABASE = re.compile(r"DATABASE|POSTGRES|SQLALCHEMY|DSN|(^|_)(DB|SQL|RDS|PG)(_|$)|^PG", re.IGNORECASE)
+READS = r"environ|getenv|config\(|env\(|env\.|Settings|prefixed_env"
 ENV_LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=(.*)")
 # Also where one URL is made from another: url.replace("postgresql://", "postgresql+asyncpg://"), import asyncpg.
 DRIVER = r"postgres(ql)?\+[a-z0-9_]+|(import|from) +(asyncpg|pg8000)|\+(asyncpg|pg8000)"
@@ -38,7 +39,7 @@ def likely_variables(repository: Repository, commit: str) -> list[Read]:
 
     Python files count, by what they read and by the fields of their pydantic settings, and what .env files set.
     """
-    names = repository.files_matching(r"environ|getenv|config\(|env\(|env\.|Settings|prefixed_env", commit, "*.py")
+    names = repository.files_matching(READS, commit, "*.py")
     texts = repository.read_many(commit, names)
     reads = [*environment_reads(texts), *_settings_fields(texts)]
     for glob in ("*.env*", "*.flaskenv"):
@@ -51,6 +52,17 @@ def likely_variables(repository: Repository, commit: str) -> list[Read]:
             if read.default and not known.default:
                 first[read.name] = replace(known, default=read.default)
     return sorted(first.values(), key=lambda r: (not re.search("UR[IL]|DSN", r.name), r.name))
+
+
+@remembered
+def all_reads(repository: Repository, commit: str) -> dict[str, Read]:
+    """Every variable that the project's own Python files read, with its first place."""
+    names = repository.files_matching(READS, commit, "*.py")
+    texts = repository.read_many(commit, names)
+    found: dict[str, Read] = {}
+    for read in [*environment_reads(texts), *_settings_fields(texts)]:
+        found.setdefault(read.name, read)
+    return found
 
 
 def is_offered(read: Read) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from tasklib import sqltext
+from tasklib.archive import Key
 from tasklib.sources import strings
 
 CREATE = re.compile(
@@ -49,3 +50,13 @@ def written(sources: Mapping[str, str]) -> Written:
 def _names(found: Iterable[re.Match[str]]) -> frozenset[str]:
     names = (one.group("name") for one in found)
     return frozenset(sqltext.unquoted(name if name.startswith('"') else name.lower()) or name for name in names)
+
+
+def is_of(names: frozenset[str], key: Key) -> bool:
+    """Whether an object of a dump, or a fact beside it, is one of these extensions or says what it is: its comment,
+    version, members.
+    """
+    kind, _, name = key
+    if kind == "COMMENT" and name.startswith("EXTENSION "):
+        return sqltext.unquoted(name.removeprefix("EXTENSION ")) in names
+    return kind.startswith("EXTENSION") and name in names

@@ -1,39 +1,71 @@
-"""What must be there before the first migration runs: schemas and extensions, mostly by env.py's own doing.
+"""What is in a database before the first migration runs: schemas, extensions, functions that env.py makes.
 
-All scratch databases have it from the beginning, and no migration makes it. See `asked` for how it is found out.
+Every scratch database begins as a copy of one that env.py has seen (see `contact`), and no base migration makes it.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
-from tasklib import postgres, sqltext
-from tasklib.archive import Key
+from tasklib import catalog, postgres
+from tasklib.archive import Entry, Key
+from tasklib.binaries import Binaries
 from tasklib.errors import Failed, Refused
-from tasklib.postgres import Connection
+from tasklib.postgres import Address, Connection
 
-ENV = "env.py"
-TABLE = "version table"
-NAME = r'"(?:[^"]|"")+"|[^\W\d]\w*'
-SCHEMA = re.compile(
-    rf"CREATE\s+SCHEMA\s+(?:IF\s+NOT\s+EXISTS\s+)?({NAME})(?:\s+AUTHORIZATION\s+(?:{NAME}))?", re.IGNORECASE
-)
-EXTENSION = re.compile(
-    rf"CREATE\s+EXTENSION\s+(?:IF\s+NOT\s+EXISTS\s+)?({NAME})(?:\s+WITH)?(\s+SCHEMA\s+(?:{NAME}))?(\s+CASCADE)?",
-    re.IGNORECASE,
+# What an empty database lacks: PostgreSQL's own oids end before this one.
+ANYTHING = " UNION ALL ".join(
+    f"SELECT 1 FROM {name} WHERE oid >= 16384"
+    for name in ("pg_class", "pg_type", "pg_proc", "pg_namespace", "pg_extension")
 )
 
 
-def statement(text: str) -> str | None:
-    """A statement that makes a schema or an extension and nothing else, as one that may be repeated; else None."""
-    text = text.strip()
-    if (found := SCHEMA.fullmatch(text)) is not None:
-        return f"CREATE SCHEMA IF NOT EXISTS {_quoted(found.group(1))}"
-    if (found := EXTENSION.fullmatch(text)) is not None:
-        rest = " ".join("".join(filter(None, found.groups()[1:])).split())
-        return f"CREATE EXTENSION IF NOT EXISTS {_quoted(found.group(1))} {rest}".rstrip()
-    return None
+@dataclass(frozen=True)
+class Ground:
+    """The groundwork of one database: the text of each of its objects by its key."""
+
+    objects: Mapping[Key, str]
+
+    @property
+    def schemas(self) -> frozenset[str]:
+        return frozenset(name for kind, _, name in self.objects if kind == "SCHEMA")
+
+    def without(self, entries: Sequence[Entry]) -> list[Entry]:
+        """The entries that are no groundwork; `Refused` where a migration made another object of one that is."""
+        left = []
+        for entry in entries:
+            text = self.objects.get(entry.key)
+            if text is None:
+                left.append(entry)
+            elif text != entry.ddl.strip():
+                raise Refused(
+                    f"Migrations change the {entry.kind.lower()} {entry.tag}, which env.py makes before them. No base "
+                    "migration could do both.",
+                    "let one of the two make it: take it out of env.py, or out of the migrations",
+                )
+        return left
+
+    def shown(self, tables: Iterable[tuple[str, str]]) -> list[str]:
+        """The objects in words, without version tables and what is said of other objects."""
+        aside = {("TABLE", schema, name) for schema, name in tables}
+        kinds = ("SCHEMA", "EXTENSION", "FUNCTION", "PROCEDURE", "TYPE", "DOMAIN", "TABLE", "VIEW", "SEQUENCE")
+        found = [(kind, schema, name) for kind, schema, name in self.objects if kind in kinds]
+        return sorted(
+            f"{kind.lower()} {schema + '.' if schema not in ('', 'public') else ''}{name}"
+            for kind, schema, name in found
+            if (kind, schema, name) not in aside
+        )
+
+
+def read(address: Address, binaries: Binaries, directory: Path) -> Ground:
+    """The groundwork in a database that no migration has seen; ``directory`` is ours."""
+    with postgres.connect(address, read_only=True) as connection:
+        if not connection.rows(f"{ANYTHING} LIMIT 1"):
+            return Ground({})
+    entries = catalog.snapshot(address, binaries, directory).entries
+    return Ground({entry.key: entry.ddl.strip() for entry in entries})
 
 
 def making(kind: str, name: str) -> str:
@@ -41,28 +73,8 @@ def making(kind: str, name: str) -> str:
     return f"CREATE {kind} IF NOT EXISTS {postgres.identifier(name)}"
 
 
-def _quoted(name: str) -> str:
-    return name if name.startswith('"') else postgres.identifier(name.lower())
-
-
-def keys(statements: Iterable[str]) -> frozenset[Key]:
-    """What these statements make, as the dump names it."""
-    found = (re.match(rf"CREATE (\w+) IF NOT EXISTS ({NAME})", one) for one in statements)
-    return frozenset((one.group(1), "", sqltext.unquoted(one.group(2)) or "") for one in found if one)
-
-
-def holds(laid: frozenset[Key], key: Key) -> bool:
-    """Whether an object of a dump, or a fact beside it, is of what was laid, or says what an extension of it is: its
-    comment, its version, its members.
-    """
-    kind, _, name = key
-    about = name.removeprefix("EXTENSION ") if kind == "COMMENT" and name.startswith("EXTENSION ") else None
-    extension = sqltext.unquoted(about) if about else name if kind.startswith("EXTENSION ") else None
-    return key in laid or (extension is not None and ("EXTENSION", "", extension) in laid)
-
-
 def lay(connection: Connection, statements: Iterable[str]) -> None:
-    """Make it in a scratch database, where it is missing."""
+    """Make in a scratch database what nobody makes, where it is missing."""
     for one in statements:
         try:
             connection.run(one)
@@ -75,26 +87,11 @@ def lay(connection: Connection, statements: Iterable[str]) -> None:
             raise
 
 
-def there(connection: Connection) -> dict[str, list[str]]:
-    """The schemas and extensions of a database, each kind by name."""
-    schemas = connection.rows("SELECT nspname FROM pg_namespace WHERE nspname NOT LIKE 'pg\\_%' ORDER BY 1")
-    extensions = connection.rows("SELECT extname FROM pg_extension ORDER BY 1")
-    return {"EXTENSION": [str(one) for (one,) in extensions], "SCHEMA": [str(one) for (one,) in schemas]}
-
-
-def take_away(connection: Connection, before: Mapping[str, list[str]]) -> None:
-    """Drop the extensions and schemas that were not there before, whatever was made in them."""
-    for kind in ("EXTENSION", "SCHEMA"):
-        names = [postgres.identifier(one) for one in there(connection)[kind] if one not in before[kind]]
-        if names:
-            connection.run(f"DROP {kind} {', '.join(names)} CASCADE")
-
-
-def shown(laid: Mapping[str, str]) -> list[str]:
-    """Lines for the proof."""
-    by_env = sorted(f"{key[0].lower()} {key[2]}" for key in keys(one for one, by in laid.items() if by == ENV))
-    needed = sorted(f"{key[0].lower()} {key[2]}" for key in keys(one for one, by in laid.items() if by != ENV))
-    lines = [f"Made by env.py before any migration, and left to it: {', '.join(by_env)}"] if by_env else []
+def lines(made: Sequence[str], needed: Sequence[str]) -> list[str]:
+    """Lines for the proof: what env.py makes, and the schemas that somebody must have made."""
+    found = [f"Made by env.py before any migration, and left to it: {', '.join(made)}"] if made else []
     if needed:
-        lines.append(f"Must be in a database before its first migration, for the version table: {', '.join(needed)}")
-    return lines
+        found.append(
+            f"Must be in a database before its first migration, for the version table: schema {', '.join(needed)}"
+        )
+    return found

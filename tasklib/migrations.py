@@ -9,19 +9,24 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
 
-from tasklib import binds, console, inis, postgres, programs, shell, watch
+from tasklib import binds, console, fence, inis, postgres, programs, shell, watch
 from tasklib.chains import Chain
 from tasklib.errors import Failed, MigrationFailed, Refused
+from tasklib.guard.hold import COMMANDS, FIRST
+from tasklib.held import Held, Order, Start
 from tasklib.postgres import Address
+from tasklib.timings import Tally
 from tasklib.watch import Seen, Watch
 
 R = TypeVar("R", bound=shell.Result)
 
-# The databases that a run gets, by bind ("" is the only one of most projects); all are on one server.
+# The databases that a run gets, by bind ("" is the only one of most projects), then those that stand for other targets;
+# all are on one server.
 Targets = Mapping[str, Address]
 # An app may insist on a URL although the subcommand (`init`) needs no database; it must not be the user's own.
 NOWHERE: Targets = {"": Address("127.0.0.1", 1, "nobody", "", "none")}
@@ -54,8 +59,9 @@ class Command:
     """The project's command: its words (the program resolved), where it runs, and what it gets in its environment.
 
     ``templates`` are the variables of --uri-var and --set, and those with a dot in their name options of the ini;
-    ``scheme`` is the URL's, found by probing. ``watch`` is the guard that its drivers are under. ``section`` is the
-    ini's that `alembic -n` names.
+    those that are in ``filled`` get an address each that is led like any other. ``scheme`` is the URL's. ``watch`` is
+    the guard that leads its drivers. ``section`` is the ini's that `alembic -n` names. ``held`` is what runs are
+    forks of.
     """
 
     words: tuple[str, ...]
@@ -64,12 +70,18 @@ class Command:
     templates: tuple[tuple[str, str], ...]
     scheme: str
     watch: Watch | None = None
+    filled: frozenset[str] = frozenset()
     section: str = "alembic"
+    held: Held | None = None
+    tally: Tally = field(default_factory=Tally, repr=False, compare=False)
 
-    def environment(self, targets: Targets | None, record: Path | None = None) -> dict[str, str]:
+    def environment(
+        self, targets: Targets | None, record: Path | None = None, first: str | None = None
+    ) -> dict[str, str]:
         """The command's environment: ours without libpq's variables, with those that lead to ``targets`` or nowhere.
 
-        The guard, which keeps its drivers from any other place, writes to ``record``.
+        The guard, which leads its drivers there, writes to ``record``; ``first`` is the name of the scratch database
+        for the first target that it does not know.
         """
         environment = {
             **postgres.clean_environment(programs.environment(self.words)),
@@ -79,15 +91,17 @@ class Command:
         environment.update(_first(targets).environment())
         environment.update({name: value for name, value in self._filled(targets) if not binds.is_option(name)})
         if self.watch is not None:
-            environment.update(self.watch.environment(_first(targets), record, environment, several=len(targets) > 1))
+            environment.update(self.watch.environment(targets, record, environment, first))
         return environment
 
     def _filled(self, targets: Targets) -> list[tuple[str, str]]:
-        values = _first(targets).values(self.scheme)
+        first = _first(targets)
+        values = first.values(self.scheme)
         for bind in binds.named(self.templates):
-            own = targets.get(bind, _first(targets)).values(self.scheme)
+            own = targets.get(bind, first).values(self.scheme)
             values |= {f"{what}:{bind}" if bind else what: value for what, value in own.items()}
-        return [(name, binds.fill(template, values)) for name, template in self.templates]
+        apart = {name: first.at(name).values(self.scheme) for name in self.filled}
+        return [(name, binds.fill(template, apart.get(name, values))) for name, template in self.templates]
 
     def run(
         self,
@@ -97,22 +111,87 @@ class Command:
         *,
         read_only: bool = False,
         extra: Mapping[str, str] | None = None,
+        first: str | None = None,
         on_error_line: Callable[[str], None] | None = None,
     ) -> Ran:
-        """Run one subcommand with the script directory ``chain``; any exit code comes back."""
-        sub, *rest = words
+        """Run one subcommand with the script directory ``chain``; any exit code comes back.
+
+        ``read_only``: but for the connections that the guard leads.
+        """
         with self._ini(chain, targets or NOWHERE) as ini, self._record() as record:
-            environment = {**self.environment(targets, record), **(READ_ONLY if read_only else {}), **(extra or {})}
-            if self.kind == "flask":
-                argv = [*self.words, sub, "-d", str(chain.directory), *rest]
-            elif self.kind == "code":
-                argv = [*self.words, sub, *rest]
-            else:
-                files = [str(one) for one in (ini, chain.toml) if one is not None]
-                argv = [*self.words, *(word for file in files for word in ("-c", file)), sub, *rest]
-            result = shell.run(argv, cwd=self.cwd, env=environment, ok=None, on_error_line=on_error_line)
+            environment = {
+                **self.environment(targets, record, first), **(READ_ONLY if read_only else {}), **(extra or {})
+            }  # fmt: skip
+            fence = self.fence(targets)
+            result: shell.Result | None = None
+            if record is not None and targets is not None and self._may_fork(words):
+                start = Start(
+                    self._argv(chain, ini, [FIRST]), self.cwd, (self.words, self.templates, self.scheme, fence),
+                    environment, fence, targets,
+                )  # fmt: skip
+                result = self._forked(start, chain, words, targets, record, environment, first, on_error_line)
+            if result is None:
+                argv = self._argv(chain, ini, words)
+                self.tally.starts += 1
+                result = shell.run(
+                    argv, cwd=self.cwd, env=environment, ok=None, on_error_line=on_error_line, fence=fence
+                )
             seen = watch.read(record) if record is not None else Seen()
         return self.masked(Ran(result.argv, result.code, result.stdout, result.stderr, seen), targets)
+
+    def _argv(self, chain: Chain, ini: Path | None, words: Sequence[str]) -> tuple[str, ...]:
+        """The words of the command line for one subcommand."""
+        sub, *rest = words
+        if self.kind == "flask":
+            return (*self.words, sub, "-d", str(chain.directory), *rest)
+        if self.kind == "code":
+            return (*self.words, sub, *rest)
+        files = [str(one) for one in (ini, chain.toml) if one is not None]
+        return (*self.words, *(word for file in files for word in ("-c", file)), sub, *rest)
+
+    def _may_fork(self, words: Sequence[str]) -> bool:
+        """Whether a fork of a `current` would do what the words do: not where a program of the project's own may do
+        more for one of them.
+        """
+        return self.held is not None and self.kind != "code" and words[0] in COMMANDS and len(words) < 3
+
+    def _forked(
+        self,
+        start: Start,
+        chain: Chain,
+        words: Sequence[str],
+        targets: Targets,
+        record: Path,
+        environment: Mapping[str, str],
+        first: str | None,
+        on_error_line: Callable[[str], None] | None,
+    ) -> shell.Result | None:
+        """Run it in a fork of the application that is held; None where that cannot be."""
+        assert self.held is not None and self.watch is not None
+        inner = chain.directory / "alembic.ini"
+        ini = chain.ini if self.kind == "alembic" else inner if inner.exists() else None
+        filled = self._filled(targets)
+        options = [(*binds.option(name, self.section), value.replace("%", "%%")) for name, value in filled
+                   if binds.is_option(name)]  # fmt: skip
+        if ini is not None:
+            text = ini.read_text(encoding="utf-8")
+            section = self.section if self.kind == "alembic" else "alembic"
+            if (locations := inis.option(text, section, "version_locations")) is not None:
+                options.append((section, "version_locations", locations))
+        order = Order(
+            command=words[0],
+            arguments=tuple(words[1:]),
+            environment=environment,
+            given=partial(self.watch.given, targets, record, first),
+            chain={"script": str(chain.directory), "ini": str(ini) if ini else None, "options": options},
+        )
+        return self.held.run(start, order, on_error_line)
+
+    def fence(self, targets: Targets | None = None) -> fence.Fence | None:
+        """What bars the way to the ports of real databases, where this system has it; None where it has not."""
+        known = self.watch.targets if self.watch is not None else ()
+        ours = {address.port for address in (targets or NOWHERE).values()}
+        return fence.around(fence.ports(programs.environment(self.words), known) - ours)
 
     @contextmanager
     def _record(self) -> Iterator[Path | None]:
@@ -134,15 +213,6 @@ class Command:
             with inis.with_options(ini, options, beside=chain.is_ours) as own:
                 yield own
 
-    def is_watched(self) -> bool:
-        """Whether the guard gets into the project's own Python, shown in a run that does nothing."""
-        argv = programs.doing_nothing(self.words)
-        with self._record() as record:
-            if record is None or argv is None:
-                return False
-            shell.run(argv, cwd=self.cwd, env=self.environment(None, record), ok=None)
-            return watch.read(record).there
-
     def init(self, directory: Path, *words: str) -> shell.Result:
         """Run `init` into a directory that does not exist; what else it writes (an ini) lies beside that."""
         if self.kind == "code":
@@ -158,12 +228,9 @@ class Command:
             argv = [*self.words, "-c", str(directory.parent / "alembic.ini"), "init", *words, str(directory)]
         return shell.run(argv, cwd=self.cwd, env=environment, ok=None)
 
-    def current(self, chain: Chain, targets: Targets) -> Ran:
-        """What the command says the databases are at; read only, whatever env.py does."""
-        return self.run(chain, ["current", "--verbose"], targets, read_only=True)
-
-    def show(self, chain: Chain, targets: Targets, revision: str) -> Ran:
-        return self.run(chain, ["show", revision], targets, read_only=True)
+    def current(self, chain: Chain, targets: Targets, first: str | None) -> Ran:
+        """Ask the command where it stands, to see where it connects: an unknown target is led to that of ``first``."""
+        return self.run(chain, ["current"], targets, read_only=True, first=first)
 
     def upgrade(self, chain: Chain, targets: Targets, target: str, total: int) -> Ran:
         """Upgrade to ``target``, showing progress over ``total`` migrations (in each database)."""

@@ -108,11 +108,16 @@ class Plan:
     apart: bool = False
     # Roles that the history names and does not make, which the throwaway server is given: name → attributes.
     needed_roles: Mapping[str, str] = field(default_factory=dict)
-    # Statements that every scratch database begins with → why: what env.py makes before any migration, say.
+    # What the application connects to (host:port/database) → the name of the scratch database that stands for it.
+    targets: Mapping[str, str] = field(default_factory=dict)
+    # What env.py calls the databases that it migrates, where it was seen.
+    names: tuple[str, ...] = ()
+    # What env.py makes before any migration, in words; statements for what nobody makes → the schema that they make.
+    ground: tuple[str, ...] = ()
     groundwork: Mapping[str, str] = field(default_factory=dict)
-    scheme: str | None = None
-    # Templates as in the settings, where the user named none and the probe found them.
+    # Templates as in the settings, for what the application does not start without; and the scheme of all URLs.
     found: tuple[tuple[str, str], ...] = ()
+    scheme: str | None = None
     # Files that runs of the project's command left or changed in the work tree: no part of the squash.
     left: tuple[str, ...] = ()
     replayed: Mapping[str, Any] | None = None
@@ -123,13 +128,19 @@ class Plan:
 
     @property
     def templates(self) -> tuple[tuple[str, str], ...]:
-        """How the database's address gets into the application: as the user said, else as it was found."""
-        return self.settings.set or self.found
+        """Variables that get a scratch database's address: those that the user named, and those that are filled in."""
+        given = dict(self.settings.set)
+        return (*self.settings.set, *(one for one in self.found if one[0] not in given))
 
     @property
     def binds(self) -> tuple[str, ...]:
         """The databases that the script directory is for, by env.py's names of them; ("",) where there is one."""
-        return binds.named(self.templates)
+        return self.names or binds.named(self.settings.set)
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """The names of scratch databases that stand for targets which no migration is for."""
+        return tuple(sorted({*self.targets.values()} - {*self.binds}))
 
     @property
     def data(self) -> tuple[str, ...]:
@@ -154,6 +165,8 @@ class Plan:
                 "kept": tuple(data["kept"]),
                 "done": tuple(data["done"]),
                 "left": tuple(data["left"]),
+                "names": tuple(data["names"]),
+                "ground": tuple(data["ground"]),
                 "found": tuple((name, template) for name, template in data["found"]),
                 "version_table": (data["version_table"][0], data["version_table"][1])
                 if data["version_table"]

@@ -6,14 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from tasklib import beyond, binds, datafiles, git, inplace, plan, project, revisions, several, truth, worktree
-from tasklib.addresses import Addresses
+from tasklib import beyond, binds, datafiles, git, inplace, plan, project, revisions, truth, worktree
 from tasklib.bench import program
 from tasklib.errors import Refused
 from tasklib.git import Repository
 from tasklib.history import Cut, History, Migration
 from tasklib.plan import Layout, Plan
-from tasklib.render import engines
 from tasklib.settings import Settings
 
 
@@ -64,7 +62,7 @@ def prepare(cwd: Path, settings: Settings, *, reading: bool = False) -> Prepared
     target = history.resolve(settings.rev)
     cut = history.cut(target.id)
     if not reading:
-        refuse_unnamed_variable(repository, tip, layout, settings)
+        refuse_option_of_no_ini(layout, settings)
         if not repository.has_identity():
             raise Refused(
                 "git does not know who you are, so it could not commit.",
@@ -78,8 +76,6 @@ def prepare(cwd: Path, settings: Settings, *, reading: bool = False) -> Prepared
     texts = _texts(repository, tip, cut, settings)
     if not reading:
         _refuse_server_wide(texts)
-        _refuse_unlike_several(settings, repository.read(tip, target.path), target.path, texts)
-    if not reading:
         _refuse_hidden(repository, [migration.path for migration in cut.gone])
     start = tip
     if settings.source == "models":
@@ -119,17 +115,6 @@ def _refuse_server_wide(texts: Mapping[str, str]) -> None:
         )
 
 
-def _refuse_unlike_several(settings: Settings, source: str, path: str, texts: Mapping[str, str]) -> None:
-    """`Refused` where --set names several databases, and the migrations are not for several, or make roles."""
-    named = binds.named(settings.set)
-    if len(named) == 1:
-        return
-    engines.argument(source, path)
-    found = beyond.of_roles(texts)
-    if found:
-        raise Refused(several.ROLES.format("\n  ".join(read.listed for read in found[:10])), several.NO_ROLES)
-
-
 def _refuse_dirty(repository: Repository) -> None:
     dirty = repository.dirty()
     if dirty:
@@ -150,16 +135,14 @@ def _refuse_hidden(repository: Repository, paths: Sequence[str]) -> None:
         )  # fmt: skip
 
 
-def refuse_unnamed_variable(repository: Repository, commit: str, layout: Layout, settings: Settings) -> None:
-    """`Refused` where nobody said how the application gets its database URL, and finding it out cannot be tried."""
+def refuse_option_of_no_ini(layout: Layout, settings: Settings) -> None:
+    """`Refused` where --set names an option of an ini, and the project's command has none."""
     options = [name for name, _ in settings.set if binds.is_option(name)]
     if options and layout.ini is None:
         raise Refused(
             f"--set {options[0]} is an option of an alembic.ini, and this project's command has none of its own.",
             "--set takes environment variables too: --uri-var DATABASE_URL",
         )
-    if not settings.set:
-        Addresses(repository, commit, layout).refuse_unnamed()
 
 
 def _has_tasks(repository: Repository, commit: str, cwd: Path) -> bool:
@@ -273,7 +256,7 @@ def from_checkout(repository: Repository, cwd: Path, settings: Settings) -> Prep
             f"{base.path} says that its originals are in the commit {commit}, which this clone does not have.",
             f"git fetch --unshallow, or git fetch origin {commit}",
         )
-    refuse_unnamed_variable(repository, head, layout, settings)
+    refuse_option_of_no_ini(layout, settings)
     old = revisions.read_history(repository, commit, layout)
     if base.id not in old.migrations:
         raise Refused(f"The commit {commit} has no revision {base.id}.")
@@ -285,7 +268,6 @@ def from_checkout(repository: Repository, cwd: Path, settings: Settings) -> Prep
     cut = revisions.read_history(repository, tree, layout).cut(base.id)
     texts = _texts(repository, tree, cut, settings)
     _refuse_server_wide(texts)
-    _refuse_unlike_several(settings, repository.read(commit, old.migrations[base.id].path), base.path, texts)
     made = Plan(
         revision=base.id, original="", tip=tree, branch="", start=head, source="history", base_path=base.path,
         gone=tuple(m.id for m in cut.gone), kept=tuple(m.id for m in cut.kept), layout=layout,

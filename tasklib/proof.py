@@ -11,16 +11,17 @@ from tasklib import (
     binds,
     catalog,
     compare,
+    conduct,
     console,
     extensions,
     groundwork,
     postgres,
-    probe,
     reference,
     replay,
     rows,
     serverwide,
     shell,
+    targets,
     truth,
     version_table,
 )
@@ -32,6 +33,7 @@ from tasklib.errors import Differs, Refused
 from tasklib.migrations import explain_failure
 from tasklib.schema import compare as compare_objects
 from tasklib.schema import report
+from tasklib.scratch import GROUND
 
 # By bind: what was found, and the tables whose rows --data leaves out.
 Verdicts = Mapping[str, Verdict]
@@ -111,16 +113,13 @@ def prove(bench: Bench, tree: str) -> Proof:
     old_at_r, old_at_head = truth.old(plan)
     verdicts: list[tuple[str, Verdicts]] = []
 
-    with console.doing("proof 4: where the command connects, and that it runs the new chain"):
-        if bench.at_base is None or bench.at_base[0] != tree:
-            bench.create("candidate")
-        bench.create("roundtrip")
-        probe.prove_connections(bench, new, "candidate", "roundtrip")
-        probe.prove_chain(bench, new, "candidate")
-
     with console.doing(f"proof 1: the new chain to {plan.revision} against the reference"):
         known, bench.at_base = bench.at_base, None  # the candidate goes on to the head below
-        found = known[1] if known is not None and known[0] == tree else _built_to_base(bench, new, left_out)
+        if known is not None and known[0] == tree:
+            found = known[1]
+        else:
+            bench.create("candidate")
+            found = _built_to_base(bench, new, left_out)
         verdicts.append((f"at {plan.revision}, {old_at_r} and new chain", found))
         _refuse_differences(verdicts[-1], "reference", "candidate")
 
@@ -134,7 +133,6 @@ def prove(bench: Bench, tree: str) -> Proof:
         "proof 2: on to the head, the candidate and a deployed database (the reference), with the new chain"
     ):
         bench.create("deployed", template="reference")
-        probe.prove_connections(bench, new, "deployed")
         shell.together(
             partial(replay.arrive, bench, new, "candidate", "heads", "A kept migration failed after the new base"),
             partial(replay.arrive, bench, new, "deployed", "heads", "A kept migration failed on a database at R"),
@@ -150,7 +148,8 @@ def prove(bench: Bench, tree: str) -> Proof:
         for what, found in verdicts
         for bind, verdict in found.items()
     ]
-    checks.append("the command connected to these databases and ran these files (shown before each run)")
+    checks.append("each run of the command migrated these databases and no other one, with these files")
+    checks += targets.lines(bench.plan, bench.is_fenced())
     volatile = _volatile(bench, "base", carried)
     at_head = verdicts[-2][1]
     reprinted = {f"{d.kind} {d.shown}" for _, found in verdicts for one in found.values() for d in one.reprinted}
@@ -158,7 +157,7 @@ def prove(bench: Bench, tree: str) -> Proof:
         tree, plan.tip, int((plan.replayed or bench.plan.replayed or {})["major"]), tuple(checks), tuple(volatile),
         tuple(sorted(binds.before(bind, _shown(key), bench.binds) for bind in left_out for key in left_out[bind])),
         tuple(truth.limits(plan)), tuple(sorted(bench.plan.needed_roles)),
-        tuple(groundwork.shown(bench.plan.groundwork)),
+        tuple(groundwork.lines(bench.plan.ground, list(bench.plan.groundwork.values()))),
         tuple(name for name in _volatile(bench, "head", None) if name not in volatile),
         tuple(f"{verdict.by_class()}{binds.place(bind, bench.binds)}" for bind, verdict in at_head.items()),
         tuple(sorted(reprinted)),
@@ -183,8 +182,8 @@ def _rows(bench: Bench) -> tuple[Mapping[str, set[str]], LeftOut]:
     """By bind, the tables whose rows the base carries, and those whose rows --data leaves out."""
     carried: dict[str, set[str]] = {}
     left_out: dict[str, frozenset[TableKey]] = {}
-    for bind, address in bench.targets("reference").items():
-        with postgres.connect(address, read_only=True) as connection:
+    for bind in bench.binds:
+        with postgres.connect(bench.address("reference", bind), read_only=True) as connection:
             listed, left_out[bind] = reference.with_rows(bench, connection, bind)
         carried[bind] = {table.shown for table, _ in listed}
     return carried, left_out
@@ -245,10 +244,10 @@ def _refuse_differences(verdicts: tuple[str, Verdicts], left: str, other: str) -
 
 def _down_and_up(bench: Bench, new: Chain, left_out: LeftOut) -> Verdicts:
     """Downgrade to nothing, and up again: the reference once more."""
-    targets = bench.targets("roundtrip")
-    result = bench.command().downgrade(new, targets, "base")
+    result = bench.command().downgrade(new, bench.targets("roundtrip"), "base")
     tables = bench.version_tables()
-    for bind, address in targets.items():
+    for bind in bench.binds:
+        address = bench.address("roundtrip", bind)
         if result.code:
             raise Differs(explain_failure(result, new, "`downgrade base` failed").text)
         if left := version_table.versions(address, tables):
@@ -256,21 +255,22 @@ def _down_and_up(bench: Bench, new: Chain, left_out: LeftOut) -> Verdicts:
                 f"`downgrade base` ended without an error{binds.place(bind, bench.binds)}, and the version table still "
                 f"holds {', '.join(sorted(left))}."
             )
-    bench.create("reprint", beside="roundtrip")
-    empty = catalog.snapshot(bench.address("reprint"), bench.binaries(), bench.work).objects()
     base = new.file(bench.plan.revision).read_text(encoding="utf-8")
-    asked = frozenset(("EXTENSION", "", name) for name in extensions.written({bench.plan.base_path: base}).asked)
-    bench.drop("reprint")
-    for bind, address in targets.items():
+    asked = extensions.written({bench.plan.base_path: base}).asked
+    for bind in bench.binds:
+        address = bench.address("roundtrip", bind)
+        empty = catalog.snapshot(bench.address(GROUND, bind), bench.binaries(), bench.work).objects()
+        empty = _without_version_table(empty, tables)
         remains = _without_version_table(catalog.snapshot(address, bench.binaries(), bench.work).objects(), tables)
         # What is made only where it is missing may be somebody else's, and stays.
-        remains = {key: text for key, text in remains.items() if not groundwork.holds(asked, key)}
+        remains = {key: text for key, text in remains.items() if not extensions.is_of(asked, key)}
         differences = compare_objects(empty, remains)
         if differences:
             raise Differs(
                 f"`downgrade base` leaves something behind{binds.place(bind, bench.binds)}:\n"
                 + report(differences, "empty database", "after downgrade")
             )
+    conduct.check(bench, new, result, "roundtrip")
     serverwide.refuse_left_roles(bench, "roundtrip")
     replay.arrive(bench, new, "roundtrip", bench.plan.revision, "`upgrade` after `downgrade base` failed")
     found = _at_base(bench, "roundtrip", left_out)

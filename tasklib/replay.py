@@ -10,17 +10,15 @@ from functools import partial
 from pathlib import Path
 
 from tasklib import (
-    asked,
     before,
     binds,
     catalog,
     conduct,
     console,
+    contact,
     copying,
     groundwork,
-    guess,
     postgres,
-    probe,
     roles,
     rows,
     serverwide,
@@ -32,8 +30,11 @@ from tasklib.chains import Chain
 from tasklib.errors import Failed, Refused, SquashError
 from tasklib.history import History
 from tasklib.migrations import CAUGHT, Ran, explain_failure, failing_migration
+from tasklib.postgres import Address
 from tasklib.rows import Stable, Volatile
+from tasklib.scratch import GROUND
 from tasklib.server import Logged
+from tasklib.targets import learn
 from tasklib.version_table import Name, by_table, versions
 
 # The two runs start at least this many seconds apart, so that a clock rounded to the second shows.
@@ -43,24 +44,22 @@ ROLES = ("first", "second")  # the two runs
 
 @watched
 def ensure_databases(bench: Bench) -> None:
-    """A server, and the empty databases of the two runs; the URL's scheme found and the connection proven."""
+    """A server, the databases that all others begin as, and those of the two runs."""
     serverwide.again(bench, lambda: _make_databases(bench), serverwide.FOR_ENV)
 
 
 def _make_databases(bench: Bench) -> None:
     bench.open_place()
-    ready = ROLES[0] in bench.place().names or bench.plan.replayed is not None
-    if ready and bench.plan.scheme:
+    names = bench.place().names
+    if GROUND in names and (ROLES[0] in names or bench.plan.replayed is not None):
         return
     serverwide.refuse_on_a_users_server(bench)
-    for role in ROLES:
-        bench.create(role)
     chain = bench.chain("old", bench.plan.tip)
     with bench.old_in_place():
-        if bench.plan.templates:
-            probe.find_scheme(bench, chain, ROLES[0])
-        else:
-            guess.find(bench, chain, ROLES[0])
+        contact.ensure(bench, chain)
+    serverwide.refuse_roles_for_several(bench)
+    for role in ROLES:
+        bench.create(role)
 
 
 @watched
@@ -87,9 +86,6 @@ def _run_twice(bench: Bench, chain: Chain) -> None:
         bench.create(role, bare=bool(plan.settings.before))
     server = serverwide.look(bench)
     what = "The old chain cannot be replayed from an empty database"
-    with console.doing("proof 4: where the command connects, and that it runs the old chain"):
-        probe.prove_connections(bench, chain, *ROLES)
-        probe.prove_chain(bench, chain, "first")
     real = plan.settings.reference is not None
     at_r = _take_reference(bench, chain) if real else _replay_to_base(bench, chain, server, what)
     what = "A kept migration failed on a copy of the real database" if real else what
@@ -262,9 +258,10 @@ def arrive(bench: Bench, chain: Chain, role: str, target: str, what: str) -> Non
     wanted = ends.union(*(history.ancestors(end) for end in ends))
     targets = bench.targets(role)
     start, since = versions(bench.address(role), tables), bench.log_size()
-    result = bench.command().upgrade(chain, targets, target, len(wanted - _closure(history, start)))
-    conduct.refuse_elsewhere_at_work(chain, result)
-    for bind, address in targets.items():
+    result = bench.command(role).upgrade(chain, targets, target, len(wanted - _closure(history, start)))
+    learn(bench, result.seen)
+    for bind in bench.binds:
+        address = targets[bind]
         found = by_table(address, tables)
         # A migration may have made a table of that name itself, beside Alembic's own.
         reached = next((o for o in found.values() if _closure(history, o) == wanted), set().union(*found.values()))
@@ -282,6 +279,25 @@ def arrive(bench: Bench, chain: Chain, role: str, target: str, what: str) -> Non
             error = unreplayable.explain(error, result, culprit, history, bench.plan,
                                          lambda one: chain.file(one).read_text(encoding="utf-8"))  # fmt: skip
         raise error
+    conduct.check(bench, chain, result, role)
+    _refuse_written_beside(bench, role, targets)
+
+
+def _refuse_written_beside(bench: Bench, role: str, targets: Mapping[str, Address]) -> None:
+    """`Refused` where migrations made something in a database that is not the one that env.py runs them for."""
+    stands_for = {name: target for target, name in bench.plan.targets.items()}
+    for name in bench.plan.others:
+        with postgres.connect(targets[name], read_only=True) as connection:
+            there = connection.rows(groundwork.ANYTHING)
+        with postgres.connect(bench.address(GROUND, name), read_only=True) as connection:
+            before = connection.rows(groundwork.ANYTHING)
+        if len(there) != len(before):
+            own = " or ".join(target for target, of in bench.plan.targets.items() if of in bench.binds)
+            raise Refused(
+                f"The migrations write to a second database, {stands_for[name]}, which is not the one that env.py runs "
+                "them for. No base migration could be proven to do that.",
+                f"--same {stands_for[name]}={own or 'TARGET'} if the two are one database",
+            )
 
 
 def _closure(history: History, ids: Iterable[str]) -> set[str]:
@@ -293,15 +309,13 @@ def _closure(history: History, ids: Iterable[str]) -> set[str]:
 def _note_version_table(bench: Bench, role: str) -> None:
     """Keep which of several tables is Alembic's own, where that shows at R."""
     holding: list[set[Name]] = []
-    for address in bench.targets(role).values():
-        found = by_table(address, bench.version_tables())
+    for bind in bench.binds:
+        found = by_table(bench.address(role, bind), bench.version_tables())
         holding.append({table for table, ids in found.items() if ids == {bench.plan.revision}})
     everywhere = set.intersection(*holding)  # each database has one of its own, of the same name
     if len(everywhere) == 1:
         schema, name = everywhere.pop()
         bench.save(replace(bench.plan, version_table=("" if schema == "public" else schema, name)))
-        # Nobody but --before or env.py can have made its schema in an empty database.
-        asked.note_schema(bench, schema, groundwork.TABLE if bench.plan.settings.before else groundwork.ENV)
 
 
 def _with_what_was_caught(result: Ran, logged: Logged) -> Ran:

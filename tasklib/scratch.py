@@ -21,8 +21,7 @@ from tasklib.server import Logged, Server
 if TYPE_CHECKING:
     from tasklib.compare import Verdict
 
-# The project's command is only ever given these two addresses, by turns: where it connects is proven once for each.
-# What must stay (the reference, the old chain at head) is copied or renamed from them.
+# Roles that are there by turns share a name; what must stay (the reference, say) is copied or renamed.
 SHARED = {
     "first": "one",
     "second": "two",
@@ -31,6 +30,7 @@ SHARED = {
     "roundtrip": "two",
     "deployed": "two",
 }
+GROUND = "ground"  # the role whose databases hold what env.py makes before any migration, and nothing else
 
 
 @dataclass
@@ -49,8 +49,6 @@ class Scratch:
     pid: int | None = None
     reference_url: str | None = None
     detached: bool = False
-    # (database or chain, support of the chain) of what this process has proven by asking the command.
-    proven: set[tuple[str, str]] = field(default_factory=set)
     # The tree whose candidate this process has just built to R and compared, with the verdicts: proof 1 is made then.
     at_base: tuple[str, Mapping[str, Verdict]] | None = None
     _server: Server | None = field(default=None, repr=False)
@@ -134,6 +132,11 @@ class Scratch:
         """What env.py calls its databases, of which each role has one; ("",) in most projects."""
         return self.plan.binds
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The binds, and the names of other targets: a role has a scratch database for each of them."""
+        return (*self.binds, *self.plan.others)
+
     def address(self, role: str | None = None, bind: str | None = None) -> Address:
         """The address of a scratch database (of the first bind where none is named), or of the maintenance database."""
         place = self.place()
@@ -145,8 +148,8 @@ class Scratch:
         return self.maintenance(role).at(place.names[key])
 
     def targets(self, role: str) -> Mapping[str, Address]:
-        """The scratch databases of a role by bind, as the project's command gets them."""
-        return {bind: self.address(role, bind) for bind in self.binds}
+        """The scratch databases of a role by name, as the project's command gets them."""
+        return {name: self.address(role, name) for name in self.names}
 
     def maintenance(self, role: str = "") -> Address:
         """The maintenance database: beside a scratch database, whether that one is there or not, or the server's."""
@@ -194,14 +197,16 @@ class Scratch:
     def create(
         self, role: str, template: str | None = None, beside: str | None = None, *, bare: bool = False
     ) -> Address:
-        """Fresh scratch databases for ``role``, one for each bind: copies of another role's, or with the groundwork
+        """Fresh scratch databases for ``role``, one for each name: copies of another role's, or with the groundwork
         alone (``bare``: without it); older ones are dropped. Returns the first one's address.
 
         ``beside`` names the role that they share a cluster with, where others have clusters of their own.
         """
         place = self.place()
         slot = _slot(role)
-        names = {self._key(role, bind): self._name(role, bind) for bind in self.binds}
+        if template is None and not bare and beside is None and GROUND in place.names:
+            template = GROUND
+        names = {self._key(role, name): self._name(role, name) for name in self.names}
         if names[role] == place.names.get("candidate"):
             self.at_base = None
         others = {other: one for other, one in place.names.items() if one not in names.values()}
@@ -209,33 +214,27 @@ class Scratch:
         self.save(replace(self.plan, place=replace(place, names={**others, **names})))
         if (ours := self.own_clusters()) is not None:
             self._port(slot, self.maintenance(beside).port if beside else self._make_cluster(ours, slot, template))
-        for bind in self.binds:
+        for name in self.names:
             if ours is not None and template:
                 with postgres.connect(self.maintenance(role)) as connection:
-                    postgres.rename_database(connection, self.address(template, bind).database, self._name(role, bind))
+                    postgres.rename_database(connection, self.address(template, name).database, self._name(role, name))
                 continue
-            self._make(role, bind, self.address(template, bind).database if template else "template0")
+            self._make(role, name, self.address(template, name).database if template else "template0")
             if template:
-                database.copy(self.address(template, bind), self.address(role, bind))
-            elif not bare:
-                self._lay_groundwork(role, bind)
+                database.copy(self.address(template, name), self.address(role, name))
         return self.address(role)
 
     def lay_groundwork(self, role: str) -> None:
-        """Make in the scratch databases of a role what must be there before the first migration."""
-        for bind in self.binds:
-            self._lay_groundwork(role, bind)
-
-    def _lay_groundwork(self, role: str, bind: str) -> None:
-        if self.plan.groundwork:
+        """Make in the scratch databases of a role what nobody makes, and the version table needs."""
+        for bind in self.binds if self.plan.groundwork else ():
             with postgres.connect(self.address(role, bind)) as connection:
                 groundwork.lay(connection, self.plan.groundwork)
 
     def empty(self, role: str) -> None:
-        """Make the scratch databases of a role empty, in the cluster where they are."""
-        for bind in self.binds:
-            self._make(role, bind, "template0")
-            self._lay_groundwork(role, bind)
+        """Make the scratch databases of a role empty, in the cluster where they are; env.py makes its groundwork."""
+        for name in self.names:
+            self._make(role, name, "template0")
+        self.lay_groundwork(role)
 
     def _make(self, role: str, bind: str, template: str) -> None:
         """CREATE DATABASE, in the place of one that is there."""
@@ -250,7 +249,7 @@ class Scratch:
 
     def _name(self, role: str, bind: str) -> str:
         # A bind's own name may be of any length.
-        number = self.binds.index(bind)
+        number = self.names.index(bind)
         return f"alembic_squash_{self.place().token}_{_slot(role)}{number + 1 if number else ''}"
 
     def _make_cluster(self, ours: Server, slot: str, template: str | None) -> int:
@@ -264,16 +263,16 @@ class Scratch:
     def rename(self, role: str, new: str) -> None:
         """Make the scratch databases of a role those of another one, and of other names."""
         place = self.place()
-        old = {bind: place.names[self._key(role, bind)] for bind in self.binds}
-        names = {self._key(new, bind): self._name(new, bind) for bind in self.binds}
+        old = {name: place.names[self._key(role, name)] for name in self.names}
+        names = {self._key(new, name): self._name(new, name) for name in self.names}
         # As in `create`, both names are known before and until it is done.
         self.save(replace(self.plan, place=replace(place, names={**place.names, **names})))
         if (ours := self.own_clusters()) is not None:
             self._port(_slot(new), clusters.move(ours, _slot(role), _slot(new)))
         with postgres.connect(self.maintenance(new)) as connection:
-            for bind in self.binds:
-                postgres.drop_database(connection, self._name(new, bind), place.token)
-                postgres.rename_database(connection, old[bind], self._name(new, bind))
+            for name in self.names:
+                postgres.drop_database(connection, self._name(new, name), place.token)
+                postgres.rename_database(connection, old[name], self._name(new, name))
         place = self.place()
         left = {other: one for other, one in place.names.items() if other.partition("@")[0] != role}
         self.save(replace(self.plan, place=replace(place, names=left)))
@@ -318,7 +317,6 @@ class Scratch:
             except SquashError as error:
                 trouble.append(f"databases left on the server: {', '.join(place.names.values())} ({error.text})")
         shutil.rmtree(place.work, ignore_errors=True)
-        self.proven.clear()
         if not trouble:
             done = tuple(step for step in self.plan.done if step not in ("createdb", "replay"))
             self.save(replace(self.plan, place=None, replayed=None, done=done))

@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from tasklib import asked, beyond, console, postgres, roles, schema, several
+from tasklib import beyond, console, postgres, roles, schema, several
 from tasklib.bench import Bench
 from tasklib.errors import Differs, Failed, Refused, SquashError
 from tasklib.roles import Cluster, Made
+from tasklib.targets import TargetsLearnt
 
 T = TypeVar("T")
 # What every server has, mostly as its superuser, and a throwaway server has not.
@@ -69,16 +70,30 @@ def refuse_on_a_users_server(bench: Bench) -> None:
         )
 
 
-def again(bench: Bench, work: Callable[[], T], attributes: str = "") -> T:
-    """Do the work; and once more where it failed for what a throwaway server can be given.
+def refuse_roles_for_several(bench: Bench) -> None:
+    """`Refused` where env.py runs migrations for several databases, and some of them make roles."""
+    if len(bench.binds) == 1:
+        return
+    run = bench.cut().run(from_r=bench.plan.settings.reference is not None)
+    found = beyond.of_roles(bench.repository.read_many(bench.plan.tip, [migration.path for migration in run]))
+    if found:
+        raise Refused(several.ROLES.format("\n  ".join(read.listed for read in found[:10])), several.NO_ROLES)
 
-    That is a role that the history names and does not make (with these attributes), or a cluster for each run.
+
+def again(bench: Bench, work: Callable[[], T], attributes: str = "") -> T:
+    """Do the work; and once more where it failed for what the scratch server can be given.
+
+    That is a role that the history names and does not make (with these attributes), a cluster for each run, or a
+    database for a target that was not known.
     """
     while True:
         try:
             return work()
+        except TargetsLearnt as learnt:
+            console.note(f"  … {learnt.text} It gets one, and the run begins anew")
+            bench.drop(*bench.place().names)
         except SquashError as error:
-            if not (_provide(bench, error, attributes) or asked.provide(bench, error)):
+            if not _provide(bench, error, attributes):
                 raise
 
 

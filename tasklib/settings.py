@@ -28,6 +28,8 @@ HELP = {
     "sqlalchemy.url, or SECTION:sqlalchemy.url); {url} {host} {port} {user} {password} {database} are filled in. Of "
     "several databases in one script directory each has its own: {url:BIND}, {database:BIND} …; BIND is a key of "
     "SQLALCHEMY_BINDS or a name in the ini's databases, and {url} is the default one. Repeatable.",
+    "same": "TARGET=TARGET: two addresses (host:port/database) that are one database, a reader's and a writer's say. "
+    "Repeatable.",
     "server": "URL of a PostgreSQL server for the scratch databases (default: a throwaway server). Its password is not "
     "kept: give the URL again with each step, or set PGPASSWORD.",
     "before": "COMMAND that runs first on the empty scratch database, where the first tables do not come from a "
@@ -36,10 +38,11 @@ HELP = {
     "read: its schema, and the rows of the tables that --data names. Its password is not kept.",
     "data": "Which rows the base migration carries: all (default), none (default with --reference), or TABLE,TABLE.",
     "keep-value": "TABLE.COLUMN: a volatile column that looks like a credential may become a constant. Repeatable.",
+    "timings": "At the end, say what each step took: seconds, CPU, starts of the application.",
     "no-merge": "End with the proven commit on the squash branch, to be pushed for review; the original branch stays.",
 }
-LISTS = ("set", "keep_value")
-FLAGS = ("no_merge",)
+LISTS = ("set", "same", "keep_value")
+FLAGS = ("no_merge", "timings")
 KEYS = tuple(name.replace("-", "_") for name in HELP)
 # For the collection: every key must have a default, or Invoke does not read its INVOKE_SQUASH_… variable; a list as
 # default would make that variable an error.
@@ -59,12 +62,19 @@ class Settings:
     directory: str | None = None
     command: tuple[str, ...] = ()
     set: tuple[tuple[str, str], ...] = ()
+    same: tuple[str, ...] = ()
     server: str | None = None
     before: tuple[str, ...] = ()
     reference: str | None = None
     data: str = "all"
     keep_value: tuple[str, ...] = ()
     no_merge: bool = False
+    timings: bool = False
+
+    def same_as(self, target: str) -> str | None:
+        """The other name of a target, as --same gives it."""
+        pairs = [tuple(one.split("=", 1)) for one in self.same]
+        return next((b if a == target else a for a, b in pairs if target in (a, b)), None)
 
     def to_json(self) -> dict[str, Any]:
         """For the plan, which never holds a password: it is taken from the URL given again, or from PGPASSWORD."""
@@ -80,6 +90,7 @@ class Settings:
                 "command": tuple(data["command"]),
                 "before": tuple(data["before"]),
                 "set": tuple((name, template) for name, template in data["set"]),
+                "same": tuple(data["same"]),
                 "keep_value": tuple(data["keep_value"]),
             }
         )
@@ -114,12 +125,14 @@ def resolve(context: Context, given: Mapping[str, Any]) -> Settings:
         directory=_text(merged["directory"]),
         command=tuple(shlex.split(str(merged["command"] or ""))),
         set=templates,
+        same=_pairs(_items(merged["same"])),
         server=_text(merged["server"]),
         before=_before(_text(merged["before"])),
         reference=_text(merged["reference"]),
         data=data,
         keep_value=tuple(_items(merged["keep_value"])),
         no_merge=truth(merged["no_merge"]),
+        timings=truth(merged["timings"]),
     )
 
 
@@ -195,6 +208,16 @@ def _refuse_with_several(merged: Mapping[str, Any], named: tuple[str, ...]) -> N
                 "leave it out, and make the migrations run from empty databases: put what they lack into the first "
                 "one, in a commit of its own (it goes with the squash)",
             )
+
+
+def _pairs(items: list[str]) -> tuple[str, ...]:
+    for item in items:
+        if not re.fullmatch(r"[^\s=/]+/[^\s=/]+=[^\s=/]+/[^\s=/]+", item):
+            raise Refused(
+                f"--same {item if '@' not in item else '…'} is not TARGET=TARGET, each as the plan shows it.",
+                "--same reader.example.com:5432/shop=writer.example.com:5432/shop",
+            )
+    return tuple(items)
 
 
 def _before(text: str | None) -> tuple[str, ...]:

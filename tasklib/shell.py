@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
@@ -11,12 +12,15 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from threading import Event, Thread
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import sh
 
 from tasklib import interrupts
 from tasklib.errors import CommandFailed, Failed, Refused
+
+if TYPE_CHECKING:
+    from tasklib.fence import Fence
 
 T = TypeVar("T")
 
@@ -63,6 +67,44 @@ def _end(process: Any, ended: Event) -> None:
         ended.wait(END_SECONDS)
 
 
+class Started:
+    """A process that goes on while we do other things. Its output is in files."""
+
+    def __init__(self, process: Any) -> None:
+        self._process = process
+
+    def is_alive(self) -> bool:
+        return bool(self._process.is_alive())
+
+    def wait(self) -> int:
+        """Its exit code, once it has ended."""
+        with suppress(sh.ErrorReturnCode):
+            _wait(self._process)
+        return int(self._process.exit_code)
+
+    def end(self) -> None:
+        """End it, and all that it started; harmless where it has ended."""
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            until = time.monotonic() + END_SECONDS
+            while self.is_alive() and time.monotonic() < until:
+                with suppress(ProcessLookupError, PermissionError):
+                    os.killpg(self._process.pid, number)
+                time.sleep(0.01)
+
+
+def start(
+    argv: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str], out: Path, err: Path, fence: Fence | None = None
+) -> Started:
+    """Start ``argv`` and return at once. ``out`` and ``err`` are files for its output."""
+    words = [str(word) for word in argv]
+    process = sh.Command(words[0])(
+        *words[1:], _cwd=str(cwd), _env=dict(env), _tty_out=False, _in=b"", _out=str(out), _err=str(err),
+        _new_session=True, _preexec_fn=fence.put_on if fence is not None else None, _return_cmd=True, _bg=True,
+        _bg_exc=False, _truncate_exc=False,
+    )  # fmt: skip
+    return Started(process)
+
+
 @dataclass(frozen=True)
 class Result:
     """What a process left behind: its exit code (negative: the signal that ended it) and both streams, decoded."""
@@ -82,12 +124,14 @@ def run(
     stdin: str | bytes | None = None,
     uid: int | None = None,
     on_error_line: Callable[[str], None] | None = None,
+    fence: Fence | None = None,
 ) -> Result:
     """Run ``argv`` in ``cwd`` and wait for its end.
 
     ``env`` replaces the whole environment (None: inherit ours). ``ok`` lists the exit codes that are no error (None:
     all). ``uid`` runs it as that user, which needs root. ``on_error_line`` sees each line of standard error as it
-    comes. Raises `Refused` where there is no such program and `CommandFailed` for a code that is not in ``ok``.
+    comes. ``fence`` is put on before the program begins. Raises `Refused` where there is no such program and
+    `CommandFailed` for a code that is not in ``ok``.
     """
     words = tuple(str(word) for word in argv)
     errors: list[str] = []
@@ -111,6 +155,7 @@ def run(
             # A session of its own: a terminal's Ctrl-C comes to us alone, and we decide what becomes of the process.
             # What would ask at the terminal fails at once, where it would wait unseen.
             _new_session=True,
+            _preexec_fn=fence.put_on if fence is not None else None,
             _return_cmd=True,
             _bg=True,
             _bg_exc=False,

@@ -30,6 +30,7 @@ from tasklib.prepare import prepare
 from tasklib.scratch import refuse_unusable_server
 from tasklib.steps import checkout, cleanup, createdb, merge, migrate, reinit, replay, restore, verify
 from tasklib.steps import plan as plans
+from tasklib.timings import Timings
 
 # What `squash` does, by the names of its steps; `merge` proves again only where the tree has changed since `verify`.
 HISTORY = ("checkout", "reinit", "restore", "createdb", "replay", "migrate", "verify", "cleanup", "merge")
@@ -80,12 +81,16 @@ def run(cwd: Path, chosen: settings.Settings) -> None:
     try:
         bench = checkout.run(cwd, chosen, os.getpid())
         try:
+            timings = Timings(bench.tally)
             for step in (HISTORY if chosen.source == "history" else MODELS)[1:]:
                 console.note(f"{step}")
-                if step == "merge":
-                    merge.run(bench, bring_in=not chosen.no_merge)
-                else:
-                    RUN[step](bench)
+                with timings.of(step):
+                    if step == "merge":
+                        merge.run(bench, bring_in=not chosen.no_merge)
+                    else:
+                        RUN[step](bench)
+            if chosen.timings:
+                console.say("\n".join(["", console.table(timings.rows()), *timings.lines()]))
         except BaseException:
             interrupted = interrupts.noted()
             text = _give_up(bench) if plan.exists(bench.repository) else "after the squash was finished"

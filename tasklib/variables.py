@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
 
 Templates = tuple[tuple[str, str], ...]
 
@@ -17,42 +15,6 @@ FORMS = (
     ("{host}", r"HOSTNAME|HOST|SERVER|ADDRESS|ADDR"),
     ("{database}", r"DBNAME|DATABASE|DB_NAME|NAME|DB"),
 )
-PARTS = ("{host}", "{database}")  # without these two, parts lead nowhere
-
-
-@dataclass(frozen=True)
-class Offer:
-    """Variables that stand for one address: a URL by itself, or host, port, name, user and password together."""
-
-    templates: Templates
-
-    def shown(self) -> str:
-        return ", ".join(name if template == "{url}" else f"{name}={template}" for name, template in self.templates)
-
-
-def offers(names: Iterable[str], held: Iterable[str] = ()) -> list[Offer]:
-    """The offers that can be made from variables' names; ``held`` are those that are known to hold a URL.
-
-    Parts belong together by what stands before the part in their names (``DB_HOST``, ``DB_NAME``); what does not make
-    up an address by itself goes together with all else that does not.
-    """
-    urls: list[Offer] = []
-    groups: dict[str, dict[str, str]] = {}
-    for name in dict.fromkeys(names):
-        template, prefix = form_of(name) if name not in set(held) else ("{url}", "")
-        if template == "{url}":
-            urls.append(Offer(((name, template),)))
-        elif template:
-            groups.setdefault(prefix, {})[name] = template
-    whole, rest = [], {}
-    for parts in groups.values():
-        if set(PARTS) <= set(parts.values()):
-            whole.append(Offer(tuple(sorted(parts.items()))))
-        else:
-            rest.update(parts)
-    if set(PARTS) <= set(rest.values()):
-        whole.append(Offer(tuple(sorted(rest.items()))))
-    return [*urls, *whole]
 
 
 def form_of(name: str) -> tuple[str, str]:

@@ -24,7 +24,10 @@ def by_table(address: Address, tables: Sequence[Name]) -> dict[Name, set[str]]:
 
 
 def existing(connection: Connection, tables: Sequence[Name]) -> list[Name]:
-    """Those of ``tables`` that the database has as version tables, with their schema written out."""
+    """Those of ``tables`` that the database has as version tables, with their schema written out.
+
+    One in the default schema is in public, or where a search_path of env.py's has put it.
+    """
     there = {
         (str(schema), str(name))
         for schema, name in connection.rows(
@@ -33,7 +36,12 @@ def existing(connection: Connection, tables: Sequence[Name]) -> list[Name]:
             " WHERE c.relkind = 'r'"
         )
     }
-    return [(schema or "public", name) for schema, name in tables if (schema or "public", name) in there]
+    found: list[Name] = []
+    for schema, name in tables:
+        usual = (schema or "public", name)
+        alike = [] if schema else sorted(one for one in there if one[1] == name)
+        found += [usual] if usual in there else alike
+    return found
 
 
 def ids(connection: Connection, table: Name) -> list[str]:

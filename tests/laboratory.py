@@ -16,11 +16,12 @@ import alembic.command
 import sqlalchemy as sa
 from alembic.config import Config
 
-from tasklib import base, catalog, compare, extensions, git, groundwork, postgres, reference, schema
+from tasklib import base, catalog, compare, extensions, git, postgres, reference, schema
 from tasklib.bench import Bench
 from tasklib.compare import Verdict
 from tasklib.converge import converge
 from tasklib.errors import MigrationFailed, SquashError
+from tasklib.groundwork import Ground
 from tasklib.plan import Layout, Place, Plan
 from tasklib.render import file as files
 from tasklib.render.file import File, Mark
@@ -117,7 +118,7 @@ class Laboratory:
                 nonlocal text
                 head = Head(REVISION, "base", 1, REVISION, "0" * 40, ["Made for a test."], "", (), ())
                 file = files.assemble(
-                    head, {"": base.source(self.bench, read, _sqlalchemy(), made, ddl)}, survey=survey
+                    head, {"": base.source(self.bench, read, Ground({}), _sqlalchemy(), made, ddl)}, survey=survey
                 )
                 text = file.text
                 if not survey:
@@ -174,8 +175,8 @@ class Laboratory:
         address, empty = self.bench.address("roundtrip"), self.bench.address("oldhead")
         assert versions(address, [("", "alembic_version")]) == set()
         left, right = (catalog.snapshot(one, self.bench.binaries(), self.work).objects() for one in (empty, address))
-        laid = frozenset(("EXTENSION", "", name) for name in extensions.written({"": text}).asked)
-        right = {key: one for key, one in right.items() if not groundwork.holds(laid, key)}
+        asked = extensions.written({"": text}).asked
+        right = {key: one for key, one in right.items() if not extensions.is_of(asked, key)}
         if found := schema.compare(left, right):
             return "`downgrade base` leaves:\n" + schema.report(found, "empty", "after downgrade")
         self.run("roundtrip", text)

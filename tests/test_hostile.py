@@ -11,7 +11,7 @@ import pytest
 from tasklib import postgres
 from tests.conftest import SHOP, Make, MakePlain
 from tests.project import APP, BIN, URL_IN_ENV, VARIABLE, Plain, Step, query
-from tests.test_urls import asked, in_use
+from tests.test_urls import aborted, asked, in_use
 
 pytestmark = pytest.mark.usefixtures("put_back")
 
@@ -36,24 +36,16 @@ def edit_env(project: Plain, old: str, new: str) -> None:
     project.commit("edit env.py")
 
 
-def test_an_env_py_that_creates_tables_is_named_with_its_line_and_its_statement(make_plain: MakePlain) -> None:
-    project = make_plain(SHOP, env=CREATE_ALL.format(hidden=" as error:\n    raise"))
-    head = project.git("rev-parse", "HEAD")
-    done = project.squash("head-2")
-    assert done.code == 1, done.said
-    assert "migrations/env.py:" in done.err and "only asked where it stands" in done.err
-    assert "PostgreSQL refused CREATE TABLE" in done.err and "CREATE TABLE made_at_import" in done.err
-    assert "Nothing was written anywhere" in done.err and "create_all()" in done.err
-    project.assert_nothing_left(head)
-
-
-def test_what_env_py_tries_to_write_is_noticed_where_it_hides_the_error_too(make_plain: MakePlain) -> None:
+@pytest.mark.parametrize("shared", [False, True])
+def test_an_env_py_that_creates_tables_is_refused_and_they_were_made_in_a_scratch_database(
+    make_plain: MakePlain, shared: bool
+) -> None:
     project = make_plain(SHOP, env=CREATE_ALL.format(hidden=":\n    pass"))
-    done = asked(project, "--uri-var", VARIABLE, server=False)
+    done = asked(project, server=shared)
     assert done.code == 1, done.said
-    assert "PostgreSQL refused CREATE TABLE" in done.err and "CREATE TABLE made_at_import" in done.err
-    assert project.tool("abort").code == 0
-    project.assert_nothing_left()
+    assert "makes tables when it is only asked where it stands: made_at_import" in done.err
+    assert "Nothing was written anywhere but in a scratch database" in done.err and "create_all()" in done.err
+    aborted(project)
 
 
 def test_an_application_that_upgrades_at_its_start_is_noticed(make: Make) -> None:
@@ -61,9 +53,10 @@ def test_an_application_that_upgrades_at_its_start_is_noticed(make: Make) -> Non
     app = APP.replace("import Migrate", "import Migrate, upgrade") + upgrade
     project = make(SHOP, app=app)
     head = project.git("rev-parse", "HEAD")
-    done = project.tool("squash", "--rev", "head-2", "--uri-var", VARIABLE)
+    done = project.tool("squash", "--rev", "head-2")
     assert done.code == 1, done.said
-    assert "writes to the database when it is only asked" in done.err and "upgrade()" in done.err
+    assert f"upgrades the database when it is only asked where it stands: it is at {project.ids[-1]}" in done.err
+    assert "out of what the application does at its start" in done.err
     project.assert_nothing_left(head)
 
 
@@ -138,7 +131,7 @@ def test_a_role_that_env_py_sets_and_the_server_does_not_have_is_named(make_plai
     project.assert_nothing_left()
 
 
-def test_an_env_py_that_writes_elsewhere_with_options_of_its_own_writes_nothing(make_plain: MakePlain) -> None:
+def test_an_env_py_that_writes_elsewhere_writes_to_a_scratch_database(make_plain: MakePlain) -> None:
     # Options of a connection replace PGOPTIONS, which would keep it read only.
     writes = """
 import sqlalchemy as sa
@@ -151,14 +144,13 @@ with sa.create_engine(os.environ["LIVE"], connect_args={"options": "-c search_pa
         project.environment = {"LIVE": live.url("postgresql+psycopg2")}
         done = project.squash("head-2")
         assert done.code == 1, done.said
-        assert f"it went to {live.host}:{live.port}/{live.database} (psycopg2)" in done.err
+        assert "makes tables when it is only asked where it stands: written" in done.err
         # So does a migration that opens a connection of its own, at a time when nothing is read only any more.
         edit_env(project, writes, "")
         project.add(Step("elsewhere", f"import os\n{writes.strip()}"))
         done = project.squash("head-2")
         assert done.code == 1, done.said
-        assert f"The migration {project.ids[-1]}" in done.err and f"/{live.database} (psycopg2)" in done.err
-        assert "--set NAME={url}" in done.err
+        assert "write to a second database" in done.err and f"/{live.database}, which is not" in done.err
     project.assert_nothing_left()
     assert project.git("rev-parse", "HEAD~2") == head
 

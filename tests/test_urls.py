@@ -1,4 +1,4 @@
-"""How the database's address gets into the application: as somebody said, or found out without a risk."""
+"""No variable is asked for: however the database's address gets into the application, it is led."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from tasklib.addresses import Addresses
 from tasklib.plan import Layout
 from tasklib.postgres import Address
 from tests.conftest import SHOP, Make, MakePlain
-from tests.project import APP, BIN, VARIABLE, Done, Project, whole
+from tests.decoy import decoy
+from tests.project import APP, BIN, URL_IN_ENV, VARIABLE, Done, Project, Step, query, whole
 from tests.test_verify import clone
 
 pytestmark = pytest.mark.usefixtures("put_back")
@@ -62,31 +63,23 @@ def asked(project: Project, *words: str, server: bool = True) -> Done:
     return done
 
 
+def aborted(project: Project, head: str | None = None) -> None:
+    assert project.tool("abort", "--server", project.server_url).code == 0
+    project.assert_nothing_left(head)
+
+
 # --- what the files say ------------------------------------------------------------------------------------------
 
 
-def test_variables_are_offered_the_form_that_their_names_ask_for() -> None:
-    def shown(*names: str) -> list[str]:
-        return [offer.shown() for offer in variables.offers(names)]
-
-    assert shown("DATABASE_URL", "DB_POOL_SIZE", "SQLALCHEMY_DATABASE_URI") == [
-        "DATABASE_URL",
-        "SQLALCHEMY_DATABASE_URI",
-    ]
-    assert shown("DB_HOST", "DB_PORT", "DB_DATABASE", "DB_USERNAME", "DB_PASSWORD", "DB_DRIVER") == [
-        "DB_DATABASE={database}, DB_HOST={host}, DB_PASSWORD={password}, DB_PORT={port}, DB_USERNAME={user}"
-    ]
-    assert shown("POSTGRES_SERVER", "POSTGRES_DB", "APP_DB_HOST", "APP_DB_NAME", "DATABASE_URL") == [
-        "DATABASE_URL",
-        "POSTGRES_DB={database}, POSTGRES_SERVER={host}",
-        "APP_DB_HOST={host}, APP_DB_NAME={database}",
-    ]
-    # What makes no address by itself goes together; what makes none at all is not offered.
-    assert shown("DB_HOST", "DATABASE_NAME", "DB_PORT") == ["DATABASE_NAME={database}, DB_HOST={host}, DB_PORT={port}"]
-    assert shown("DB_HOST", "DB_PORT") == []
-    assert [o.shown() for o in variables.offers(["DATABASE"], held=["DATABASE"])] == ["DATABASE"]
-    assert variables.options((("A", "{url}"),)) == "--uri-var A"
-    assert variables.options((("sqlalchemy.url", "{url}"),)) == "--set sqlalchemy.url={url}"
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [
+        ("DATABASE_URL", "{url}"), ("DB_HOST_PORT", "{port}"), ("DB_HOST", "{host}"), ("PGPASSWORD", "{password}"),
+        ("POSTGRES_DB", "{database}"), ("DB_USERNAME", "{user}"), ("DB_POOL_SIZE", ""), ("DB_DRIVER", ""),
+    ],
+)  # fmt: skip
+def test_a_variables_name_says_which_part_of_an_address_it_wants(name: str, form: str) -> None:
+    assert variables.form_of(name)[0] == form
 
 
 def test_variables_are_read_from_code_from_settings_classes_and_from_env_files(make: Make) -> None:
@@ -103,7 +96,7 @@ class Settings(BaseSettings):
     project.write("config.py", "import os\nBROKER_URL = os.getenv('BROKER_URL', 'amqp://localhost')\n"
                                "URL = os.getenv('DEV_DB_URL', 'sqlite:///dev.db')\n")  # fmt: skip
     project.write("deploy/.env.example", "# all of it\nexport POSTGRES_HOST=db\nPOSTGRES_DB='shop'\nDEBUG=1\n")
-    project.write(".env", "LEGACY_DB_URL=mysql://u:hidden@localhost/x\n")
+    project.write(".env", "LEGACY_DB_URL=mysql://u:hidden@localhost/x\nSHOP_DATABASE_URL=postgresql+psycopg://h/d\n")
     commit = project.commit("settings")
     repository = git.find(project.top)
     found = {read.name: (read.path, read.line) for read in environment.likely_variables(repository, commit)}
@@ -119,42 +112,84 @@ class Settings(BaseSettings):
         "SHOP_DATABASE_URL": ("settings.py", 6),
     }
     known = Addresses(repository, commit, Layout("flask", "migrations", (), None, ("flask", "db"), "."))
-    assert [offer.shown() for offer in known.offers()] == [
-        *("DATABASE_URL", "DEV_DB_URL", "REPORTING_DSN", "SHOP_DATABASE_URL"),
-        "POSTGRES_DB={database}, POSTGRES_HOST={host}",
-    ]
-    assert "hidden" not in repr(found) + str(known.unnamed()) + repr(known.likely())
+    every = {
+        "DATABASE_URL": "{url}", "DEV_DB_URL": "{url}", "REPORTING_DSN": "{url}", "SHOP_DATABASE_URL": "{url}",
+        "POSTGRES_DB": "{database}", "POSTGRES_HOST": "{host}",
+    }  # fmt: skip
+    assert known.fillable(unset=False) == every
+    # What has a value in this shell, or in .env, is the application's own affair.
+    assert known.fillable(unset=True).keys() == every.keys() - {"SHOP_DATABASE_URL"}
+    assert "hidden" not in repr(found) + repr(known.likely())
     # The driver that a URL names now is the one that is tried first.
     assert known.schemes(["SHOP_DATABASE_URL"])[0] == "postgresql+psycopg"
-    assert known.deaf() is None
-    project.write("db.py", "url = url.replace('postgresql://', 'postgresql+asyncpg://')\n")
-    later = Addresses(repository, project.commit("another driver"), known.layout)
-    assert (found_deaf := later.deaf()) is not None and (found_deaf.name, found_deaf.line) == ("postgresql+asyncpg", 1)
 
 
-# --- found out ---------------------------------------------------------------------------------------------------
+# --- nothing is asked --------------------------------------------------------------------------------------------
+
+PARTS = """
+import os
+url = "postgresql+psycopg2://{0}:{1}@{2}:{3}/{4}".format(
+    os.getenv("DB_USERNAME", "postgres"), os.getenv("DB_PASSWORD", "mysecretpassword"),
+    os.getenv("DB_HOST", "localhost"), os.getenv("DB_PORT", "5432"), os.getenv("DB_DATABASE", "shop"))
+"""
+# How an address gets into env.py: Python, files beside, and the target that is seen.
+WAYS = {
+    "hard-coded": (URL.format(url='"postgresql://u:secret@db.example:5433/shop"'), {}, "db.example:5433/shop"),
+    "in parts, by default": (PARTS + URL.format(url="url"), {}, "localhost:5432/shop"),
+    "a file of json": (
+        "import json\n" + URL.format(url='json.load(open("settings.json"))["db"]'),
+        {"settings.json": '{"db": "postgresql://u:secret@db.example/shop"}'},
+        "db.example:5432/shop",
+    ),
+    "an .env that wins": (
+        DOTENV.format(wins=True) + READ,
+        {".env": "DATABASE_URL=postgresql://u:secret@db.example/shop\n"},
+        "db.example:5432/shop",
+    ),
+    "libpq's own": (URL.format(url='"postgresql:///shop"'), {}, "[local]:5432/shop"),
+    "tls and a certificate": (
+        URL.format(url='"postgresql://u@db.example/shop?sslmode=verify-full&sslrootcert=/nowhere.pem"'),
+        {},
+        "db.example:5432/shop",
+    ),
+}
 
 
-def test_a_squash_and_a_verification_in_ci_find_the_variable_themselves(make_plain: MakePlain) -> None:
-    project = make_plain(SHOP, env=DOTENV.format(wins=False) + 'os.environ.get("REPORTING_DSN")\n' + READ)
+@pytest.mark.parametrize("way", WAYS)
+def test_an_address_from_anywhere_is_led_without_a_word(make_plain: MakePlain, way: str) -> None:
+    env, others, target = WAYS[way]
+    project = make_plain(SHOP, env=env)
+    for path, text in others.items():
+        project.write(path, text)
     project.write(".gitignore", "__pycache__/\n*.pyc\n.env\n")
-    project.commit("ignore .env")
-    with in_use(project) as live:
-        project.write(".env", f"{VARIABLE}={live.url('postgresql+psycopg2')}\n")
-        head = project.git("rev-parse", "HEAD")
-        plan = project.tool("plan", "--rev", "head-2")
-        assert "not named; would be found out" in plan.out, plan.said
-        assert f"--uri-var {VARIABLE} or --uri-var REPORTING_DSN" in plan.out
+    head = project.commit("where the address is")
+    done = asked(project)
+    assert done.code == 0 and f"{target} → a scratch database" in done.err, done.said
+    assert "Fenced" in done.err and "secret" not in done.said
+    aborted(project, head)
+
+
+def test_a_squash_and_a_verification_in_ci_need_nothing_but_the_revision(make_plain: MakePlain) -> None:
+    project = make_plain(SHOP, env="")
+    with in_use(project) as live, decoy() as other:
+        ini = project.top / "alembic.ini"
+        url = live.url("postgresql+psycopg2").replace("%", "%%")
+        ini.write_text(ini.read_text().replace("driver://user:pass@localhost/dbname", url), encoding="utf-8")
+        head, text = project.commit("the address in the ini"), ini.read_text()
+        project.environment = {"OTHER": other.url()}
         done = project.tool("squash", "--rev", "head-2", "--server", project.server_url)
         assert done.code == 0, done.said
-        assert f"the application takes {VARIABLE}. To say so: --uri-var {VARIABLE}" in done.err
-        assert live.password not in done.said
+        assert live.password not in done.said and other.address.password not in done.said
         project.assert_nothing_left()
-        assert project.git("rev-parse", "HEAD^") == head
+        assert ini.read_text() == text
+        changed = project.git("diff", "--name-only", head, "HEAD").splitlines()
+        assert all(path.startswith("migrations/versions/") for path in changed), changed
+        assert "alembic_squash_" not in project.git("show", "HEAD")
+        proof = project.git("log", "-1", "--format=%B")
+        assert f"/{live.database} → a scratch database" in proof and "Fenced (Landlock)" in proof
 
         # In CI: a shallow clone that holds just the commit with the originals, HEAD detached, no option at all.
         shallow = clone(project, "shallow", "--depth", "2")
-        shallow.write(".env", f"{VARIABLE}={live.url('postgresql+psycopg2')}\n")
         shallow.git("checkout", "--quiet", "--detach")
         before = files(shallow)
         verified = shallow.tool("verify")
@@ -164,64 +199,62 @@ def test_a_squash_and_a_verification_in_ci_find_the_variable_themselves(make_pla
         assert list(shallow.temporary.iterdir()) == []
 
 
-PARTS = """
-import os
-url = "postgresql+psycopg2://{0}:{1}@{2}:{3}/{4}".format(
-    os.getenv("DB_USERNAME", "postgres"), os.getenv("DB_PASSWORD", "mysecretpassword"),
-    os.getenv("DB_HOST", "localhost"), os.getenv("DB_PORT", "5432"), os.getenv("DB_DATABASE", "shop"))
-"""
+# --- variables that are missing ----------------------------------------------------------------------------------
 
 
-def test_an_address_in_parts_is_found_and_kept_in_the_plan(make_plain: MakePlain) -> None:
-    project = make_plain(SHOP, env=PARTS + URL.format(url='url.replace("%", "%%")'))
+def test_likely_variables_are_filled_in_where_the_application_does_not_start_without(make_plain: MakePlain) -> None:
+    strict = PARTS.replace('", "', '"] or "').replace("os.getenv(", "os.environ[")
+    strict = strict.replace('"postgres")', '"postgres"').replace('"mysecretpassword")', '"mysecretpassword"')
+    strict = strict.replace('"localhost")', '"localhost"').replace('"5432")', '"5432"').replace('"shop"))', '"shop")')
+    project = make_plain(SHOP, env=strict + URL.format(url='url.replace("%", "%%")'))
     done = asked(project)
     assert done.code == 0, done.said
-    options = "--set DB_DATABASE={database} --set DB_HOST={host} --set DB_PASSWORD={password} --set DB_PORT={port} " \
-              "--set DB_USERNAME={user}"  # fmt: skip
-    assert f"To say so: {options}" in done.err
+    for one in ("DB_DATABASE={database}", "DB_HOST={host}", "DB_PASSWORD={password}", "DB_PORT={port}"):
+        assert f"--set {one}" in done.err, done.err
     kept = (project.top / ".git" / "alembic-squash" / "plan.json").read_text()
     assert '"{password}"' in kept and project.server.password not in kept
     again = project.tool("createdb", "--server", project.server_url)
     assert again.code == 0 and "are there already" in again.out, again.said
-    assert options in project.tool("status").out
-    assert project.tool("abort", "--server", project.server_url).code == 0
-    project.assert_nothing_left()
+    aborted(project)
 
 
-def test_a_url_in_the_ini_is_replaced_in_an_ini_of_ours_that_is_never_committed(make_plain: MakePlain) -> None:
-    project = make_plain(SHOP, env="")
-    with in_use(project) as live:
-        ini = project.top / "alembic.ini"
-        url = live.url("postgresql+psycopg2").replace("%", "%%")
-        ini.write_text(ini.read_text().replace("driver://user:pass@localhost/dbname", url), encoding="utf-8")
-        head, text = project.commit("the address in the ini"), ini.read_text()
-        done = project.tool("squash", "--rev", "head-2", "--server", project.server_url)
-        assert done.code == 0, done.said
-        assert "To say so: --set sqlalchemy.url={url}" in done.err
-        assert live.password not in done.said
-        project.assert_nothing_left()
-        assert ini.read_text() == text
-        changed = project.git("diff", "--name-only", head, "HEAD").splitlines()
-        assert all(path.startswith("migrations/versions/") for path in changed), changed
-        assert "alembic_squash_" not in project.git("show", "HEAD")
-
-
-def test_an_env_file_that_is_loaded_over_the_environment_is_noticed_and_its_database_untouched(
+def test_an_application_that_takes_sqlite_without_a_variable_is_given_one_and_its_file_is_gone(
     make_plain: MakePlain,
 ) -> None:
-    project = make_plain(SHOP, env=DOTENV.format(wins=True) + READ)
-    project.write(".gitignore", "__pycache__/\n*.pyc\n.env\n")
-    head = project.commit("ignore .env")
-    with in_use(project) as live:
-        project.write(".env", f"{VARIABLE}={live.url('postgresql+psycopg2')}\n")
-        for words in ((), ("--uri-var", VARIABLE)):
-            done = project.tool("squash", "--rev", "head-2", "--server", project.server_url, *words)
-            assert done.code == 1, done.said
-            assert f"went to {live.host}:{live.port}/{live.database}" in done.err.replace("it went", "went"), done.err
-            assert "was not let through" in done.err and "Nothing was written anywhere" in done.err
-            assert f".env sets {VARIABLE} too" in done.err and "load it without override=True" in done.err
-            assert live.password not in done.said
-            project.assert_nothing_left(head)
+    env = 'import os\nurl = os.environ.get("SHOP_DB_URI", "sqlite:///shop.db")\n'
+    project = make_plain(SHOP, env=env + URL.format(url='url.replace("%", "%%")'))
+    done = asked(project)
+    assert done.code == 0 and "--set SHOP_DB_URI={url}" in done.err, done.said
+    aborted(project)
+    # One that is there already is not touched.
+    (project.top / ".git/info/exclude").write_text("shop.db\n")
+    project.write("shop.db", "somebody's own")
+    done = asked(project)
+    assert done.code == 0 and (project.top / "shop.db").read_text() == "somebody's own", done.said
+    aborted(project)
+    # Where nothing leads elsewhere, it is said what was found.
+    file = project.top / "migrations/env.py"
+    file.write_text(file.read_text().replace('os.environ.get("SHOP_DB_URI", "sqlite:///shop.db")', '"sqlite:///x.db"'))
+    head = project.commit("sqlite for ever")
+    done = asked(project)
+    assert done.code == 1 and "runs its migrations on sqlite; PostgreSQL was expected" in done.err, done.said
+    aborted(project, head)
+
+
+def test_the_one_variable_that_is_missing_is_named_in_one_sentence(make_plain: MakePlain) -> None:
+    project = make_plain(SHOP, env='import os\nos.environ["SHOP_SECRET"]\nos.environ.get("CACHE_URL")\n' + READ)
+    done = asked(project)
+    assert done.code == 1, done.said
+    assert "The application does not start without SHOP_SECRET, which migrations/env.py:" in done.err, done.said
+    assert "hint: export SHOP_SECRET=… in this shell" in done.err and "CACHE_URL" not in done.err
+    aborted(project)
+
+
+def test_a_project_whose_import_fails_is_told_so(make_plain: MakePlain) -> None:
+    project = make_plain(SHOP, env="import a_module_that_is_not_there\n" + READ)
+    done = asked(project)
+    assert done.code == 2 and "cannot run in" in done.err and "a_module_that_is_not_there" in done.err, done.said
+    aborted(project)
 
 
 def test_an_option_of_the_ini_is_refused_where_the_command_has_none(make: Make) -> None:
@@ -231,29 +264,93 @@ def test_an_option_of_the_ini_is_refused_where_the_command_has_none(make: Make) 
     project.assert_nothing_left()
 
 
-def test_a_project_whose_import_fails_is_told_so_and_not_asked_for_its_variable(make_plain: MakePlain) -> None:
-    project = make_plain(SHOP, env="import a_module_that_is_not_there\n" + READ)
+@pytest.mark.parametrize(
+    "given", [("--uri-var", VARIABLE), ("--uri-var", "NOBODY_READS_IT"), ("--set", "DB_HOST={host}")]
+)
+def test_variables_that_somebody_names_work_and_never_hurt(make_plain: MakePlain, given: tuple[str, str]) -> None:
+    project = make_plain(SHOP, env=URL.format(url='os.environ.get("DATABASE_URL", "postgresql://db.example/shop")'))
+    file = project.top / "migrations/env.py"
+    file.write_text("import os\n" + file.read_text())
+    project.commit("a default")
+    done = asked(project, *given)
+    led = "db.example:5432/shop → a scratch database" in done.err
+    assert done.code == 0 and led == (given[1] != VARIABLE), done.said
+    aborted(project)
+
+
+# --- several addresses -------------------------------------------------------------------------------------------
+
+READER = (
+    URL.format(url='"postgresql://app@writer.example/shop"')
+    + """
+import sqlalchemy as sa
+reader = sa.create_engine("postgresql://app@reader.example/shop")
+with reader.connect() as _one:
+    _one.execute(sa.text("SELECT 1"))
+"""
+)
+
+
+@pytest.mark.slow
+def test_a_reader_and_a_writer_are_led_apart_and_said_so_and_same_makes_them_one(make_plain: MakePlain) -> None:
+    project = make_plain(SHOP, env=READER)
+    project.add(Step("read", """
+        import sqlalchemy
+        with sqlalchemy.create_engine("postgresql://app@reader.example/shop").connect() as other:
+            other.execute(sqlalchemy.text("SELECT count(*) FROM users"))
+    """))  # fmt: skip
+    head = project.git("rev-parse", "HEAD")
     done = asked(project)
-    assert done.code == 2 and "cannot run in" in done.err and "a_module_that_is_not_there" in done.err, done.said
-    assert "How does the application get" not in done.err
-    assert project.tool("abort", "--server", project.server_url).code == 0
+    assert done.code == 0, done.said
+    assert "writer.example:5432/shop → a scratch database\n" in done.err
+    assert "reader.example:5432/shop → a scratch database beside (other1), which no migration may write to" in done.err
+    aborted(project)
+    done = project.tool("squash", "--rev", "head-2", "--server", project.server_url)
+    assert done.code == 2 and 'relation "users" does not exist' in done.err, done.said
+    project.assert_nothing_left(head)
+    same = ("--same", "reader.example:5432/shop=writer.example:5432/shop")
+    # Another transaction does not see what this one has made: the migration before it is committed by itself.
+    edit = project.top / "migrations/env.py"
+    apart = "target_metadata=target_metadata, transaction_per_migration=True"
+    edit.write_text(edit.read_text().replace("target_metadata=target_metadata", apart))
+    project.commit("one transaction for each")
+    done = project.tool("squash", "--rev", "head-2", "--server", project.server_url, *same)
+    assert done.code == 0, done.said
     project.assert_nothing_left()
+    done = project.tool("squash", "--rev", "head", "--same", "nonsense")
+    assert done.code == 1 and "--same nonsense is not TARGET=TARGET" in done.err, done.said
+
+
+def test_migrations_that_write_to_a_second_database_are_refused_and_it_is_not_touched(make_plain: MakePlain) -> None:
+    second = """
+import os
+import sqlalchemy
+with sqlalchemy.create_engine(os.environ["LIVE"]).begin() as other:
+    other.execute(sqlalchemy.text("CREATE TABLE written (id int)"))
+"""
+    project = make_plain([*SHOP, Step("elsewhere", second)])
+    head = project.git("rev-parse", "HEAD")
+    with decoy() as live:
+        project.environment = {"LIVE": live.url()}
+        done = project.tool("squash", "--rev", "head", "--server", project.server_url)
+        assert done.code == 1 and f"write to a second database, {live.target}" in done.err, done.said
+        assert f"--same {live.target}=" in done.err
+        project.assert_nothing_left(head)
 
 
 # --- drivers -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("held", "used"), [("postgresql+psycopg", ""), ("postgres", "postgresql+psycopg")])
-def test_the_scheme_that_a_variable_holds_is_kept(make_plain: MakePlain, held: str, used: str) -> None:
+def test_the_application_gets_the_very_url_that_the_shell_has(make_plain: MakePlain, held: str, used: str) -> None:
     url = f'url.replace("{held}://", "{used or held}://").replace("%", "%%")'
     check = f'import os\nurl = os.environ["DATABASE_URL"]\nassert url.startswith("{held}://"), url.split("@")[-1]\n'
     project = make_plain(SHOP, env=check + URL.format(url=url))
     with in_use(project) as live:
         project.environment = {VARIABLE: live.url(held)}
         done = asked(project)
-        assert done.code == 0, done.said
-        assert project.tool("abort", "--server", project.server_url).code == 0
-    project.assert_nothing_left()
+        assert done.code == 0 and f"/{live.database} → a scratch database" in done.err, done.said
+        aborted(project)
 
 
 # At import, by a driver that ignores PGOPTIONS, and without a word about it.
@@ -262,7 +359,7 @@ import asyncio, os
 import asyncpg
 async def _write():
     connection = await asyncpg.connect(os.environ["LIVE_URL"])
-    await connection.execute("CREATE TABLE written (id int)")
+    await connection.execute("CREATE TABLE IF NOT EXISTS written (id int)")
 try:
     asyncio.run(_write())
 except OSError:
@@ -270,54 +367,32 @@ except OSError:
 """
 
 
-def test_an_async_project_is_squashed_on_a_throwaway_server_and_writes_nowhere_else(make_plain: MakePlain) -> None:
-    project = make_plain(SHOP, template="async", env=WRITES)
-    with in_use(project) as live:
+@pytest.mark.parametrize("shared", [False, True])
+def test_an_async_project_is_squashed_and_nothing_else_is_reached(make_plain: MakePlain, shared: bool) -> None:
+    project = make_plain(
+        SHOP, template="async", env=WRITES.replace("CREATE TABLE IF NOT EXISTS written (id int)", "SELECT 1")
+    )
+    with in_use(project) as live, decoy() as other:
         ini = project.top / "alembic.ini"
         url = live.url("postgresql+asyncpg").replace("%", "%%")
         ini.write_text(ini.read_text().replace("driver://user:pass@localhost/dbname", url), encoding="utf-8")
-        head = project.commit("the address in the ini")
-        project.environment = {"LIVE_URL": live.url()}
-
-        unasked = project.tool("squash", "--rev", "head-2")
-        assert unasked.code == 1 and "Nothing is tried unasked" in unasked.err, unasked.said
-        assert "names postgresql+asyncpg" in unasked.err and "--set sqlalchemy.url={url}" in unasked.err
-        words = ("squash", "--rev", "head-2", "--set", "sqlalchemy.url={url}")
-        shared = project.tool(*words, "--server", project.server_url)
-        assert shared.code == 1 and "postgresql+asyncpg ignores PGOPTIONS" in shared.err, shared.said
-        assert "leave --server out" in shared.err
-        project.assert_nothing_left(head)
-
-        done = project.tool(*words)
+        project.commit("the address in the ini")
+        project.environment = {"LIVE_URL": other.address.url()}
+        done = project.tool("squash", "--rev", "head-2", *(("--server", project.server_url) if shared else ()))
         assert done.code == 0, done.said
-        assert f"not let connect to {live.host}:{live.port}" in done.err
+        assert f"{other.target} → a scratch database beside" in done.err
         project.assert_nothing_left()
 
 
-@pytest.mark.slow
-def test_a_driver_in_python_reaches_the_throwaway_server_only(make_plain: MakePlain) -> None:
-    write = WRITES.replace("asyncio.run(_write())", "connect()").replace("import asyncpg", """
-from sqlalchemy import create_engine, text
-def connect():
-    with create_engine(os.environ["LIVE_URL"]).begin() as connection:
-        connection.execute(text("CREATE TABLE written (id int)"))
-""").replace("except OSError", "except Exception")  # fmt: skip
-    project = make_plain(SHOP, env=write + READ)
-    with in_use(project) as live:
-        url = live.url("postgresql+pg8000")
-        project.environment = {VARIABLE: url, "LIVE_URL": url}
-        done = asked(project, "--uri-var", VARIABLE, server=False)
-        assert done.code == 0, done.said
-        assert f"not let connect to {live.host}:{live.port} (with pg8000" in done.err
-        # Its own address is what it goes to where it reads another variable.
-        assert project.tool("abort").code == 0
-        env = project.top / "migrations" / "env.py"
-        env.write_text(env.read_text().replace(READ, READ.replace(VARIABLE, "LIVE_URL")), encoding="utf-8")
-        project.commit("another variable")
-        done = asked(project, "--uri-var", VARIABLE, server=False)
-        assert done.code == 1 and f"to {live.host}:{live.port} (pg8000)" in done.err, done.said
-        assert project.tool("abort").code == 0
-    project.assert_nothing_left()
+def test_an_env_py_that_writes_to_another_database_by_itself_writes_to_a_scratch_database(
+    make_plain: MakePlain,
+) -> None:
+    project = make_plain(SHOP, env=WRITES + READ)
+    with in_use(project) as live, decoy() as other:
+        project.environment = {VARIABLE: live.url("postgresql+pg8000"), "LIVE_URL": other.address.url()}
+        done = asked(project)
+        assert done.code == 1 and "makes tables when it is only asked where it stands: written" in done.err, done.said
+        aborted(project)
 
 
 # What Flask-Migrate 2.5.2 and earlier do; from some version on, Alembic has no such argument.
@@ -341,14 +416,33 @@ def test_a_flask_migrate_that_is_too_old_for_its_alembic_is_asked_all_the_same(m
     assert done.code == 0 and "Scratch databases on" in done.out, done.said
 
 
-def test_a_driver_in_python_is_refused_where_nothing_would_hold_it(make_plain: MakePlain) -> None:
-    project = make_plain(SHOP, env="raise RuntimeError('this was run')")
-    # A Python that takes no PYTHONPATH.
-    project.write("bin/alembic", f'#!/bin/sh\nexec {BIN}/python -E {BIN}/alembic "$@"\n').chmod(0o755)
+@pytest.mark.parametrize("way", ["python -E", "env -i"])
+def test_a_command_whose_python_is_not_led_is_refused_with_the_reason_and_fenced(
+    make_plain: MakePlain, way: str
+) -> None:
+    project = make_plain(SHOP, env=URL_IN_ENV)
+    runs = {"python -E": f"{BIN}/python -E", "env -i": f'env -i DATABASE_URL="$DATABASE_URL" {BIN}/python'}[way]
+    project.write("bin/alembic", f'#!/bin/sh\nexec {runs} {BIN}/alembic "$@"\n').chmod(0o755)
     project.commit("a command of its own")
-    project.environment = {VARIABLE: "postgresql+asyncpg://u@localhost/live"}
-    done = asked(project, "--uri-var", VARIABLE, "--command", "bin/alembic", server=False)
-    assert done.code == 1 and "postgresql+asyncpg ignores PGOPTIONS" in done.err, done.said
-    assert "PYTHONPATH does not reach it" in done.err and "this was run" not in done.said
-    assert project.tool("abort").code == 0
+    with decoy() as live:
+        project.environment = {VARIABLE: live.url()}
+        done = asked(project, "--command", "bin/alembic", server=False)
+        assert done.code == 1 and "does not get into the Python that" in done.err, done.said
+        assert "PYTHONPATH does not reach it" in done.err
+        assert project.tool("abort").code == 0
     project.assert_nothing_left()
+
+
+def test_a_revision_that_uses_the_database_at_import_is_squashed(make_plain: MakePlain) -> None:
+    project = make_plain(SHOP[:2])
+    project.add(Step("asks", "pass"))
+    file = project.file_of(project.ids[-1])
+    file.write_text(file.read_text().replace("\n\ndef upgrade", "\nbind = op.get_bind()\n\n\ndef upgrade"))
+    project.commit("at import")
+    address = project.new_database("at_import")
+    assert "Error" in project.db("show", "head", database="at_import", check=False).said
+    project.db("upgrade", "head", database="at_import")
+    done = project.tool("squash", "--rev", "head-1", "--server", project.server_url)
+    assert done.code == 0, done.said
+    project.assert_nothing_left()
+    assert query(address, "SELECT count(*) FROM users") == [(0,)]

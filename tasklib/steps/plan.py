@@ -25,10 +25,8 @@ from tasklib import (
     sources,
     standin,
     truth,
-    variables,
     version_check,
 )
-from tasklib.addresses import Addresses
 from tasklib.errors import Failed, Refused
 from tasklib.options import ALL, Given, step
 from tasklib.plan import Layout
@@ -106,17 +104,8 @@ def _kept(kept: Sequence[Any]) -> str:
 
 
 def _url(prepared: Prepared) -> str:
-    made = prepared.plan
-    if made.settings.set:
-        return ", ".join(f"{name}={template}" for name, template in made.settings.set)
-    known = Addresses(prepared.repository, made.tip, made.layout)
-    try:
-        known.refuse_unnamed()
-    except Refused:
-        listed = ", ".join(read.shown for read in known.likely())
-        return "NOT NAMED: --uri-var NAME is needed" + (f"; the files read {listed}" if listed else "")
-    shown = " or ".join(variables.options(offer.templates) for offer in known.offers())
-    return f"not named; would be found out, connecting nowhere: {shown}"
+    given = ", ".join(f"{name}={template}" for name, template in prepared.plan.settings.set)
+    return f"whatever the application asks for, it is led to scratch databases{f'; given: {given}' if given else ''}"
 
 
 def _reference(prepared: Prepared) -> str:

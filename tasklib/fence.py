@@ -1,0 +1,100 @@
+"""The fence: on Linux, processes with it reach no TCP port on which a real database may listen (Landlock, kernel 6.7).
+
+No Python package for Landlock knows its network rules and is kept; the kernel's interface is three system calls. Needs
+no privileges, is inherited by every child, and cannot be taken off. What is no Python, or has lost the guard, meets it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from pathlib import Path
+
+CREATE, ADD, RESTRICT = 444, 445, 446  # system calls, of the same number on every architecture
+VERSION = 1  # flag: tell the version of the interface
+NET = 4  # the version with network rules
+CONNECT_TCP = 2
+NET_PORT = 2  # a rule's kind
+NO_NEW_PRIVILEGES = 38  # of prctl
+USUAL = 5432
+HOSTS = re.compile(r"\bpostgres(?:ql)?(?:\+\w+)?://(?:[^\s/?#@]*@)?([^\s/?#]*)")  # of a URL, with their ports
+PORT = re.compile(r":(\d{1,5})(?=,|$)")
+
+
+class _Ruleset(ctypes.Structure):
+    _fields_ = (("handled_access_fs", ctypes.c_uint64), ("handled_access_net", ctypes.c_uint64))
+
+
+class _Port(ctypes.Structure):
+    _fields_ = (("allowed_access", ctypes.c_uint64), ("port", ctypes.c_uint64))
+
+
+@lru_cache(maxsize=1)
+def is_possible() -> bool:
+    """Whether this system can be asked for a fence."""
+    if not sys.platform.startswith("linux"):
+        return False
+    return int(_libc().syscall(CREATE, None, 0, VERSION)) >= NET
+
+
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
+
+
+class Fence:
+    """Bars the way to some ports: made once (the kernel wants a rule for each of the others), put on in a child."""
+
+    def __init__(self, ports: Iterable[int]) -> None:
+        libc = _libc()
+        given = _Ruleset(0, CONNECT_TCP)
+        self.number = int(libc.syscall(CREATE, ctypes.byref(given), ctypes.sizeof(given), 0))
+        if self.number < 0:
+            raise OSError(ctypes.get_errno(), "no ruleset of Landlock")
+        barred, rule = set(ports), _Port(CONNECT_TCP, 0)
+        for port in range(65536):
+            if port not in barred:
+                rule.port = port
+                libc.syscall(ADD, self.number, NET_PORT, ctypes.byref(rule), 0)
+        os.set_inheritable(self.number, True)
+
+    def put_on(self) -> None:
+        """For this process and all that it starts, for good; called between fork and exec."""
+        libc = _libc()
+        libc.prctl(NO_NEW_PRIVILEGES, 1, 0, 0, 0)
+        if libc.syscall(RESTRICT, self.number, 0) != 0:
+            raise OSError(ctypes.get_errno(), "Landlock did not take the ruleset")
+
+
+@lru_cache(maxsize=8)
+def around(ports: frozenset[int]) -> Fence | None:
+    """The fence before these ports; None where the system has none."""
+    if not is_possible():
+        return None
+    try:
+        return Fence(ports)
+    except OSError:
+        return None
+
+
+def ports(environment: Mapping[str, str], targets: Iterable[str]) -> frozenset[int]:
+    """The ports on which a real database may be: PostgreSQL's own, those that variables and libpq's files of services
+    name, and those of ``targets`` (host:port,host:port/database).
+    """
+    places = [target.rpartition("/")[0] for target in targets]
+    places += [hosts for text in environment.values() for hosts in HOSTS.findall(text)]
+    found = {USUAL, *(int(port) for place in places for port in PORT.findall(place))}
+    found |= {int(one) for one in environment.get("PGPORT", "").split(",") if one.isdigit()}
+    for file in _service_files(environment):
+        if file.is_file():
+            text = file.read_text(encoding="utf-8", errors="replace")
+            found |= {int(port) for port in re.findall(r"(?m)^\s*port\s*=\s*(\d+)\s*$", text)}
+    return frozenset(port for port in found if 0 < port < 65536)
+
+
+def _service_files(environment: Mapping[str, str]) -> list[Path]:
+    named = environment.get("PGSERVICEFILE") or str(Path(environment.get("HOME", "/")) / ".pg_service.conf")
+    return [Path(named), Path(environment.get("PGSYSCONFDIR") or "/etc/postgresql-common") / "pg_service.conf"]

@@ -1,0 +1,80 @@
+"""What Alembic does in the project's process: which files it loads, for which databases env.py runs them, and how."""
+
+import functools
+import inspect
+import os
+import types
+from typing import Any, Callable
+
+from .drivers import database_of
+from .loading import Hook
+
+Write = Callable[..., None]
+
+
+def hooks(record: Any) -> "dict[str, Hook]":
+    """For Alembic's own modules, and for a Flask-Migrate that is too old for its Alembic."""
+    loaded: "dict[str, str]" = {}
+    return {
+        "alembic.script.base": functools.partial(_scripts, loaded),
+        "alembic.runtime.environment": functools.partial(_environment, record, loaded),
+        "flask_migrate": _mend_flask_migrate,
+    }
+
+
+def _scripts(loaded: "dict[str, str]", module: Any, late: bool) -> None:
+    theirs = module.Script.__init__
+
+    @functools.wraps(theirs)
+    def __init__(self: Any, of: Any, revision: str, path: Any, *others: Any, **named: Any) -> None:
+        loaded[revision] = os.path.abspath(str(path))
+        theirs(self, of, revision, path, *others, **named)
+
+    module.Script.__init__ = __init__
+
+
+def _environment(record: Any, loaded: "dict[str, str]", module: Any, late: bool) -> None:
+    theirs = module.EnvironmentContext.run_migrations
+
+    @functools.wraps(theirs)
+    def run_migrations(self: Any, **kw: Any) -> None:
+        context = self.get_context()
+        dialect = context.dialect.name
+        metadata = context.opts.get("target_metadata")
+        record(
+            dialect=dialect,
+            engine={name: value for name, value in kw.items() if isinstance(value, str)},
+            database=database_of(context.connection),
+            table=context.version_table,
+            schema=context.version_table_schema,
+            models=_tables(metadata if isinstance(metadata, (list, tuple)) else [metadata]),
+        )
+        if dialect != "postgresql":
+            raise RuntimeError("alembic-squash: the migrations would run on %s, not on PostgreSQL" % dialect)
+        try:
+            theirs(self, **kw)
+        finally:
+            record(revisions=loaded)
+            record.modules()
+
+    module.EnvironmentContext.run_migrations = run_migrations
+
+
+def _tables(metadata: Any) -> "list[str]":
+    return sorted({str(name) for one in metadata for name in getattr(one, "tables", ())})
+
+
+def _mend_flask_migrate(module: Any, late: bool) -> None:
+    """Flask-Migrate before 2.5.3 gives `current` an argument that Alembic has no more, so that it always fails."""
+    theirs = getattr(module, "command", None)
+    if theirs is None or "head_only" in inspect.signature(theirs.current).parameters:
+        return
+    # A copy for Flask-Migrate alone: Alembic's own command line reads the signatures in its module.
+    mended = types.ModuleType(theirs.__name__, theirs.__doc__)
+    mended.__dict__.update(theirs.__dict__)
+
+    def current(config: Any, *others: Any, head_only: bool = False, **named: Any) -> None:
+        theirs.current(config, *others, **named)
+
+    mended.current = current  # type: ignore[attr-defined]
+    module.command = mended

@@ -1,0 +1,215 @@
+"""Holds the project's command where it enters Alembic: the application has started, and each run is a fork of it.
+
+A child does one Alembic command, returns through the project's own command line, and exits as that does.
+"""
+
+import functools
+import inspect
+import json
+import os
+import random
+import select
+import signal
+import socket
+import sys
+import traceback
+from typing import Any
+
+from .loading import Hook
+
+COMMANDS = ("current", "upgrade", "downgrade", "stamp")
+FIRST = "current"  # what the command is started with
+PARENT_DEATH_SIGNAL = 1  # of prctl
+POLL = 0.01  # seconds between two looks at children
+
+
+class Hold:
+    """``path`` is the socket on which orders come, one JSON object a line:
+
+    - run: an id, with command and arguments, environment (name → value or None), given (for the guard), out and err
+      (files), and chain (script, ini, options);
+    - preload: modules to import before the next fork.
+
+    Back go: held or plain (the reason why no fork is made), preloaded, ended (an id), code, and cpu in seconds.
+    """
+
+    def __init__(self, path: str, guard: Any) -> None:
+        self.path = path
+        self.guard = guard
+        self.entered = False
+        self.commands: "dict[str, Any]" = {}
+        self.socket: "socket.socket | None" = None
+        self.children: "dict[int, int]" = {}
+        self.handlers: "dict[int, Any]" = {}
+
+    def hooks(self) -> "dict[str, Hook]":
+        return {"alembic.command": self.watch}
+
+    def watch(self, module: Any, late: bool) -> None:
+        for name in COMMANDS:
+            theirs = getattr(module, name)
+            if not hasattr(theirs, "_alembic_squash"):
+                self.commands[name] = theirs
+                setattr(module, name, self.holding(name, theirs))
+
+    def holding(self, name: str, theirs: Any) -> Any:
+        @functools.wraps(theirs)
+        def entered(config: Any, *others: Any, **named: Any) -> Any:
+            if self.entered:
+                return theirs(config, *others, **named)
+            self.entered = True
+            order = self.hold(name)
+            if order is None:
+                return theirs(config, *others, **named)
+            configure(config, order["chain"])
+            return self.commands[order["command"]](config, *order["arguments"])
+
+        # Alembic's own command line is made from the signatures of its commands.
+        entered.__signature__ = inspect.signature(theirs)  # type: ignore[attr-defined]
+        entered._alembic_squash = True  # type: ignore[attr-defined]
+        return entered
+
+    def hold(self, name: str) -> "dict[str, Any] | None":
+        """Wait for orders; in each child, the order that it is to run comes back. None: nothing is held."""
+        reason = why_not(name, self.guard.lead.made)
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.connect(self.path)
+        self.socket = connection
+        if reason:
+            self.say(plain=reason)
+            connection.close()
+            return None
+        self.say(held=os.getpid())
+        for number in (signal.SIGINT, signal.SIGHUP):
+            self.handlers[number] = signal.signal(number, signal.SIG_IGN)
+        left = b""
+        while True:
+            ready, _, _ = select.select([connection], [], [], POLL if self.children else None)
+            self.reap()
+            if not ready:
+                continue
+            data = connection.recv(65536)
+            if not data:
+                os._exit(0)  # whoever gave orders is gone; children go with us
+            left += data
+            while b"\n" in left:
+                line, left = left.split(b"\n", 1)
+                order = self.take(json.loads(line.decode()))
+                if order is not None:
+                    return order
+
+    def take(self, order: "dict[str, Any]") -> "dict[str, Any] | None":
+        """Do what an order says; in the child of a run it comes back."""
+        if "preload" in order:
+            for name in order["preload"]:
+                try:
+                    __import__(name)
+                except BaseException:  # what does not come by itself comes where it is needed
+                    continue
+            self.say(preloaded=True)
+            return None
+        reason = why_not(FIRST, 0, children=len(self.children))
+        if reason:
+            self.say(plain=reason, id=order["id"])
+            return None
+        sys.stdout.flush()
+        sys.stderr.flush()
+        pid = os.fork()
+        if pid:
+            self.children[pid] = order["id"]
+            return None
+        try:
+            self.begin(order)
+        except BaseException:
+            traceback.print_exc()
+            os._exit(71)
+        return order
+
+    def begin(self, order: "dict[str, Any]") -> None:
+        """Make this child what a process is that was started for the order."""
+        assert self.socket is not None
+        self.socket.close()
+        for number, handler in self.handlers.items():
+            signal.signal(number, handler)
+        for number, path in ((1, order["out"]), (2, order["err"])):
+            file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            os.dup2(file, number)
+            os.close(file)
+        die_with_parent()
+        for name, value in order["environment"].items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+        self.guard.give(order["given"])
+        random.seed()
+        numpy = sys.modules.get("numpy")
+        if numpy is not None:
+            numpy.random.seed()
+
+    def reap(self) -> None:
+        for pid in list(self.children):
+            done, status, used = os.wait4(pid, os.WNOHANG)
+            if done:
+                code = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+                self.say(ended=self.children.pop(pid), code=code, cpu=used.ru_utime + used.ru_stime)
+
+    def say(self, **line: Any) -> None:
+        assert self.socket is not None
+        self.socket.sendall((json.dumps(line) + "\n").encode())
+
+
+def why_not(name: str, connections: int, children: int = 0) -> str:
+    """Why a fork would not be what a fresh process is at this point; "" where it is."""
+    if not hasattr(os, "fork") or not sys.platform.startswith("linux"):
+        return "this system has no fork that is safe"
+    if name != FIRST:
+        return "the application runs Alembic's `%s` at its start" % name
+    if is_importing():
+        return "Alembic is entered while a module is imported"
+    if connections:
+        return "the application connects to a database at its start"
+    if len(os.listdir("/proc/self/task")) > 1:
+        return "the application has threads"
+    if not children:
+        try:
+            os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            return "the application has child processes"
+        except ChildProcessError:
+            pass
+    return ""
+
+
+def is_importing() -> bool:
+    """Whether a module is being imported, or Flask makes its application, further up on the stack."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        code = frame.f_code
+        if code.co_filename.startswith("<frozen importlib") and code.co_name == "_find_and_load":
+            return True
+        if code.co_name == "load_app" and frame.f_globals.get("__name__") == "flask.cli":
+            return True
+        frame = frame.f_back  # type: ignore[assignment]
+    return False
+
+
+def die_with_parent() -> None:
+    """This process ends when the one that forked it does."""
+    import ctypes
+
+    ctypes.CDLL(None).prctl(PARENT_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
+
+
+def configure(config: Any, chain: "dict[str, Any] | None") -> None:
+    """Make Alembic's configuration that of another script directory of ours."""
+    if chain is None:
+        return
+    ini = chain["ini"]
+    if ini is not None:
+        config.config_file_name = type(config.config_file_name)(ini) if config.config_file_name else ini
+        config.file_config.set("DEFAULT", "here", os.path.dirname(ini).replace("%", "%%"))
+    config.set_main_option("script_location", chain["script"].replace("%", "%%"))
+    for section, name, value in chain["options"]:
+        if not config.file_config.has_section(section):
+            config.file_config.add_section(section)
+        config.file_config.set(section, name, value)

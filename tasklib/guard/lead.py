@@ -1,0 +1,95 @@
+"""Which scratch database stands for the one that a driver was asked to connect to."""
+
+import fcntl
+import getpass
+import json
+import os
+import sys
+from typing import Any, Callable
+
+PATIENCE = 20  # refused connections, after which the process ends: some applications wait for their database forever
+
+
+class Elsewhere(Exception):
+    """No scratch database stands for a target: its text is that of the error that the driver raises."""
+
+
+class Lead:
+    """Leads connections from targets to scratch databases, and writes each one down; ``made`` counts them."""
+
+    def __init__(self, record: Callable[..., None]) -> None:
+        self.record = record
+        self.made = 0
+        self.refused = 0
+
+    def give(self, given: "dict[str, Any]") -> None:
+        """``given`` has ``targets``: a target's key (see `key`) → the scratch database that stands for it, with the
+        keys name, host, port, user, password and database (each scratch database stands for itself too); ``first``: the
+        one for the first target that is not among them, or None; ``usual``: libpq's variables as they were in the
+        user's shell; and ``record``, a path.
+        """
+        self.targets: "dict[str, dict[str, Any]]" = given["targets"]
+        self.first: "dict[str, Any] | None" = given["first"]
+        self.usual: "dict[str, str]" = given["usual"]
+        self.path: "str | None" = given["record"]
+
+    def to(self, driver: str, host: str, port: str, database: str) -> "dict[str, Any]":
+        """The scratch database for a target; `Elsewhere` where there is none."""
+        target = self.target(host, port, database)
+        place = self.targets.get(target) or self._first(target)
+        if place is None:
+            self.record(driver=driver, target=target, name=None, database=None)
+            raise Elsewhere(self._refuse(driver, target))
+        self.made += 1
+        itself = key(place["host"], str(place["port"]), place["database"]) == target
+        self.record(driver=driver, target=None if itself else target, name=place["name"], database=place["database"])
+        return place
+
+    def target(self, host: str, port: str, database: str) -> str:
+        """The key of what is asked for: what a driver took from libpq's variables, which are ours now, is as it would
+        be in the user's shell.
+        """
+        asked = key(host, port, database)
+        if asked in self.targets:
+            return asked
+        for place in self.targets.values():
+            ours = key(place["host"], str(place["port"]), "")
+            if database == place["database"]:
+                database = self.usual.get("PGDATABASE") or self.usual.get("PGUSER") or getpass.getuser()
+            if key(host, port, "") == ours:
+                host = self.usual.get("PGHOSTADDR") or self.usual.get("PGHOST") or ""
+            if port == str(place["port"]):
+                port = self.usual.get("PGPORT") or "5432"
+        return key(host, port, database)
+
+    def _first(self, target: str) -> "dict[str, Any] | None":
+        """The scratch database of the first unknown target, where this is that one, in whichever process."""
+        if self.first is None or self.path is None:
+            return None
+        with open(self.path, "r+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            for line in file:
+                told = json.loads(line) if line.endswith("\n") else {}
+                if "first" in told:
+                    return self.first if told["first"] == target else None
+            file.write(json.dumps({"first": target}) + "\n")
+        return self.first
+
+    def _refuse(self, driver: str, target: str) -> str:
+        self.refused += 1
+        text = "alembic-squash has no scratch database for %s (%s)" % (target, driver)
+        if self.refused > PATIENCE:
+            sys.stderr.write("%s; it tried %d times\n" % (text, self.refused))
+            sys.stderr.flush()
+            os._exit(70)
+        return text
+
+
+def key(host: str, port: str, database: str) -> str:
+    """What a target is called: host:port/database. Several hosts are one target; whoever connects does not matter."""
+    hosts = host.split(",")
+    ports = port.split(",")
+    ports = ports * len(hosts) if len(ports) == 1 else ports
+    local = ("localhost", "127.0.0.1", "::1")
+    named = ["localhost" if one.lower() in local else one.lower() or "[local]" for one in hosts]
+    return "%s/%s" % (",".join("%s:%s" % pair for pair in zip(named, ports)), database)

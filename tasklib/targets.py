@@ -1,0 +1,56 @@
+"""The databases that the application asks for, and the scratch databases that stand for them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import count
+
+from tasklib import binds
+from tasklib.bench import Bench
+from tasklib.errors import SquashError
+from tasklib.plan import Plan
+from tasklib.watch import Seen
+
+
+class TargetsLearnt(SquashError):
+    """A run connected to a database that nobody knew. It is known now, and all runs must be made anew."""
+
+
+def learn(bench: Bench, seen: Seen) -> None:
+    """Keep in the plan what a run connected to. Raises `TargetsLearnt` where no scratch database stood for one of them.
+
+    The first one of all stands for the project's own database, until env.py says otherwise.
+    """
+    known = dict(bench.plan.targets)
+    for contact in seen.contacts:
+        if contact.target is None or contact.target in known:
+            continue
+        same = bench.plan.settings.same_as(contact.target)
+        if same in known:
+            known[contact.target] = known[same]
+        elif contact.name is not None:
+            known[contact.target] = contact.name
+        else:
+            taken = {*known.values(), *bench.binds}
+            known[contact.target] = next(f"other{n}" for n in count(1) if f"other{n}" not in taken)
+    if known != bench.plan.targets:
+        bench.save(replace(bench.plan, targets=known))
+    if seen.unknown:
+        listed = " and ".join(sorted({contact.target or "" for contact in seen.unknown}))
+        raise TargetsLearnt(f"The application connects to {listed} too, for which there was no scratch database.")
+
+
+def lines(plan: Plan, fenced: bool) -> list[str]:
+    """Lines for the report and the proof: each target, and what stood for it."""
+    found = []
+    names, filled = plan.binds, {name for name, _ in plan.found}
+    for target, name in sorted(plan.targets.items()):
+        variable = target.rpartition("/")[2]
+        if name not in names:
+            stood = f"a scratch database beside ({name}), which no migration may write to"
+        else:
+            stood = "a scratch database" + (f" ({binds.shown(name)})" if len(names) > 1 else "")
+        asked = f"what was filled in for {variable}" if variable in filled else target
+        found.append(f"Led, whatever the application asked for: {asked} → {stood}")
+    fence = "Fenced (Landlock): no process of the command could reach the ports of real databases."
+    return [*found, fence if fenced else "Led, not fenced: this system has no Landlock with network rules."]
