@@ -111,12 +111,13 @@ class Command:
         *,
         read_only: bool = False,
         extra: Mapping[str, str] | None = None,
+        options: Sequence[str] = (),
         first: str | None = None,
         on_error_line: Callable[[str], None] | None = None,
     ) -> Ran:
         """Run one subcommand with the script directory ``chain``; any exit code comes back.
 
-        ``read_only``: but for the connections that the guard leads.
+        ``read_only``: but for the connections that the guard leads. ``options`` are words more for Alembic (-x).
         """
         with self._ini(chain, targets or NOWHERE) as ini, self._record() as record:
             environment = {
@@ -124,14 +125,14 @@ class Command:
             }  # fmt: skip
             fence = self.fence(targets)
             result: shell.Result | None = None
-            if record is not None and targets is not None and self._may_fork(words):
+            if record is not None and targets is not None and not (extra or options) and self._may_fork(words):
                 start = Start(
                     self._argv(chain, ini, [FIRST]), self.cwd, (self.words, self.templates, self.scheme, fence),
                     environment, fence, targets,
                 )  # fmt: skip
                 result = self._forked(start, chain, words, targets, record, environment, first, on_error_line)
             if result is None:
-                argv = self._argv(chain, ini, words)
+                argv = self._argv(chain, ini, words, options)
                 self.tally.starts += 1
                 result = shell.run(
                     argv, cwd=self.cwd, env=environment, ok=None, on_error_line=on_error_line, fence=fence
@@ -139,15 +140,17 @@ class Command:
             seen = watch.read(record) if record is not None else Seen()
         return self.masked(Ran(result.argv, result.code, result.stdout, result.stderr, seen), targets)
 
-    def _argv(self, chain: Chain, ini: Path | None, words: Sequence[str]) -> tuple[str, ...]:
+    def _argv(
+        self, chain: Chain, ini: Path | None, words: Sequence[str], options: Sequence[str] = ()
+    ) -> tuple[str, ...]:
         """The words of the command line for one subcommand."""
         sub, *rest = words
         if self.kind == "flask":
-            return (*self.words, sub, "-d", str(chain.directory), *rest)
+            return (*self.words, sub, "-d", str(chain.directory), *options, *rest)
         if self.kind == "code":
-            return (*self.words, sub, *rest)
+            return (*self.words, *options, sub, *rest)
         files = [str(one) for one in (ini, chain.toml) if one is not None]
-        return (*self.words, *(word for file in files for word in ("-c", file)), sub, *rest)
+        return (*self.words, *(word for file in files for word in ("-c", file)), *options, sub, *rest)
 
     def _may_fork(self, words: Sequence[str]) -> bool:
         """Whether a fork of a `current` would do what the words do: not where a program of the project's own may do

@@ -22,6 +22,7 @@ from tasklib import (
     serverwide,
     shell,
     targets,
+    tenants,
     truth,
     version_table,
 )
@@ -137,11 +138,26 @@ def prove(bench: Bench, tree: str) -> Proof:
             partial(replay.arrive, bench, new, "candidate", "heads", "A kept migration failed after the new base"),
             partial(replay.arrive, bench, new, "deployed", "heads", "A kept migration failed on a database at R"),
         )
-        verdicts.append((f"at head, {old_at_head} and new chain", _at_head(bench, "candidate", left_out)))
+        at_head = _at_head(bench, "candidate", left_out)
+        verdicts.append((f"at head, {old_at_head} and new chain", at_head))
         _refuse_differences(verdicts[-1], "old chain", "new chain")
         verdicts.append((f"at head, {old_at_head} and a deployed database taken on", _at_head(bench, "deployed", {})))
         _refuse_differences(verdicts[-1], "old chain", "deployed")
         serverwide.refuse_new_roles(bench, server)
+
+    if (one := tenants.known(bench)) is not None:
+        with console.doing(f"the new chain for another schema than {one.value}, as {one.shown} may name it"):
+            verdicts.append(
+                (f"at {plan.revision}, for another schema by {one.shown}", _for_another(bench, new, one, left_out))
+            )
+            if verdicts[-1][1][bench.binds[0]].found:
+                raise Differs(
+                    f"The migrations run for whichever schema {one.shown} names ({one.value} in this squash), and the "
+                    "base migration would not: for another one it builds another database. Nothing is merged.\n"
+                    + compare.report(verdicts[-1][1], "old chain", "new chain"),
+                    "a base migration names no schema only where the migrations make everything in public by default: "
+                    f"squash without {one.shown}",
+                )
 
     checks = [
         f"{what}{binds.place(bind, bench.binds)}: the same ({verdict.shown()})"
@@ -151,7 +167,6 @@ def prove(bench: Bench, tree: str) -> Proof:
     checks.append("each run of the command migrated these databases and no other one, with these files")
     checks += targets.lines(bench.plan, bench.is_fenced())
     volatile = _volatile(bench, "base", carried)
-    at_head = verdicts[-2][1]
     reprinted = {f"{d.kind} {d.shown}" for _, found in verdicts for one in found.values() for d in one.reprinted}
     return Proof(
         tree, plan.tip, int((plan.replayed or bench.plan.replayed or {})["major"]), tuple(checks), tuple(volatile),
@@ -162,6 +177,21 @@ def prove(bench: Bench, tree: str) -> Proof:
         tuple(f"{verdict.by_class()}{binds.place(bind, bench.binds)}" for bind, verdict in at_head.items()),
         tuple(sorted(reprinted)),
     )  # fmt: skip
+
+
+def _for_another(bench: Bench, new: Chain, one: tenants.Chosen, left_out: LeftOut) -> Verdicts:
+    """Old and new chain at R, both run for another schema than this squash's."""
+    ran = tenants.build(bench, new, one)
+    if ran.code:
+        raise Differs(explain_failure(ran, new, f"The new chain failed for another schema, by {one.shown}").text)
+    bind = bench.binds[0]
+
+    def there(key: TableKey) -> TableKey:
+        return (tenants.OTHER if key[0] == one.value else key[0], key[1])
+
+    columns = {there(key): names for key, names in replay.volatile(bench, "base", bind).items()}
+    without = frozenset(there(key) for key in left_out[bind])
+    return {bind: compare.databases(bench, tenants.OLD, tenants.NEW, columns, without, {}, bind)}
 
 
 def _volatile(bench: Bench, where: str, carried: Mapping[str, set[str]] | None) -> list[str]:

@@ -23,6 +23,7 @@ from tasklib import (
     rows,
     serverwide,
     shell,
+    tenants,
     unreplayable,
 )
 from tasklib.bench import Bench, watched
@@ -99,11 +100,12 @@ def _run_twice(bench: Bench, chain: Chain) -> None:
         bench.rename("first", "oldhead")
     bench.drop("second")
     unasked = serverwide.learn_unasked(bench, partial(_to_base, bench, chain)) if bench.own_clusters() else []
+    tenant = None if real or plan.settings.before else tenants.learn(bench, chain, "reference")
     bench.save(replace(bench.plan, replayed={
         "tip": plan.tip, "base": _as_json(at_r), "head": _as_json(at_head),
         "major": postgres.server_major(bench.address()),
         "privileges": not real or copying.carries_privileges(bench),
-        "unasked": unasked, "passwords": passwords,
+        "unasked": unasked, "passwords": passwords, "tenant": tenant,
     }))  # fmt: skip
     bench.finished("replay")
 
