@@ -12,12 +12,14 @@ from tasklib import (
     console,
     extensions,
     groundwork,
+    postgres,
     programs,
     reference,
     replay,
     serverwide,
     stale,
     template,
+    version_table,
 )
 from tasklib.bench import Bench
 from tasklib.converge import NOT_IN_A_DUMP, Verdicts, converge, in_no_dump
@@ -44,6 +46,7 @@ def write(bench: Bench) -> File:
         reference.refuse_credentials(bench, one)
         refuse_stale(bench, one, sources)
         refuse_in_catalog(one)
+        refuse_odd_version_table(bench, one)
     head = _head(bench)
     reference.write_data(bench, read.values())
     sqlalchemy = programs.sqlalchemy_version(bench.command().words, bench.cwd)
@@ -109,6 +112,20 @@ def refuse_in_catalog(read: Reference) -> None:
             raise in_no_dump(f"{NOT_IN_A_DUMP[kind]}: {listed}.")
 
 
+def refuse_odd_version_table(bench: Bench, read: Reference) -> None:
+    """`Refused` where migrations gave Alembic's own table more than it has: Alembic makes that, and no migration."""
+    of_env = groundwork.read(bench.address(GROUND, read.bind), bench.binaries(), bench.work).objects
+    with postgres.connect(bench.address("reference", read.bind), read_only=True) as connection:
+        for schema, name in version_table.existing(connection, bench.version_tables()):
+            more = version_table.additions(connection, (schema, name))
+            if more and ("TABLE", schema, name) not in of_env:
+                raise Refused(
+                    f"Migrations give Alembic's own table {schema}.{name} more than it has: {', '.join(more)}. It is "
+                    "Alembic that makes the table in a new database, so no base migration could be the same.",
+                    "keep it in a table of its own, in a migration before the squash",
+                )
+
+
 def refuse_our_names(bench: Bench, file: File) -> None:
     """`Refused` where the name of the throwaway server's superuser would be in git: in text that a migration made of
     who runs it, which is somebody else in every other database.
@@ -148,6 +165,7 @@ def _head(bench: Bench) -> Head:
         commit=plan.tip, made=made_from(plan, (plan.replayed or {})["major"]),
         created=heads.created(original), labels=cut.labels,
         engines=engines.argument(original, plan.base_path) if len(bench.binds) > 1 else None,
+        arguments=engines.arguments(original) if len(bench.binds) == 1 else "",
     )  # fmt: skip
 
 

@@ -99,14 +99,15 @@ class Bench(Scratch):
         return any(self.plan.placed.get(path) not in ("", worktree.digest(top / path)) for path in mine)
 
     def write_base(self, text: str) -> None:
-        """Write R's file. `Refused` where one came there meanwhile that is not ours."""
+        """Write R's file, with the line ends that it had. `Refused` where one came there meanwhile that is not ours."""
         path = self.plan.base_path
         if self.base.exists() and self.plan.placed.get(path) not in ("", worktree.digest(self.base)):
             raise Refused(f"{path} came into the work tree meanwhile, or was edited; it is left alone.",
                           f"{self.plan.program} migrate --force writes over it")  # fmt: skip
         self.placing(path)
         self.base.parent.mkdir(parents=True, exist_ok=True)
-        self.base.write_text(text, encoding="utf-8")
+        windows = "\r\n" in self.repository.read(self.plan.tip, path)
+        self.base.write_text(text, encoding="utf-8", newline="\r\n" if windows else "\n")
         self.placed(path)
 
     def placing(self, *paths: str) -> None:

@@ -72,6 +72,20 @@ def id_type(connection: Connection, table: Name) -> str:
     )
 
 
+def additions(connection: Connection, table: Name) -> list[str]:
+    """Columns and triggers of a version table that Alembic does not make."""
+    found = connection.rows(
+        "SELECT 'the column ' || a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid"
+        " JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relname = %s AND a.attnum > 0"
+        " AND NOT a.attisdropped AND a.attname <> 'version_num' UNION ALL"
+        " SELECT 'the trigger ' || t.tgname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid"
+        " JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relname = %s AND NOT t.tgisinternal"
+        " ORDER BY 1",
+        [*table, *table],
+    )
+    return [str(one) for (one,) in found]
+
+
 def is_alembics_own(connection: Connection, table: Name) -> bool:
     """Whether Alembic of today would make the table just so: one key column, its key's name, nothing granted.
 

@@ -24,9 +24,19 @@ def argument(source: str, path: str) -> str:
         if isinstance(node, ast.FunctionDef) and node.name == "upgrade" and len(node.args.args) == 1:
             return node.args.args[0].arg
     raise Refused(
-        f"{path} has no upgrade(engine_name), as migrations for several databases have; --set names several.",
-        "leave the bind out: --set NAME={url}",
+        f"{path} has no upgrade(engine_name), as migrations for several databases have; env.py runs them for several.",
+        "one base migration cannot tell databases apart that no argument names",
     )
+
+
+def arguments(source: str) -> str:
+    """What the `upgrade` of an old migration takes, as it is written there: env.py gives that to each of them."""
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.FunctionDef) and node.name == "upgrade":
+            for one in [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]:
+                one.annotation = None  # its names are imported there
+            return ast.unparse(node.args)
+    return ""
 
 
 def dispatch(argument: str) -> list[str]:

@@ -76,9 +76,9 @@ def assemble(head: Head, sources: Mapping[str, Source], *, survey: bool = False)
     spans: list[tuple[int, int, Mark]] = []
     for bind, (up, own, down) in bodies.items():
         name = f"_{bind}" if head.engines is not None else ""
-        lines.append(f"def upgrade{name}():")
+        lines.append(f"def upgrade{name}({head.arguments}):")
         spans += [(first + len(lines), last + len(lines), (bind, key)) for first, last, key in own]
-        lines += [*(up or ["    pass"]), "", "", f"def downgrade{name}():"]
+        lines += [*(up or ["    pass"]), "", "", f"def downgrade{name}({head.arguments}):"]
         lines += down if head.engines is not None else ["    refuse_to_lose_rows()", *down]
         lines += ["    pass", "", ""] if head.engines is not None and not down else ["", ""]
     return File("\n".join(lines[:-2]) + "\n", tuple(spans), _needs(items))

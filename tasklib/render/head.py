@@ -113,7 +113,7 @@ class Head:
     """What the top of the file says. ``gone`` is how many migrations it replaces, ``first`` the oldest one's id;
     ``commit`` still has them; ``made`` says what it was made from; ``created`` is the old file's own line;
     ``header`` are comment lines before all that. ``engines`` is the argument of upgrade() by which a file for several
-    databases tells them.
+    databases tells them; ``arguments`` are what env.py gives to the functions of one for one database.
     """
 
     revision: str
@@ -126,6 +126,7 @@ class Head:
     header: Sequence[str]
     labels: tuple[str, ...]
     engines: str | None = None
+    arguments: str = ""
 
     def lines(self, rows: Mapping[str, Mapping[str, int]], used: Collection[str]) -> list[str]:
         """``rows`` holds, by bind, how many rows the file puts into each table; ``used`` is as `Source` has it."""
