@@ -34,7 +34,7 @@ def unwatched(command: Command) -> Misconduct:
 
 def check(bench: Bench, chain: Chain, ran: Ran, role: str) -> None:
     """Proof 4 for a run that ended well: it was watched, env.py migrated the scratch databases that were meant and no
-    other one, and the files that Alembic loaded are the chain's. Raises `TargetsLearnt`, or `Misconduct`.
+    other one, and the files that Alembic loaded are the chain's. Raises `Learnt`, or `Misconduct`.
     """
     targets.learn(bench, ran.seen)
     command, seen = bench.command(), ran.seen
@@ -50,6 +50,14 @@ def check(bench: Bench, chain: Chain, ran: Ran, role: str) -> None:
         )
     there = {id_: chain.file(id_).resolve() for id_ in chain.history.migrations}
     ran_from = {id_: Path(file).resolve() for id_, file in seen.revisions.items()}
+    if bench.plan.layout.in_place:
+        # What looks for them in the work tree finds them there, as they are in the chain's own place.
+        top = bench.repository.top
+        tree = {id_: (top / one.path).resolve() for id_, one in chain.history.migrations.items()}
+        there = {
+            id_: tree[id_] if ran_from.get(id_) == tree[id_] and _alike(tree[id_], file) else file
+            for id_, file in there.items()
+        }
     if there != ran_from:
         odd = next(iter(sorted(ran_from.items() - there.items())), None)
         missing = sorted(there.keys() - ran_from.keys())
@@ -59,6 +67,10 @@ def check(bench: Bench, chain: Chain, ran: Ran, role: str) -> None:
             "is the script directory fixed somewhere, so that -d (or -c) does not reach it?",
         )
     refuse_other_code(bench, chain, ran)
+
+
+def _alike(one: Path, other: Path) -> bool:
+    return one == other or (one.is_file() and one.read_bytes() == other.read_bytes())
 
 
 def refuse_other_code(bench: Bench, chain: Chain, ran: Ran) -> None:

@@ -18,13 +18,15 @@ from tasklib.errors import Refused
 from tasklib.migrations import NO_PROGRAM, Command, Ran
 from tasklib.postgres import Address
 from tasklib.scratch import GROUND
-from tasklib.targets import TargetsLearnt
+from tasklib.targets import Learnt
 from tasklib.watch import Visit
 
 NO_DRIVER = re.compile(
     r"No module named '(psycopg2|psycopg|asyncpg|pg8000)'|Can't load plugin: sqlalchemy.dialects|"
     r"requires an async driver"
 )
+# What a program says that is not Flask-Migrate's, and does not know where else the script directory may be.
+NO_OPTION = re.compile(r"(?i)no such option:? '?-d\b|unrecognized arguments:.* -d\b|unrecognized arguments: -d\b")
 # The last line of an application that lacks a variable names it, in one of these ways or others.
 NAME = re.compile(r"\b[A-Z][A-Z0-9_]{2,}\b")
 
@@ -56,8 +58,11 @@ def _met(bench: Bench, chain: Chain) -> bool:
     ran = command.current(chain, addresses, first)
     try:
         targets.learn(bench, ran.seen)
-    except TargetsLearnt:
+    except Learnt:
         return False
+    if not ran.seen.visits and command.kind == "flask" and NO_OPTION.search(ran.stderr):
+        bench.save(replace(bench.plan, layout=replace(bench.plan.layout, kind="code", in_place=True)))
+        raise Learnt(f"`{' '.join(bench.plan.layout.command)}` takes no -d: it is a program of the project's own.")
     if not ran.seen.there:
         if NO_PROGRAM.search(ran.stderr):
             command.refuse_if_it_cannot_run(ran, addresses)

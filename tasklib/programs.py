@@ -7,6 +7,7 @@ import re
 import shlex
 import sys
 from collections.abc import Iterator
+from importlib.metadata import distributions
 from pathlib import Path
 
 from tasklib import shell
@@ -50,13 +51,26 @@ def _program_directories(cwd: Path, top: Path) -> Iterator[Path]:
     for base_directory in dict.fromkeys((*inner, top)):
         yield base_directory / ".venv" / "bin"
         yield base_directory / "venv" / "bin"
-    if _is_virtual() and not apart:
+    if _is_virtual() and not apart and not _holds_only_us():
         yield Path(sys.executable).parent
     for entry in _search_path():
         if not (apart and _same(Path(entry), own / "bin")):
             yield Path(entry)
     if not apart:
         yield Path(sys.executable).parent
+
+
+# What this program brings along, and what makes environments; by the names of distributions.
+OURS = re.compile(
+    r"(?i)alembic[-_]squash|alembic|sqlalchemy|invoke|sh|psycopg2[-_]binary|mako|markupsafe|typing[-_]extensions|greenlet|"
+    r"tomli|pip|setuptools|wheel|uv|pixeltable[-_]pgserver|platformdirs|psutil|fasteners|nox|virtualenv|packaging|"
+    r"argcomplete|attrs|colorlog|dependency[-_]groups|distlib|filelock|humanize"
+)
+
+
+def _holds_only_us() -> bool:
+    """Whether our own environment has nothing of any project: its `alembic` is then the last to be taken for one's."""
+    return all(OURS.fullmatch(one.metadata["Name"] or "") for one in distributions())
 
 
 def environment(command: tuple[str, ...]) -> dict[str, str]:

@@ -71,7 +71,7 @@ def _alembic(tree: Tree, named: Words | None, script: str, config: Config, neede
         command=_from(cwd, words, tree.here), cwd=cwd,
         section=config.section or (named.section if named and named.section else "alembic"),
         toml=config.path if config.toml else None, recursive=config.recursive, hooks=config.hooks,
-        in_place=_import_each_other(tree, locations),
+        in_place=_sets_locations(tree, script) or _import_each_other(tree, locations),
     )  # fmt: skip
 
 
@@ -85,7 +85,7 @@ def _flask(tree: Tree, named: Words | None, script: str) -> Layout:
         kind=kind, script=script, locations=locations, ini=None,
         command=_from(cwd, words, tree.here), cwd=cwd,
         recursive=config.recursive, hooks=config.hooks,
-        in_place=kind == "code" or _import_each_other(tree, locations),
+        in_place=kind == "code" or _sets_locations(tree, script) or _import_each_other(tree, locations),
     )  # fmt: skip
 
 
@@ -152,7 +152,9 @@ def _script_directory(
 
 def _locations(tree: Tree, config: Config, script: str, cwd: str) -> tuple[str, ...]:
     if not config.version_locations:
-        return (join(script, "versions"),)
+        return _of_postgresql(tree, join(script, "versions")) if _sets_locations(tree, script) else (
+            join(script, "versions"),
+        )  # fmt: skip
     directories = {str(parent) for path in tree.paths for parent in PurePosixPath(path).parents}
     found = []
     for location in config.version_locations:
@@ -165,6 +167,19 @@ def _locations(tree: Tree, config: Config, script: str, cwd: str) -> tuple[str, 
             )
         found.append(inner)
     return tuple(dict.fromkeys(found))
+
+
+def _sets_locations(tree: Tree, script: str) -> bool:
+    """Whether env.py itself says where the revisions lie, by the kind of database say."""
+    env = join(script, "env.py")
+    return env in tree.paths and "version_locations" in tree.text(env)
+
+
+def _of_postgresql(tree: Tree, versions: str) -> tuple[str, ...]:
+    """The one directory below that is called after PostgreSQL, or the one above where there is none."""
+    below = {str(PurePosixPath(path).parent) for path in tree.paths if path.startswith(f"{versions}/")}
+    named = sorted(one for one in below if re.search(r"(?i)postgres|(^|[/_])pg($|[/_])", one.removeprefix(versions)))
+    return (named[0],) if len(named) == 1 else (versions,)
 
 
 def _import_each_other(tree: Tree, locations: Sequence[str]) -> bool:

@@ -11,6 +11,7 @@ from tasklib.errors import Refused
 from tasklib.git import Entry, Repository, remembered
 from tasklib.history import History, Migration
 from tasklib.plan import Layout
+from tasklib.sources import parsed
 
 
 def files(repository: Repository, commit: str, layout: Layout) -> list[Entry]:
@@ -40,7 +41,7 @@ def parse(source: str, path: str) -> Migration | None:
     Raises `Refused` where the file does not parse, or a value is computed instead of written.
     """
     try:
-        tree = ast.parse(source.removeprefix("\ufeff"), filename=path)
+        tree = parsed(source, path)
     except SyntaxError as error:
         raise Refused(f"{path} is not valid Python: {error.msg} (line {error.lineno}).") from None
     except (ValueError, RecursionError, MemoryError) as error:  # a null byte; brackets in brackets in brackets

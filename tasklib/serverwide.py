@@ -12,7 +12,7 @@ from tasklib import beyond, console, postgres, roles, schema, several
 from tasklib.bench import Bench
 from tasklib.errors import Differs, Failed, Refused, SquashError
 from tasklib.roles import Cluster, Made
-from tasklib.targets import TargetsLearnt
+from tasklib.targets import Learnt
 
 T = TypeVar("T")
 # What every server has, mostly as its superuser, and a throwaway server has not.
@@ -89,8 +89,8 @@ def again(bench: Bench, work: Callable[[], T], attributes: str = "") -> T:
     while True:
         try:
             return work()
-        except TargetsLearnt as learnt:
-            console.note(f"  … {learnt.text} It gets one, and the run begins anew")
+        except Learnt as learnt:
+            console.note(f"  … {learnt.text} The run begins anew")
             bench.drop(*bench.place().names)
         except SquashError as error:
             if not _provide(bench, error, attributes):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -44,6 +45,13 @@ class Read:
         return f"{self.name} ({self.path}:{self.line})"
 
 
+def parsed(text: str, path: str = "<unknown>") -> ast.Module:
+    r"""The syntax tree of a file. What its Python would warn of ("\d", of old) is no affair of ours."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return ast.parse(text.removeprefix("\ufeff"), filename=path)
+
+
 def dotted(node: ast.expr) -> str:
     """The name that an expression writes with dots (``os.environ.get``), or ""."""
     if isinstance(node, ast.Attribute):
@@ -65,7 +73,7 @@ def version_tables(repository: Repository, commit: str) -> tuple[tuple[str, str]
     names, schemas = ["alembic_version"], [""]
     for path in repository.files_matching("version_table", commit, "*.py"):
         try:
-            tree = ast.parse(repository.read(commit, path))
+            tree = parsed(repository.read(commit, path))
         except SyntaxError:
             continue
         for node in ast.walk(tree):
@@ -141,7 +149,7 @@ def nodes(sources: Mapping[str, str]) -> Iterator[tuple[str, ast.AST]]:
     """Every node of every source that parses, with its path."""
     for path, source in sorted(sources.items()):
         try:
-            tree = ast.parse(source)
+            tree = parsed(source)
         except SyntaxError:
             continue
         for node in ast.walk(tree):

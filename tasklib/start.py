@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from tasklib import configs
 from tasklib.configs import Config
+from tasklib.sources import parsed
 from tasklib.tree import Tree, join, upwards
 
 # Where Flask finds an application, or is told where it is.
@@ -23,7 +24,7 @@ def likely_cwd(tree: Tree, script: str, config: Config) -> str:
     above = config.directory if config.directory != script else str(PurePosixPath(script).parent)
     candidates = [above, tree.here] if default else [tree.here, above]
     try:
-        body = ast.walk(ast.parse(tree.text(join(script, "env.py"))))
+        body = ast.walk(parsed(tree.text(join(script, "env.py"))))
     except SyntaxError:
         return candidates[0]
     names: set[str] = set()

@@ -12,12 +12,12 @@ from tasklib.plan import Plan
 from tasklib.watch import Seen
 
 
-class TargetsLearnt(SquashError):
-    """A run connected to a database that nobody knew. It is known now, and all runs must be made anew."""
+class Learnt(SquashError):
+    """A run showed what nobody knew, a second database say. It is known now, and all runs must be made anew."""
 
 
 def learn(bench: Bench, seen: Seen) -> None:
-    """Keep in the plan what a run connected to. Raises `TargetsLearnt` where no scratch database stood for one of them.
+    """Keep in the plan what a run connected to. Raises `Learnt` where no scratch database stood for one of them.
 
     The first one of all stands for the project's own database, until env.py says otherwise.
     """
@@ -37,7 +37,7 @@ def learn(bench: Bench, seen: Seen) -> None:
         bench.save(replace(bench.plan, targets=known))
     if seen.unknown:
         listed = " and ".join(sorted({contact.target or "" for contact in seen.unknown}))
-        raise TargetsLearnt(f"The application connects to {listed} too, for which there was no scratch database.")
+        raise Learnt(f"The application connects to {listed} too, for which there was no scratch database.")
 
 
 def lines(plan: Plan, fenced: bool) -> list[str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import re
 
+from tasklib.sources import parsed
+
 COMMENTS = re.compile(r"(?:[ \t]*(?:#[^\n]*)?\r?\n)*")
 
 
@@ -29,7 +31,7 @@ def _leading(text: str) -> list[str]:
 
 def with_line(source: str, line: str, message: str) -> str:
     """The source with one more line in the module's docstring; where it has none, it gets one with ``message``."""
-    body = ast.parse(source).body
+    body = parsed(source).body
     lines = source.splitlines(keepends=True)
     first = body[0] if body else None
     if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):

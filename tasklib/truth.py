@@ -12,6 +12,7 @@ import shlex
 from tasklib import postgres
 from tasklib.errors import Refused
 from tasklib.plan import Plan
+from tasklib.sources import parsed
 
 BEFORE = re.compile(r"their replay after `(.+)` on an empty database\.", re.DOTALL)
 REFERENCE = re.compile(
@@ -73,7 +74,7 @@ def limits(plan: Plan) -> list[str]:
 
 def refuse_missing(source: str, plan: Plan) -> None:
     """`Refused` where the base migration in ``source`` was made from something that the options do not name."""
-    text = ast.get_docstring(ast.parse(source)) or ""
+    text = ast.get_docstring(parsed(source)) or ""
     if (command := BEFORE.search(text)) and not (plan.settings.before or plan.settings.reference):
         raise Refused(
             f"{plan.base_path} says that its originals were replayed after `{command.group(1)}`: without that they "

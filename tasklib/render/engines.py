@@ -7,6 +7,7 @@ from __future__ import annotations
 import ast
 
 from tasklib.errors import Refused
+from tasklib.sources import parsed
 
 DISPATCH = """def upgrade({argument}):
     globals()[f"upgrade_{{{argument}}}"]()
@@ -20,7 +21,7 @@ def downgrade({argument}):
 
 def argument(source: str, path: str) -> str:
     """What an old migration calls the name that env.py gives to its `upgrade`; `Refused` where it takes none."""
-    for node in ast.parse(source).body:
+    for node in parsed(source).body:
         if isinstance(node, ast.FunctionDef) and node.name == "upgrade" and len(node.args.args) == 1:
             return node.args.args[0].arg
     raise Refused(
@@ -31,7 +32,7 @@ def argument(source: str, path: str) -> str:
 
 def arguments(source: str) -> str:
     """What the `upgrade` of an old migration takes, as it is written there: env.py gives that to each of them."""
-    for node in ast.parse(source).body:
+    for node in parsed(source).body:
         if isinstance(node, ast.FunctionDef) and node.name == "upgrade":
             for one in [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]:
                 one.annotation = None  # its names are imported there
