@@ -186,12 +186,11 @@ def source(
     own = frozenset(key for bind, key in ddl if bind == read.bind)
     version = bench.version_tables()
     staying = {(schema or "public", name) for schema, name in version}
-    schemas = laid.schemas
-    entries = laid.without(owners.for_anybody(read.snapshot.entries, read.model, read.users, staying, schemas))
+    entries = laid.without(owners.for_anybody(read.snapshot.entries, read.model, read.users, staying, laid.schemas))
     return Source(
         entries, read.model, read.rows,
         read.positions, read.populated, version, sqlalchemy, own, read.snapshot.facts,
         read.users.migrator, read.switched, read.roles, serverwide.keeps_passwords(bench),
-        len(bench.binds) > 1, schemas, made,
+        len(bench.binds) > 1, frozenset(laid.objects), made,
         read.users.words() if bench.place().server is not None else {},
     )  # fmt: skip

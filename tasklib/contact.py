@@ -100,8 +100,9 @@ def _to_postgresql(bench: Bench, command: Command, ran: Ran) -> Sequence[Visit] 
     if visits and other is None:
         return visits
     if other is None and ran.code and conduct.IMPORT_FAILED.search(ran.stderr) and not NO_DRIVER.search(ran.stderr):
+        command.refuse_if_it_cannot_run(ran, bench.targets(GROUND))
         raise command.cannot_run(ran, ran.stderr)
-    if _fill_in(bench, taken=other is not None):
+    if _fill_in(bench, taken=other is not None, driver=NO_DRIVER.search(ran.stderr) is not None):
         return None
     if other is not None:
         raise Misconduct(
@@ -120,9 +121,10 @@ def _to_postgresql(bench: Bench, command: Command, ran: Ran) -> Sequence[Visit] 
     raise Refused(f"The command does not reach a database. {_last_words(ran)}", _how_to_try(command))
 
 
-def _fill_in(bench: Bench, *, taken: bool) -> bool:
+def _fill_in(bench: Bench, *, taken: bool, driver: bool) -> bool:
     """Give likely variables the address of a scratch database: those that nobody has set, or where the application took
-    another kind of database (``taken``) all that nobody named; with one driver after the other.
+    another kind of database (``taken``) all that nobody named; with one driver after the other, where it was that
+    (``driver``) which the application could not use.
     """
     plan, known = bench.plan, bench.addresses()
     named = dict(plan.settings.set)
@@ -131,13 +133,10 @@ def _fill_in(bench: Bench, *, taken: bool) -> bool:
     )
     urls = [name for name, template in (*plan.settings.set, *found) if binds.holds_url(template)]
     schemes = known.schemes(urls) if urls else ["postgresql"]
-    if found != plan.found:
-        scheme = schemes[0]
-    elif urls and plan.scheme is None and schemes[1:]:
-        scheme = schemes[1]
-    elif plan.scheme in schemes[:-1]:
-        scheme = schemes[schemes.index(plan.scheme) + 1]
-    else:
+    scheme = plan.scheme or schemes[0]
+    if driver and urls and scheme in schemes[:-1] and (plan.scheme or plan.settings.set):
+        scheme = schemes[schemes.index(scheme) + 1]
+    if (found, scheme) == (plan.found, plan.scheme or schemes[0]):
         return False
     bench.save(replace(plan, found=found, scheme=scheme))
     return True

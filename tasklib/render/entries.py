@@ -176,7 +176,7 @@ def _of_a_version_table(source: Source, entry: Entry) -> bool:
 
 
 def _of_a_schema_that_stays(source: Source, entry: Entry) -> bool:
-    return entry.tag.startswith("SCHEMA ") and entry.tag.removeprefix("SCHEMA ") in source.schemas
+    return entry.tag.startswith("SCHEMA ") and ("SCHEMA", "", entry.tag.removeprefix("SCHEMA ")) in source.laid
 
 
 def _goes_with_another(source: Source, entry: Entry) -> bool:
@@ -290,7 +290,7 @@ def shell_operators(source: Source) -> Iterator[Item]:
 def wider_version(source: Source, schema: str, name: str) -> Iterator[Item]:
     """Alembic makes its table before the first migration runs, with a column of 32 characters."""
     column = next((c for c in source.model.tables[(schema, name)].columns if c.name == "version_num"), None)
-    if column is None or column.type == "character varying(32)":
+    if column is None or column.type == "character varying(32)" or ("TABLE", schema, name) in source.laid:
         return
     kwargs: dict[str, Node] = {"type_": source.types.of(column)}
     kwargs |= source.within(schema, name)

@@ -46,10 +46,10 @@ class Source:
     """A reference to render.
 
     ``ddl`` names the objects that must be the server's DDL; ``sqlalchemy`` is the version of the project's own;
-    ``migrator`` is the user who ran the migrations; ``several``: the file is for other databases too; ``schemas`` are
-    there before the first migration, and stay; ``people`` are the names of the throwaway server's users that rows may
-    hold, with what to say instead; ``extensions`` are those that the history's own words name; ``used`` collects what
-    the file must import or define, see `Types`.
+    ``migrator`` is the user who ran the migrations; ``several``: the file is for other databases too; ``laid`` are
+    objects that are there before the first migration, and stay; ``people`` are the names of the throwaway server's
+    users that rows may hold, with what to say instead; ``extensions`` are those that the history's own words name;
+    ``used`` collects what the file must import or define, see `Types`.
     """
 
     entries: Sequence[Entry]
@@ -66,7 +66,7 @@ class Source:
     roles: Made | None = None
     keeps_passwords: bool = False
     several: bool = False
-    schemas: frozenset[str] = frozenset()
+    laid: frozenset[Key] = frozenset()
     extensions: Written = field(default_factory=Written)
     people: Mapping[str, str] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
