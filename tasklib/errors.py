@@ -64,6 +64,8 @@ SHORTAGES = {
 
 def shortage(error: OSError) -> Failed | None:
     """The sentence for an error of the system that is no bug of ours: what, where, and how much room there is."""
+    if str(error.strerror).startswith("No usable temporary directory"):  # Python tries to write into each
+        return Failed(f"{error.strerror}.", "TMPDIR=DIR, one with room that may be written to; df -h; ulimit -f")
     hint = SHORTAGES.get(error.errno or 0)
     if hint is None:
         return None

@@ -110,7 +110,9 @@ class Repository:
         try:
             done = shell.run(argv, cwd=self.top, env={**_environment(), **ours, **(env or {})}, ok=ok, stdin=stdin)
         except CommandFailed as failure:
-            raise CommandFailed(["git", *words], failure.exit_code, failure.stdout, failure.stderr) from None
+            full = re.search("Out of diskspace|No space left|unable to write|write error", failure.stderr)
+            hint = f"df -h {self.top} {tempfile.gettempdir()}" if full else ""
+            raise CommandFailed(["git", *words], failure.exit_code, failure.stdout, failure.stderr, hint) from None
         return replace(done, argv=("git", *words))
 
     def ask(self, *words: str) -> str:

@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -227,13 +228,15 @@ def create(repository: Repository, plan: Plan) -> None:
         ) from None
     # Written first and linked then: whoever looks meanwhile, or after a kill, finds no half of it.
     fresh = directory / f"plan.json.{os.getpid()}"
-    fresh.write_text(json.dumps(plan.to_json(), indent=1), encoding="utf-8")
     try:
+        fresh.write_text(json.dumps(plan.to_json(), indent=1), encoding="utf-8")
         (directory / "plan.json").hardlink_to(fresh)
     except FileExistsError:
         raise Refused("A squash is already under way in this repository.", f"{plan.program} status") from None
     finally:
-        fresh.unlink()
+        fresh.unlink(missing_ok=True)
+        with suppress(OSError):  # only where the plan could not be written is it empty
+            directory.rmdir()
 
 
 def save(repository: Repository, plan: Plan) -> Plan:
