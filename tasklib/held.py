@@ -202,14 +202,16 @@ class Held:
         with self._lock:
             while number not in self._said:
                 if self._socket is None:
-                    raise Failed("The project's command, which was held, has ended before its runs.")
+                    raise gone()
                 self._socket.settimeout(0)
                 try:
                     data = self._socket.recv(65536)
                 except BlockingIOError:
                     return None
+                except OSError:
+                    raise gone() from None
                 if not data:
-                    raise Failed("The project's command, which was held, has ended before its runs.")
+                    raise gone()
                 self._take(data)
             return self._said.pop(number)
 
@@ -227,7 +229,10 @@ class Held:
         """The first line that the process says; None where it ends without one."""
         assert self._socket is not None
         while b"\n" not in self._left:
-            data = self._socket.recv(65536)
+            try:
+                data = self._socket.recv(65536)
+            except OSError:
+                data = b""
             if not data:
                 return None
             self._left += data
@@ -238,12 +243,24 @@ class Held:
     def _say(self, **order: Any) -> None:
         assert self._socket is not None
         self._socket.settimeout(None)
-        self._socket.sendall((json.dumps(order) + "\n").encode())
+        try:
+            self._socket.sendall((json.dumps(order) + "\n").encode())
+        except OSError:
+            raise gone() from None
 
     def _temporary(self, suffix: str) -> str:
         number, name = tempfile.mkstemp(prefix="held-", suffix=suffix, dir=self.directory)
         os.close(number)
         return name
+
+
+def gone() -> Failed:
+    """The error for a process that was held and is there no more: somebody ended it."""
+    return Failed(
+        "The project's command, which was held, ended before its runs: it was killed, as happens where memory "
+        "runs out.",
+        "free -m",
+    )
 
 
 def holding(given: Mapping[str, Any], path: str) -> dict[str, str]:
