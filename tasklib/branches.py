@@ -63,7 +63,9 @@ def integrate(bench: Bench) -> None:
     if made.place is not None:
         bench.drop(GROUND)  # other code is in the work tree now, which may make something else there
     bench.save(
-        replace(made, tip=tip, kept=tuple(m.id for m in history.cut(made.revision).kept), proof=None, replayed=None)
+        replace(
+            bench.plan, tip=tip, kept=tuple(m.id for m in history.cut(made.revision).kept), proof=None, replayed=None
+        )
     )
 
 
