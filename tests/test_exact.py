@@ -695,6 +695,13 @@ EXACT: dict[str, tuple[str, ...]] = {
         "create table of_d (x int references d (x))",
         "insert into of_d values (1)",
     ),
+    "foreign tables that inherit and are inherited from": (
+        "create foreign data wrapper w",
+        "create server s foreign data wrapper w",
+        "create table a (x int not null)",
+        "create foreign table f (y int) inherits (a) server s",
+        "create table b (z int) inherits (f)",
+    ),
     "lists that are not what IN would make of them": (
         "create table t (c1 bigint check (c1 <> all (array[3, 4])), v varchar check (v in ('a','b'))) with (fillfactor = 70)",
         "create table u (c1 bigint check (c1 <> all (array[3, 4])))",
@@ -741,6 +748,19 @@ REFUSED: dict[str, tuple[tuple[str, ...], str, str]] = {
          "create table u(x int, y int, foreign key (x) references t(a), foreign key (y) references t)"),
         "it has two indexes on the columns that a foreign key refers to",
         "take that out of the old migrations",
+    ),
+    "an operator that one which is gone had named": (
+        ("create function f(bool, bool) returns bool language sql as 'select $1'",
+         "create operator === (leftarg = bool, rightarg = bool, function = f, negator = !==)",
+         "drop operator === (bool, bool)"),
+        "it leaves an operator that one which is gone had only named",
+        "take that out of the old migrations",
+    ),
+    "a foreign table that became a child": (
+        ("create foreign data wrapper w", "create server s foreign data wrapper w", "create table a (x int)",
+         "create foreign table g (y int, x int) server s", "alter foreign table g inherit a"),
+        "The foreign table g and what it inherits from have columns in an order",
+        "make it anew in the old migrations",
     ),
     "options of a TOAST table that nothing needs any more": (
         ("create table t (a int, c text) with (toast.autovacuum_enabled = false, fillfactor = 70)",

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tasklib import postgres, pycode, sqltext
 from tasklib.archive import Entry
-from tasklib.errors import Failed
+from tasklib.errors import Failed, Refused
 from tasklib.pycode import Call, string
+from tasklib.render import column_order
+from tasklib.render.column_order import TableKey
 from tasklib.render.execute import execute_all
 from tasklib.render.items import Item
 from tasklib.render.source import Source
@@ -26,8 +28,6 @@ CHANGED = "CHANGED COLUMN"  # a mark with JSON: table, column, and what ALTER CO
 REASON = "DDL: this order of columns came about by changes of tables that inherit"
 
 INHERITS = re.compile(r"\s*INHERITS \([^()]*\)")
-
-TableKey = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,8 @@ def items(source: Source) -> tuple[list[Item], set[TableKey], set[int]]:
     covered: set[int] = set()
     done: set[TableKey] = set()
     for kind, schema, name in sorted(source.ddl):
+        if kind == COLUMNS and ("FOREIGN TABLE", schema, name) in source.by_key:
+            raise _foreign(name)
         if kind == COLUMNS and (schema, name) in source.model.tables and (schema, name) not in done:
             if (alone := _made_before_it_inherited(source, source.model.tables[(schema, name)])) is not None:
                 done.add((schema, name))
@@ -87,7 +89,8 @@ def changes(source: Source) -> Iterator[Item]:
     """Columns of children that are not as their parent's: nullable by what the tables are, else as it was learnt."""
     wanted: dict[tuple[str, str, str], list[str]] = {}
     for (schema, name), parents in source.model.parents.items():
-        strict = {c.name for parent in parents for c in source.model.tables[parent].columns if not c.nullable}
+        there = [source.model.tables[one] for one in parents if one in source.model.tables]  # no foreign ones
+        strict = {column.name for parent in there for column in parent.columns if not column.nullable}
         for one in source.model.tables[(schema, name)].columns:
             if one.nullable and one.name in strict:
                 quoted = source.model.quoted(name), source.model.quoted(one.name)
@@ -135,7 +138,8 @@ def _made_before_it_inherited(source: Source, table: Table) -> Item | None:
     assert parts is not None, first
     inside = ",\n    ".join(_whole(part, table) for part in sqltext.split(parts[1]))
     create = f"{parts[0]}(\n    {inside}\n){INHERITS.sub('', parts[2])}"
-    parents = [source.model.tables[parent].shown for parent in source.model.parents[key]]
+    quoted = source.model.quoted
+    parents = [_shown(source, schema, quoted(name)) for schema, name in source.model.parents[key]]
     inherit = [f"ALTER TABLE {table.shown} INHERIT {parent}" for parent in parents]
     # What the parent says as well is not in the dump.
     strict = [
@@ -183,85 +187,22 @@ def _family(source: Source, start: TableKey) -> _Family:
         found |= more
     tables: list[Table] = []
     left = sorted(found)
+    if foreign := next((name for schema, name in left if (schema, name) not in source.model.tables), None):
+        raise _foreign(foreign)
     while left:
         key = next(k for k in left if not set(source.model.parents.get(k, ())) & set(left))
         left.remove(key)
         tables.append(source.model.tables[key])
     entries = tuple(source.by_key[("TABLE", table.schema, table.name)] for table in tables)
-    return _Family(tuple(tables), entries, _Order(source.model.parents, tables).found())
+    return _Family(tuple(tables), entries, column_order.Order(source.model.parents, tables).found())
 
 
-class _Order:
-    """A search for steps after which each table has its columns in its order.
-
-    A table may be made before its parents have all of theirs, and gets the others with them; or later, with what they
-    then have.
-    """
-
-    LIMIT = 20_000  # steps that are tried
-
-    def __init__(self, parents: Mapping[TableKey, Sequence[TableKey]], tables: Sequence[Table]) -> None:
-        self.tables = {(t.schema, t.name): t for t in tables}
-        self.wanted = {key: [column.name for column in table.columns] for key, table in self.tables.items()}
-        self.parents = {key: [one for one in parents.get(key, ()) if one in self.tables] for key in self.tables}
-        self.children = {key: [c for c in self.tables if key in self.parents[c]] for key in self.tables}
-        self.tried = 0
-        self.seen: set[tuple[object, ...]] = set()
-
-    def found(self) -> tuple[tuple[TableKey, str | None], ...]:
-        own = [(key, column.name) for key, table in self.tables.items() for column in table.columns if column.own]
-        steps = self._search({}, own)
-        if steps is None:
-            names = ", ".join(table.shown for table in self.tables.values())
-            raise Failed(f"No order of additions gives the tables {names} their columns as they are.",
-                         "this is a gap of this program: please report these tables")  # fmt: skip
-        return tuple(steps)
-
-    def _search(
-        self, there: dict[TableKey, list[str]], left: list[tuple[TableKey, str]]
-    ) -> list[tuple[TableKey, str | None]] | None:
-        self.tried += 1
-        state = (tuple(sorted((key, len(names)) for key, names in there.items())), tuple(left))
-        if state in self.seen or self.tried > self.LIMIT:
-            return None
-        self.seen.add(state)
-        if not left and len(there) == len(self.tables):
-            return []
-        for step, after in self._next(there, left):
-            rest = self._search(after, [one for one in left if one != step])
-            if rest is not None:
-                return [step, *rest]
-        return None
-
-    def _next(
-        self, there: dict[TableKey, list[str]], left: Sequence[tuple[TableKey, str]]
-    ) -> Iterator[tuple[tuple[TableKey, str | None], dict[TableKey, list[str]]]]:
-        """The steps that put nothing where it does not belong, and what is there after each."""
-        for key in self.tables:
-            if key not in there and all(parent in there for parent in self.parents[key]):
-                columns = list(dict.fromkeys(name for parent in self.parents[key] for name in there[parent]))
-                # A column of its own as well must be its own first.
-                merged = any((key, name) in left for name in columns)
-                if columns == self.wanted[key][: len(columns)] and not merged:
-                    yield (key, None), {**there, key: columns}
-        for key, name in left:
-            if key in there and not self._declares_below(key, name, there, left):
-                after = {one: list(names) for one, names in there.items()}
-                self._add(key, name, after)
-                if all(names == self.wanted[one][: len(names)] for one, names in after.items()):
-                    yield (key, name), after
-
-    def _declares_below(
-        self, key: TableKey, name: str, there: Mapping[TableKey, list[str]], left: Sequence[tuple[TableKey, str]]
-    ) -> bool:
-        """Whether a child has the column of its own as well: it must have it before it gets it from here."""
-        return any((c, name) in left or self._declares_below(c, name, there, left) for c in self.children[key])
-
-    def _add(self, key: TableKey, name: str, there: dict[TableKey, list[str]]) -> None:
-        there[key] += [] if name in there[key] else [name]
-        for child in self.children[key]:
-            if child in there:
-                self._add(child, name, there)
+def _foreign(name: str) -> Refused:
+    return Refused(
+        f"The foreign table {name} and what it inherits from have columns in an order that came about by changes: "
+        "neither a dump nor CREATE FOREIGN TABLE … INHERITS can say it.",
+        "make it anew in the old migrations, in a commit of its own, or choose an R before it",
+    )
 
 
 def _item(source: Source, family: _Family) -> Item:
