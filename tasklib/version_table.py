@@ -20,13 +20,13 @@ def versions(address: Address, tables: Sequence[Name]) -> set[str]:
 def by_table(address: Address, tables: Sequence[Name]) -> dict[Name, set[str]]:
     """The ids in each of ``tables`` that is there, by its name with the schema written out."""
     with postgres.connect(address, read_only=True) as connection:
-        return {table: set(ids(connection, table)) for table in existing(connection, tables)}
+        return {table: set(ids(connection, table)) for table in existing(connection, tables, anywhere=True)}
 
 
-def existing(connection: Connection, tables: Sequence[Name]) -> list[Name]:
+def existing(connection: Connection, tables: Sequence[Name], *, anywhere: bool = False) -> list[Name]:
     """Those of ``tables`` that the database has as version tables, with their schema written out.
 
-    One in the default schema is in public, or where a search_path of env.py's has put it.
+    One in the default schema is in public; or ``anywhere``, where a search_path of env.py's may have put it.
     """
     there = {
         (str(schema), str(name))
@@ -39,7 +39,7 @@ def existing(connection: Connection, tables: Sequence[Name]) -> list[Name]:
     found: list[Name] = []
     for schema, name in tables:
         usual = (schema or "public", name)
-        alike = [] if schema else sorted(one for one in there if one[1] == name)
+        alike = sorted(one for one in there if one[1] == name) if anywhere and not schema else []
         found += [usual] if usual in there else alike
     return found
 
