@@ -64,7 +64,7 @@ def _met(bench: Bench, chain: Chain) -> bool:
         bench.save(replace(bench.plan, layout=replace(bench.plan.layout, kind="code", in_place=True)))
         raise Learnt(f"`{' '.join(bench.plan.layout.command)}` takes no -d: it is a program of the project's own.")
     if not ran.seen.there:
-        if NO_PROGRAM.search(ran.stderr):
+        if NO_PROGRAM.search(ran.stderr + ran.stdout):
             command.refuse_if_it_cannot_run(ran, addresses)
         raise conduct.unwatched(command)
     visits = _to_postgresql(bench, command, ran)
