@@ -10,6 +10,7 @@ from tasklib import (
     compare,
     configs,
     console,
+    decisions,
     extensions,
     groundwork,
     postgres,
@@ -42,8 +43,9 @@ def write(bench: Bench) -> File:
     replay.ensure_replayed(bench)
     read = reference.read_all(bench)
     sources = old_sources(bench)
+    credentials = [decision for one in read.values() for decision in reference.credentials(bench, one)]
+    decisions.settle(bench, [*serverwide.passwords(bench), *credentials])
     for one in read.values():
-        reference.refuse_credentials(bench, one)
         refuse_stale(bench, one, sources)
         refuse_in_catalog(one)
         refuse_odd_version_table(bench, one)

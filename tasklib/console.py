@@ -87,6 +87,17 @@ def live(text: str) -> None:
         _print(sys.stderr, f"\r\033[K    {text[:100]}")
 
 
+def can_ask() -> bool:
+    """Whether somebody sits there who can answer."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def agrees(question: str) -> bool:
+    """Whether somebody says yes; anything else is a no."""
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
 def end_live() -> None:
     if sys.stderr.isatty():
         _print(sys.stderr, "\r\033[K")

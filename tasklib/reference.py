@@ -21,6 +21,7 @@ from tasklib import (
     values,
 )
 from tasklib.bench import Bench
+from tasklib.decisions import Decision
 from tasklib.errors import Refused
 from tasklib.postgres import Connection
 from tasklib.pycode import WIDTH
@@ -183,37 +184,33 @@ def write_data(bench: Bench, read: Iterable[Reference]) -> None:
     bench.placed(*sorted(paths))
 
 
-def refuse_credentials(bench: Bench, reference: Reference) -> None:
-    """`Refused` where a volatile column that looks like a credential would become one constant for everybody."""
+def credentials(bench: Bench, reference: Reference) -> Iterator[Decision]:
+    """Values that look like credentials and would become constants for everybody: those of volatile columns, and with a
+    real database those of any column. Of others a warning is said.
+    """
     volatile = replay.volatile(bench, "base", reference.bind)
-    kept = set(bench.plan.settings.keep_value)
     carried = {(one.table.schema, one.table.name) for one in reference.rows}
-    names = rows.names({key: columns for key, columns in volatile.items() if key in carried})
-    suspicious = [n for n in names if looks_secret(n.split(".")[-1]) and n not in kept]
-    if suspicious:
-        first = suspicious[0]
-        raise Refused(
-            f"The column {first} holds another value in each run of the old chain and looks like a credential"
-            + (f" (so do {', '.join(suspicious[1:])})" if suspicious[1:] else "")
-            + ". In the base migration it would become one constant, the same in every new database, readable in git.",
-            f"--keep-value {first} if that is harmless, or a list of tables without "
-            f"{first.rsplit('.', 1)[0]} for --data",
-        )
+    for name in rows.names({key: columns for key, columns in volatile.items() if key in carried}):
+        if looks_secret(name.split(".")[-1]):
+            yield Decision(
+                name,
+                f"The column {name} holds another value in each run of the old chain and looks like a credential: it "
+                "would become one constant, the same in every new database.",
+                name.rsplit(".", 1)[0],
+            )
     for one in reference.rows:
         shown = catalog.Table(one.table.schema, one.table.name, "r", ()).shown
         for column in one.table.columns:
             # A column named just "key" is a setting's or a word's name far more often than a secret.
-            if (
-                column.name != "key"
-                and looks_secret(column.name)
-                and column.type.startswith(("character", "text", "bytea"))
-            ):
-                if bench.plan.settings.reference and f"{shown}.{column.name}" not in kept:
-                    raise Refused(
-                        f"The column {shown}.{column.name} looks like a credential, and its {one.count} rows in the "
-                        "real database would be in the base migration, readable in git.",
-                        f"--keep-value {shown}.{column.name} if that is harmless, or leave {shown} out of --data",
-                    )
-                console.warn(
-                    f"{shown}.{column.name} looks like a credential; its {one.count} rows will be in the base migration"
+            text = column.type.startswith(("character", "text", "bytea"))
+            if column.name == "key" or not text or not looks_secret(column.name):
+                continue
+            name = f"{shown}.{column.name}"
+            if bench.plan.settings.reference:
+                yield Decision(
+                    name,
+                    f"The column {name} looks like a credential, with {one.count} rows of the real database.",
+                    shown,
                 )
+            else:
+                console.warn(f"{name} looks like a credential; its {one.count} rows will be in the base migration")

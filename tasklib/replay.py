@@ -144,8 +144,6 @@ def _replay_to_base(bench: Bench, chain: Chain, server: serverwide.Server, what:
         _note_version_table(bench, "first")
         at_r = learn_volatile(bench, "base", "first", "second")
         bench.create("reference", template="first")
-    if plan.source == "history" and not bench.detached:
-        serverwide.refuse_passwords(bench)
     return at_r
 
 

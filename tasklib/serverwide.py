@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from tasklib import beyond, console, postgres, roles, schema, several
 from tasklib.bench import Bench
+from tasklib.decisions import Decision
 from tasklib.errors import Differs, Failed, Refused, SquashError
 from tasklib.roles import Cluster, Made
 from tasklib.targets import Learnt
@@ -232,17 +233,14 @@ def passwords_left_out(bench: Bench) -> set[tuple[str, str]]:
     return set() if none or keeps_passwords(bench) or bench.plan.settings.data == "all" else {roles.TABLE}
 
 
-def refuse_passwords(bench: Bench) -> None:
-    """`Refused` where the base migration would give roles passwords of this replay, until somebody decides."""
+def passwords(bench: Bench) -> list[Decision]:
+    """Roles' passwords of this replay that the base migration would give to everybody."""
     found = made(bench)
     names = found.with_passwords() if found else []
-    if names and not keeps_passwords(bench) and bench.plan.settings.data == "all":
-        raise Refused(
-            f"The history gives {_listed(names)} a password. In the base migration it would be the same on every new "
-            "server, and readable in git as the server keeps it.",
-            f"--keep-value {roles.PASSWORDS} if that is harmless; with a list of tables for --data, or none, the role "
-            "is made without one",
-        )
+    if not names or bench.plan.settings.data != "all":
+        return []
+    why = f"The history gives {_listed(names)} a password: it would be the same on every new server."
+    return [Decision(roles.PASSWORDS, why)]
 
 
 def learn_unasked(bench: Bench, run: Callable[[str], None]) -> list[str]:
