@@ -21,22 +21,27 @@ def learn(bench: Bench, seen: Seen) -> None:
 
     The first one of all stands for the project's own database, until env.py says otherwise.
     """
-    known = dict(bench.plan.targets)
+    before = bench.plan.targets
+    known = dict(before)
+    # What was given a scratch database's own address needs no other one to stand for it.
+    direct = {contact.name for contact in seen.contacts if contact.target is None}
+    mistaken = False
     for contact in seen.contacts:
         if contact.target is None or contact.target in known:
             continue
         same = bench.plan.settings.same_as(contact.target)
         if same in known:
             known[contact.target] = known[same]
-        elif contact.name is not None:
+        elif contact.name is not None and contact.name not in direct:
             known[contact.target] = contact.name
         else:
+            mistaken = mistaken or contact.name is not None
             taken = {*known.values(), *bench.binds}
             known[contact.target] = next(f"other{n}" for n in count(1) if f"other{n}" not in taken)
     if known != bench.plan.targets:
         bench.save(replace(bench.plan, targets=known))
-    if seen.unknown:
-        listed = " and ".join(sorted({contact.target or "" for contact in seen.unknown}))
+    if seen.unknown or mistaken:
+        listed = " and ".join(sorted(known.keys() - before.keys()))
         raise Learnt(f"The application connects to {listed} too, for which there was no scratch database.")
 
 
