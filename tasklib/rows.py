@@ -105,7 +105,9 @@ def _reading(table: Table) -> Iterator[None]:
         said = error.text.partition("refused a statement of this program: ")[2] or error.text
         raise Refused(
             f"The rows of {table.shown} cannot be read: {said}",
-            "change what raises there (an index, its function) in a commit of its own, or choose an R before it",
+            "a user for --server that may read all rows (BYPASSRLS), or leave --server out"
+            if "row-level security" in said
+            else "change what raises there (an index, its function) in a commit of its own, or choose an R before it",
         ) from error
 
 

@@ -359,7 +359,7 @@ def test_an_app_with_a_sqlite_default_is_given_its_variable_and_no_file_comes_in
     shop.write(".gitignore", "__pycache__/\n*.pyc\n*.db\ninstance/\n")
     shop.commit("another variable, and a default")
     done = shop.tool(*squash("head-2", "--server", shop.server_url))
-    assert done.code == 0 and "SHOP_DB_URL={url}" in done.err, done.said
+    assert done.code == 0 and "--uri-var SHOP_DB_URL" in done.err, done.said
     assert [p for p in shop.top.rglob("*") if p.name in ("new.db", "instance")] == []
 
 
