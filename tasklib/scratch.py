@@ -285,8 +285,8 @@ class Scratch:
         keys = [key for key in place.names if key.partition("@")[0] in chosen]
         for key in keys:
             slot = _slot(key)
-            if ours is not None and clusters.exists(ours, slot):
-                clusters.end(ours, slot)
+            if ours is not None:
+                clusters.end(ours, slot)  # with all that is in it
                 continue
             with postgres.connect(self.maintenance(key)) as connection:
                 postgres.drop_database(connection, place.names[key], place.token)
