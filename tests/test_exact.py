@@ -298,6 +298,14 @@ EXACT: dict[str, tuple[str, ...]] = {
         "CREATE FOREIGN TABLE f (c json) SERVER s",
         "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO reader WITH GRANT OPTION",
     ),
+    "foreign tables whose columns are compressed, and whose row types are granted": (
+        "CREATE FOREIGN DATA WRAPPER w",
+        "CREATE SERVER s FOREIGN DATA WRAPPER w",
+        "CREATE FOREIGN TABLE f (a varchar(40) COMPRESSION pglz OPTIONS (x '1') NOT NULL, \"b %\" text COMPRESSION pglz) SERVER s",
+        "ALTER FOREIGN TABLE f ALTER COLUMN a SET STORAGE EXTERNAL",
+        "GRANT USAGE ON TYPE f TO reader",
+        "REVOKE USAGE ON TYPE f FROM PUBLIC",
+    ),
     "an event trigger that logs DDL": (
         "create table log(what text)",
         "create function f() returns event_trigger language plpgsql as $$begin insert into log values (tg_tag); end$$",

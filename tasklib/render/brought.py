@@ -13,6 +13,7 @@ from tasklib.render.source import Source
 # What brings such things along.
 BRINGING = (
     "TABLE",
+    "FOREIGN TABLE",
     "TABLE ATTACH",
     "FK CONSTRAINT",
     "CHECK CONSTRAINT",
