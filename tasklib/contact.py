@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import count
 
-from tasklib import binds, catalog, conduct, console, groundwork, postgres, roles, targets, variables, version_table
+from tasklib import binds, catalog, conduct, console, groundwork, postgres, targets, variables, version_table
 from tasklib.bench import Bench
 from tasklib.chains import Chain
 from tasklib.conduct import Misconduct
@@ -67,11 +67,11 @@ def _met(bench: Bench, chain: Chain) -> bool:
         if NO_PROGRAM.search(ran.stderr + ran.stdout):
             command.refuse_if_it_cannot_run(ran, addresses)
         raise conduct.unwatched(command)
+    conduct.refuse_missing_role(ran)
+    _refuse_upgrade(ran.seen.visits)
     visits = _to_postgresql(bench, command, ran)
     if visits is None:
         return False
-    if ran.code and roles.MISSING.search(ran.stderr):
-        conduct.refuse_missing_role(ran)
     names = _named(bench, visits)
     if names is None:
         return False
@@ -81,7 +81,7 @@ def _met(bench: Bench, chain: Chain) -> bool:
         raise Refused(f"`current` fails on an empty database. {_last_words(ran)}", _how_to_try(command))
     conduct.refuse_other_code(bench, chain, ran)
     for address in addresses.values():
-        _refuse_more_than_groundwork(address, visits)
+        _refuse_tables(address, visits)
     if _lacks_schema(bench, visits):
         return False
     if command.held is not None:
@@ -239,29 +239,32 @@ def _take_version_table(bench: Bench, visits: Sequence[Visit]) -> None:
         bench.save(replace(bench.plan, version_table=found.pop()))
 
 
-def _refuse_more_than_groundwork(address: Address, visits: Sequence[Visit]) -> None:
-    """`Refused` where the command, which was only asked where it stands, ran migrations or made tables of models."""
-    where = "The application or env.py"
-    hint = "take it (create_all(), upgrade() …) out of env.py, and out of what the application does at its start"
+WHERE = "The application or env.py"
+HINT = "take it (create_all(), upgrade() …) out of env.py, and out of what the application does at its start"
+
+
+def _refuse_upgrade(visits: Sequence[Visit]) -> None:
+    """`Refused` where migrations were run by a command that was only asked where it stands."""
+    if any(visit.work in ("upgrade", "downgrade", "do_stamp") for visit in visits):
+        raise Misconduct(
+            f"{WHERE} runs Alembic's upgrade when the command is only asked where it stands. Only the command may run "
+            "migrations, or what they build cannot be told. Nothing was written anywhere but in a scratch database.",
+            HINT,
+        )
+
+
+def _refuse_tables(address: Address, visits: Sequence[Visit]) -> None:
+    """`Refused` where the command made tables of models; where none are known, any table may be one."""
     with postgres.connect(address, read_only=True) as connection:
-        alike = version_table.lookalikes(connection)
-        at = sorted({one for table in alike for one in version_table.ids(connection, table)})
-        if at:
-            raise Misconduct(
-                f"{where} upgrades the database when it is only asked where it stands: it is at {', '.join(at)} then. "
-                "Only the command may run migrations, or what they build cannot be told. Nothing was written anywhere "
-                "but in a scratch database.",
-                hint,
-            )
-        theirs = {*alike, *catalog.of_extensions(connection)}
+        theirs = {*version_table.lookalikes(connection), *catalog.of_extensions(connection)}
         tables = [t for t in catalog.tables(connection) if (t.schema, t.name) not in theirs]
     models = {model for visit in visits for model in visit.models}
     wrong = [t.shown for t in tables if not models or models & {t.name, f"{t.schema}.{t.name}"}]
     if wrong:
         raise Misconduct(
-            f"{where} makes tables when it is only asked where it stands: {', '.join(wrong[:5])}. Only migrations may, "
+            f"{WHERE} makes tables when it is only asked where it stands: {', '.join(wrong[:5])}. Only migrations may, "
             "or what they build cannot be told. Nothing was written anywhere but in a scratch database.",
-            hint,
+            HINT,
         )
 
 

@@ -40,10 +40,12 @@ class Contact:
 @dataclass(frozen=True)
 class Visit:
     """A call of run_migrations in env.py: its arguments that are text, and the scratch ``database`` that it was for
-    (None: not known), with the version table's name and schema and the names of the models' tables.
+    (None: not known), with the version table's name and schema and the names of the models' tables. ``work`` is what
+    Alembic's command has run for each database, by the name of its function: upgrade, display_version …
     """
 
     dialect: str
+    work: str
     engine: Mapping[str, str]
     database: str | None
     table: str

@@ -43,6 +43,7 @@ def _environment(record: Any, loaded: "dict[str, str]", module: Any, late: bool)
         metadata = context.opts.get("target_metadata")
         record(
             dialect=dialect,
+            work=getattr(self.context_opts.get("fn"), "__name__", ""),
             engine={name: value for name, value in kw.items() if isinstance(value, str)},
             database=database_of(context.connection),
             table=context.version_table,
