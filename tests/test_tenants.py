@@ -23,14 +23,6 @@ SEARCHES = """        import os
         connection.commit()
         connection.dialect.default_schema_name = schema
 """
-TRANSLATES = """        import os
-        import sqlalchemy as sa
-
-        schema = {place}
-        connection.execute(sa.text(f'CREATE SCHEMA IF NOT EXISTS "{{schema}}"'))
-        connection.commit()
-        connection = connection.execution_options(schema_translate_map={{None: schema}})
-"""
 NATIVE = (
     Step("plans", """
         plans = op.create_table("plans", sa.Column("id", sa.Integer(), primary_key=True), sa.Column("code", sa.Text()))
@@ -44,12 +36,6 @@ NATIVE = (
 def tenants(make_plain: MakePlain, place: str, does: str, steps: tuple[Step, ...] = NATIVE) -> Plain:
     project = make_plain(steps, env=URL_IN_ENV)
     edit_env(project, BLOCK, BLOCK + does.format(place=place))
-    if does == TRANSLATES:
-        before, online = (project.top / "migrations/env.py").read_text().split("def run_migrations_online")
-        there = "connection=connection, version_table_schema=schema"
-        text = f"{before}def run_migrations_online{online.replace('connection=connection', there)}"
-        (project.top / "migrations/env.py").write_text(text)
-        project.commit("the version table of each tenant")
     return project
 
 
@@ -70,7 +56,7 @@ def test_a_base_that_names_no_schema_serves_every_tenant_and_is_proven_for_anoth
         assert query(address, f"SELECT code, note FROM {schema}.plans") == [("free", None)]
 
 
-@pytest.mark.parametrize(("place", "does"), [(ARGUMENT, SEARCHES), (VARIABLE, SEARCHES), (VARIABLE, TRANSLATES)])
+@pytest.mark.parametrize(("place", "does"), [(ARGUMENT, SEARCHES), (VARIABLE, SEARCHES)])
 def test_a_base_that_would_name_one_tenant_alone_is_refused(make_plain: MakePlain, place: str, does: str) -> None:
     project = tenants(make_plain, place.format("acme"), does)
     head = project.git("rev-parse", "HEAD")
