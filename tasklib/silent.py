@@ -149,7 +149,8 @@ OF_WHAT_IS_BUILT_IN = (
         "BUILT-IN OBJECTS",
         "SELECT '', 'pg_ts_config_map', md5(string_agg(r::text, ' ' ORDER BY r::text)) FROM pg_ts_config_map r"
         f" WHERE mapcfg < {FIRST} AND mapdict < {FIRST}"
-        " UNION ALL SELECT '', 'pg_ts_config_map ' || mapcfg::regconfig || ' ' || maptokentype || ' ' || mapseqno,"
+        " UNION ALL SELECT '', 'pg_ts_config_map ' || mapcfg::regconfig::text || ' ' || maptokentype::text || ' '"
+        " || mapseqno::text,"
         f" mapdict::regdictionary::text FROM pg_ts_config_map WHERE mapcfg < {FIRST} AND mapdict >= {FIRST}",
     ),
     (

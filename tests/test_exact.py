@@ -306,6 +306,13 @@ EXACT: dict[str, tuple[str, ...]] = {
         "GRANT USAGE ON TYPE f TO reader",
         "REVOKE USAGE ON TYPE f FROM PUBLIC",
     ),
+    "a cast that makes every number a text": (
+        "CREATE CAST (integer AS text) WITH INOUT AS IMPLICIT",
+        "CREATE CAST (bigint AS text) WITH INOUT AS IMPLICIT",
+        "CREATE TABLE t (id serial PRIMARY KEY, a int DEFAULT 1 CHECK (a > 0)) PARTITION BY RANGE (id)",
+        "CREATE TABLE t1 PARTITION OF t FOR VALUES FROM (1) TO (9)",
+        "INSERT INTO t (a) VALUES (1), (2)",
+    ),
     "an event trigger that logs DDL": (
         "create table log(what text)",
         "create function f() returns event_trigger language plpgsql as $$begin insert into log values (tg_tag); end$$",
