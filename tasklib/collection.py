@@ -10,6 +10,7 @@ from tasklib.squash import abort, squash, status
 from tasklib.steps.checkout import checkout
 from tasklib.steps.cleanup import cleanup
 from tasklib.steps.createdb import createdb
+from tasklib.steps.instances import instances
 from tasklib.steps.merge import merge
 from tasklib.steps.migrate import migrate
 from tasklib.steps.plan import plan
@@ -19,7 +20,21 @@ from tasklib.steps.restore import restore
 from tasklib.steps.verify import verify
 
 ns = Collection(
-    plan, checkout, reinit, restore, createdb, replay, migrate, verify, cleanup, merge, squash, status, abort, demo
+    plan,
+    checkout,
+    reinit,
+    restore,
+    createdb,
+    replay,
+    migrate,
+    verify,
+    cleanup,
+    merge,
+    squash,
+    status,
+    abort,
+    instances,
+    demo,
 )
 ns.configure({"squash": dict(DEFAULTS)})
 

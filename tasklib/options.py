@@ -21,13 +21,16 @@ Given = Mapping[str, Any]
 ALL = tuple(HELP)
 
 
-def step(*options: str, **others: str) -> Callable[[Callable[[Context, Given], None]], Task[Any]]:
+def step(
+    *options: str, lists: Mapping[str, str] | None = None, values: Mapping[str, str] | None = None, **others: str
+) -> Callable[[Callable[[Context, Given], None]], Task[Any]]:
     """Make a task of ``body(context, given)``, which gets its options as one mapping by name.
 
-    ``options`` are names of `settings.HELP`; ``others`` are options of this task alone with their help: ``only`` is
-    repeatable, the rest are flags.
+    ``options`` are names of `settings.HELP`; the rest are options of this task alone with their help: ``lists`` are
+    repeatable, as ``only`` is, ``values`` take a text, ``others`` are flags.
     """
     names = [option.replace("-", "_") for option in options]
+    texts = {**(lists or {}), **(values or {})}
 
     def default(name: str) -> object:
         return False if name in FLAGS or (name in others and name != "only") else None
@@ -47,12 +50,12 @@ def step(*options: str, **others: str) -> Callable[[Callable[[Context, Given], N
 
         # Invoke makes the command line from the signature, which need not be written out in each task.
         kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-        parameters = [inspect.Parameter(name, kind, default=default(name)) for name in (*names, *others)]
+        parameters = [inspect.Parameter(name, kind, default=default(name)) for name in (*names, *texts, *others)]
         run.__signature__ = inspect.Signature([inspect.Parameter("context", kind), *parameters])  # type: ignore[attr-defined]
         run.__name__, run.__doc__, run.__module__ = body.__name__, _help(body), body.__module__
         made: Task[Any] = task(
-            help={**{name: HELP[name] for name in options}, **others},
-            iterable=[name for name in (*LISTS, "only") if name in names or name in others],
+            help={**{name: HELP[name] for name in options}, **texts, **others},
+            iterable=[name for name in (*LISTS, "only", *(lists or ())) if name in (*names, *texts, *others)],
             # Short flags would be invented from the names, and shift when an option is added.
             auto_shortflags=False,
         )(run)

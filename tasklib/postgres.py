@@ -183,7 +183,8 @@ def connect(address: Address, *, read_only: bool = False) -> Iterator[Connection
     if read_only:
         options += " -c default_transaction_read_only=on"
     interrupts.check()
-    arguments: dict[str, Any] = {name: value for name, value in address.options if name != "options"}
+    arguments: dict[str, Any] = {"connect_timeout": 10}
+    arguments |= {name: value for name, value in address.options if name not in ("options", "application_name")}
     try:
         raw = psycopg2.connect(
             host=address.host,
@@ -191,7 +192,6 @@ def connect(address: Address, *, read_only: bool = False) -> Iterator[Connection
             user=address.user,
             password=address.password or None,
             dbname=address.database,
-            connect_timeout=10,
             options=options,
             application_name=APPLICATION,
             **arguments,
