@@ -227,7 +227,8 @@ def test_an_application_that_takes_sqlite_without_a_variable_is_given_one_and_it
     assert done.code == 0 and "--set SHOP_DB_URI={url}" in done.err, done.said
     aborted(project)
     # One that is there already is not touched.
-    (project.top / ".git/info/exclude").write_text("shop.db\n")
+    project.write(".gitignore", "__pycache__/\n*.pyc\nshop.db\n")
+    project.commit("ignore a file")
     project.write("shop.db", "somebody's own")
     done = asked(project)
     assert done.code == 0 and (project.top / "shop.db").read_text() == "somebody's own", done.said
