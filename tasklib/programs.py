@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import sys
 from collections.abc import Iterator
 from importlib.metadata import distributions
@@ -100,39 +99,6 @@ def python_of(command: tuple[str, ...]) -> tuple[str, ...]:
         return command[:1]
     beside = Path(command[0]).parent / "python"
     return (str(beside if beside.exists() else sys.executable),)
-
-
-def doing_nothing(command: tuple[str, ...]) -> tuple[str, ...] | None:
-    """How to start the very Python that a (resolved) command runs on, without its application; None: no telling.
-
-    A program of the project's own says so by its first line, and `flask` or `alembic` in a wrapper are asked for their
-    version.
-    """
-    names = [Path(word).name for word in command]
-    for position, name in enumerate(names):
-        if re.fullmatch(r"python[\d.]*", name):
-            return (*command[: position + 1], "-c", "")
-        if position == 0 and (interpreter := _shebang(Path(command[0]))):
-            return (*interpreter, "-c", "")
-        if name in ("flask", "alembic"):
-            return (*command[: position + 1], "--version")
-    return None
-
-
-def _shebang(program: Path) -> tuple[str, ...]:
-    """The Python, with its flags, that a script's first line names; where its path is long, pip writes it below."""
-    try:
-        with program.open("rb") as file:
-            first, second = (file.readline(1000).decode(errors="replace").strip() for _ in range(2))
-    except OSError:
-        return ()
-    if first == "#!/bin/sh" and second.startswith("'''exec' "):
-        first = "#!" + second.removeprefix("'''exec' ").partition(' "$0"')[0]
-    try:
-        words = shlex.split(first.removeprefix("#!")) if first.startswith("#!") else []
-    except ValueError:
-        return ()
-    return tuple(words) if any(Path(word).name.startswith("python") for word in words[:3]) else ()
 
 
 def _wrapped(command: tuple[str, ...]) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from tasklib import beyond, console, postgres, roles, schema, several
+from tasklib import beyond, console, postgres, roles, schema
 from tasklib.bench import Bench
 from tasklib.decisions import Decision
 from tasklib.errors import Differs, Failed, Refused, SquashError
@@ -20,6 +20,14 @@ T = TypeVar("T")
 USUAL = "postgres"
 # For the role that env.py sets: what the migrations may do is then the same as without it.
 FOR_ENV = "SUPERUSER"
+
+
+# Roles are made in the transaction of one database, and another one does not see them before it ends.
+SEVERAL = (
+    "Migrations make or change roles, which belong to the server, and env.py runs them for several databases: a base "
+    "migration could not make them for all of these.\n  {}"
+)
+NO_ROLES = "make the roles outside of the migrations, and take this out of them, in a commit of its own"
 
 
 class RolesMissing(Failed):
@@ -78,7 +86,7 @@ def refuse_roles_for_several(bench: Bench) -> None:
     run = bench.cut().run(from_r=bench.plan.settings.reference is not None)
     found = beyond.of_roles(bench.repository.read_many(bench.plan.tip, [migration.path for migration in run]))
     if found:
-        raise Refused(several.ROLES.format("\n  ".join(read.listed for read in found[:10])), several.NO_ROLES)
+        raise Refused(SEVERAL.format("\n  ".join(read.listed for read in found[:10])), NO_ROLES)
 
 
 def again(bench: Bench, work: Callable[[], T], attributes: str = "") -> T:
@@ -177,7 +185,7 @@ def _refuse_changed_roles(bench: Bench, before: Cluster, after: Cluster) -> None
         return
     text = f"The history makes or changes roles: {', '.join(changed)}."
     if len(bench.binds) > 1:
-        raise Refused(several.ROLES.format(", ".join(changed)), several.NO_ROLES)
+        raise Refused(SEVERAL.format(", ".join(changed)), NO_ROLES)
     if bench.place().server is not None:
         raise RolesMade(text)
     new = [name for name in after.roles if name not in before.roles]

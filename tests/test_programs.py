@@ -178,22 +178,3 @@ def test_the_projects_alembic_may_be_years_older_than_ours(make_plain: MakePlain
     words: list[str | Path] = [environment / "bin/alembic", "upgrade", "head"]
     made.run(words, cwd=None, check=True, **{VARIABLE: address.url("postgresql+psycopg2")})
     assert query(address, "SELECT id, code FROM plans ORDER BY id") == [(1, "free"), (2, "premium")]
-
-
-def test_the_python_of_a_command_is_asked_itself_and_never_another_one(tmp_path: Path) -> None:
-    def script(name: str, *lines: str) -> str:
-        path = tmp_path / name
-        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        return str(path)
-
-    ask = programs.doing_nothing
-    assert ask(("/venv/bin/python3.12", "-m", "flask", "db")) == ("/venv/bin/python3.12", "-c", "")
-    assert ask((script("flask", "#!/venv/bin/python -E", "import sys"), "db")) == ("/venv/bin/python", "-E", "-c", "")
-    assert ask((script("zou", "#!/usr/bin/env python3"), "upgrade-db")) == ("/usr/bin/env", "python3", "-c", "")
-    long = script("alembic", "#!/bin/sh", '\'\'\'exec\' "/a long/bin/python" "$0" "$@"', "' '''")
-    assert ask((long,)) == ("/a long/bin/python", "-c", "")
-    assert ask(("poetry", "run", "flask", "db")) == ("poetry", "run", "flask", "--version")
-    # A shell may run any Python: flask is asked itself, and of a program that nobody knows nothing is said.
-    shell = script("flask", "#!/bin/sh", 'exec python -E flask "$@"')
-    assert ask((shell, "db")) == (shell, "--version")
-    assert ask((script("manage", "#!/bin/sh", 'exec python -E manage.py "$@"'), "db")) is None
