@@ -106,7 +106,7 @@ PSYCOPG2 = {
     "import psycopg2; c = psycopg2.connect(dsn)",
     "sqlalchemy": "import sqlalchemy as sa; c = sa.create_engine(url).raw_connection()",
     "creator": "import sqlalchemy as sa, psycopg2\n"
-    "c = sa.create_engine('postgresql://', creator=lambda: psycopg2.connect(dsn)).raw_connection()",
+    "c = sa.create_engine('postgresql+psycopg2://', creator=lambda: psycopg2.connect(dsn)).raw_connection()",
     "connect_args": "import sqlalchemy as sa\n"
     "c = sa.create_engine('postgresql://', connect_args=parts).raw_connection()",
     "do_connect": "import sqlalchemy as sa\ne = sa.create_engine('postgresql://nobody@192.0.2.1/x')\n"
