@@ -20,7 +20,7 @@ LOCKS = {"poetry.lock": "poetry run", "uv.lock": "uv run", "pdm.lock": "pdm run"
 
 def find_program(words: tuple[str, ...], cwd: Path, top: Path) -> tuple[str, ...]:
     """The command with its program resolved. The first that has it: a virtual environment that is active, unless it is
-    our own; one in the tree (.venv, venv); the one that we are installed in; PATH.
+    our own; one in the tree (.venv, venv); one that PATH names before ours; the one that we are installed in; PATH.
     """
     name = words[0]
     if "/" in name:
@@ -50,6 +50,12 @@ def _program_directories(cwd: Path, top: Path) -> Iterator[Path]:
     for base_directory in dict.fromkeys((*inner, top)):
         yield base_directory / ".venv" / "bin"
         yield base_directory / "venv" / "bin"
+    # As in a container, where nothing is activated and PATH begins with the environment.
+    for entry in _search_path():
+        if _same(Path(entry), own / "bin"):
+            break
+        if (Path(entry).parent / "pyvenv.cfg").exists():
+            yield Path(entry)
     if _is_virtual() and not apart and not _holds_only_us():
         yield Path(sys.executable).parent
     for entry in _search_path():

@@ -51,6 +51,15 @@ def test_the_programs_environment_is_the_active_one_then_that_in_the_tree_then_o
 
     on_path = program(tmp_path / "path")
     assert found() == f"{apart}/bin/alembic"
+    # An environment that stands on PATH, as in a container, is the shell's choice; ours may have come there first.
+    with monkeypatch.context() as shell:
+        (tmp_path / "pyvenv.cfg").touch()
+        shell.setenv("PATH", f"{apart}/bin:{tmp_path}/bin")
+        program(tmp_path / "bin")
+        assert found() == f"{apart}/bin/alembic"
+        shell.setenv("PATH", f"{tmp_path}/bin")
+        assert found() == f"{tmp_path}/bin/alembic"
+        (tmp_path / "pyvenv.cfg").unlink()
     # What pipx makes holds no project: PATH is where a shell would find one.
     (apart / "pipx_metadata.json").touch()
     assert found() == on_path
