@@ -16,10 +16,13 @@ LIKELY = re.compile(r"(DATABASE|POSTGRES|SQLALCHEMY|DSN|(^|_)(DB|SQL|RDS)(_|$)|(
 # Names that end alike and belong to something else.
 OTHER_SERVICE = re.compile(
     r"REDIS|CELERY|BROKER|RABBIT|AMQP|SENTRY|MONGO|ELASTIC|OPENSEARCH|MYSQL|MARIA|SQLITE|ORACLE|MSSQL|CACHE|KAFKA|SMTP|"
-    r"MAIL|LDAP|NEO4J|CLICKHOUSE|INFLUX|CASSANDRA|PGADMIN|(^|_)S3(_|$)|(^|_)LOG(_|$)",
+    r"MAIL|LDAP|NEO4J|CLICKHOUSE|INFLUX|CASSANDRA|PGADMIN|(^|_)S3(_|$)|(^|_)LOG(_|$)|"
+    r"INSTANCE",  # one in a cloud: a connector of its own takes the place of the address
     re.IGNORECASE,
 )
 DATABASE = re.compile(r"DATABASE|POSTGRES|SQLALCHEMY|DSN|(^|_)(DB|SQL|RDS|PG)(_|$)|^PG", re.IGNORECASE)
+# What .env files have in place of a value that a password manager fills in: it says nothing about the value.
+SECRET = re.compile(r"(op|ref\+\w+|vault|\w*secrets?\w*|\w*ssm|sm|keyring|keyvault|bws|doppler)://", re.IGNORECASE)
 READS = r"environ|getenv|config\(|env\(|env\.|Settings|prefixed_env"
 ENV_LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=(.*)")
 # Also where one URL is made from another: url.replace("postgresql://", "postgresql+asyncpg://"), import asyncpg.
@@ -77,7 +80,8 @@ def is_offered(read: Read) -> bool:
 def env_file(text: str, path: str) -> list[Read]:
     """The variables that a file in the form of .env sets, with their values as defaults."""
     lines = ((number, ENV_LINE.match(line)) for number, line in enumerate(text.splitlines(), 1))
-    return [Read(m.group(1), path, number, m.group(2).strip().strip("'\"")) for number, m in lines if m]
+    found = [Read(m.group(1), path, number, m.group(2).strip().strip("'\"")) for number, m in lines if m]
+    return [replace(read, default="") if SECRET.match(read.default) else read for read in found]
 
 
 @remembered

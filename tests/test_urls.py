@@ -218,6 +218,30 @@ def test_likely_variables_are_filled_in_where_the_application_does_not_start_wit
     aborted(project)
 
 
+def test_references_to_secrets_say_nothing_and_an_instance_in_a_cloud_is_no_part_of_an_address(
+    make_plain: MakePlain,
+) -> None:
+    env = """
+import os
+
+_user, _host = os.getenv("DATABASE_USERNAME", ""), os.environ["DATABASE_HOST"]
+if os.getenv("DATABASE_INSTANCE_CONNECTION_NAME"):
+    raise RuntimeError("a connector is needed")
+config.set_main_option("sqlalchemy.url", f"postgresql://{_user}@{_host}/" + os.getenv("DATABASE_NAME", ""))
+"""
+    secrets = "".join(
+        f'{name}="op://database/$APP_ENV/shop/{name}"\n'
+        for name in ("DATABASE_USERNAME", "DATABASE_HOST", "DATABASE_NAME", "DATABASE_INSTANCE_CONNECTION_NAME")
+    )
+    project = make_plain(SHOP, env=env)
+    project.write("devops/vaults.env", secrets)
+    project.commit("the vault's names")
+    done = asked(project)
+    assert done.code == 0, done.said
+    assert "--set DATABASE_HOST={host}" in done.err and "INSTANCE" not in done.err, done.err
+    aborted(project)
+
+
 def test_an_application_that_takes_sqlite_without_a_variable_is_given_one_and_its_file_is_gone(
     make_plain: MakePlain,
 ) -> None:
