@@ -188,11 +188,15 @@ class Bench(Scratch):
             self._held[number] = Held(self.work, self.tally, first.modules if first is not None else ())
         return self._held[number]
 
-    def close_place(self) -> list[str]:
-        """Also end what is held of the project's command."""
+    def end_held(self) -> None:
+        """End what is held of the project's command: its files are other ones now, or it has done its work."""
         for held in self._held.values():
             held.close()
         self._held.clear()
+
+    def close_place(self) -> list[str]:
+        """Also end what is held of the project's command."""
+        self.end_held()
         return super().close_place()
 
     def _scheme(self) -> str:

@@ -60,8 +60,10 @@ def integrate(bench: Bench) -> None:
     bench.base.parent.mkdir(parents=True, exist_ok=True)
     bench.base.write_bytes(ours)
     worktree.stage(repository, bench.ours)
+    # Other code is in the work tree now: it may make something else there, and what is held has the old one.
+    bench.end_held()
     if made.place is not None:
-        bench.drop(GROUND)  # other code is in the work tree now, which may make something else there
+        bench.drop(GROUND)
     bench.save(
         replace(
             bench.plan, tip=tip, kept=tuple(m.id for m in history.cut(made.revision).kept), proof=None, replayed=None
