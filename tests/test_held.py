@@ -132,6 +132,8 @@ NOT_HELD = {
     "the application has child processes": "import subprocess\nsubprocess.Popen(['sleep', '2'])\n",
     "the application connects to a database at its start": "import sqlalchemy, os\n"
     "sqlalchemy.create_engine(os.environ['DATABASE_URL']).connect().close()\n",
+    "the application has temporary directories, which the first fork would take away": "import tempfile\n"
+    "PLACE = tempfile.TemporaryDirectory()\n",
     "Alembic is entered while a module is imported": "import alembic.command, alembic.config\n"
     "from alembic.config import Config\n"
     "try:\n    alembic.command.current(Config('migrations/alembic.ini'))\nexcept Exception:\n    pass\n",

@@ -171,6 +171,8 @@ def why_not(name: str, connections: int, children: int = 0) -> str:
         return "the application connects to a database at its start"
     if len(os.listdir("/proc/self/task")) > 1:
         return "the application has threads"
+    if has_temporary_directories():
+        return "the application has temporary directories, which the first fork would take away"
     if not children:
         try:
             os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
@@ -178,6 +180,15 @@ def why_not(name: str, connections: int, children: int = 0) -> str:
         except ChildProcessError:
             pass
     return ""
+
+
+def has_temporary_directories() -> bool:
+    """Whether directories are to be deleted when this process ends: each fork of it would do that."""
+    import tempfile
+    import weakref
+
+    known = getattr(weakref.finalize, "_registry", {})
+    return any(getattr(one, "func", None) == tempfile.TemporaryDirectory._cleanup for one in list(known.values()))  # type: ignore[attr-defined]
 
 
 def is_importing() -> bool:
