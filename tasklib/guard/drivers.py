@@ -21,6 +21,9 @@ def hooks(lead: Lead) -> "dict[str, Hook]":
     return {
         "psycopg2._psycopg": functools.partial(_psycopg2, lead),
         "psycopg.pq": functools.partial(_psycopg_pq, lead),
+        "psycopg._conninfo_attempts": _psycopg_names,
+        "psycopg._conninfo_attempts_async": _psycopg_names,
+        "psycopg.conninfo": _psycopg_names,  # where these two were before 3.2
         "psycopg.generators": functools.partial(_psycopg_generators, lead),
         "asyncpg.connect_utils": functools.partial(_asyncpg, lead),
         "pg8000.core": functools.partial(_pg8000, lead),
@@ -137,6 +140,21 @@ def _psycopg_pq(lead: Lead, module: Any, late: bool) -> None:
     module.PGconn = Meta("PGconn", (base,), dict(names, __module__=base.__module__, __doc__=base.__doc__))
     if late:
         replace(base, module.PGconn)
+
+
+def _psycopg_names(module: Any, late: bool) -> None:
+    """Leave names of hosts as they are: here they need not mean anything, and an address would not name a target."""
+
+    def unresolved(params: Any) -> Any:
+        return [params]
+
+    async def unresolved_async(params: Any) -> Any:
+        return [params]
+
+    for name in ("_resolve_hostnames", "_resolve_hostnames_async"):
+        theirs = vars(module).get(name)
+        if theirs is not None:
+            setattr(module, name, unresolved_async if inspect.iscoroutinefunction(theirs) else unresolved)
 
 
 def _psycopg_generators(lead: Lead, module: Any, late: bool) -> None:
