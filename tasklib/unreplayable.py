@@ -5,11 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from tasklib import shell
+from tasklib import postgres, shell
 from tasklib.errors import Failed
 from tasklib.history import History
 from tasklib.plan import Plan
 
+# What of the usual extensions a database without one says that it lacks.
+BROUGHT = {
+    "pg_trgm": r"g(in|ist)_trgm_ops|function (word_)?similarity\(",
+    "uuid-ossp": r"uuid_generate_v\d",
+    "pgcrypto": r"function (gen_random_bytes|gen_salt|crypt|digest|hmac)\(",
+    "btree_gist": r'has no default operator class for access method "gist"',
+    "btree_gin": r'has no default operator class for access method "gin"',
+    "postgis": r'type "(public\.)?(geometry|geography)"|function st_\w+\(',
+    **{name: rf'type "(public\.)?{name}"' for name in ("citext", "hstore", "ltree", "vector")},
+    "unaccent": r"function (public\.)?unaccent\(",
+}
 DRIVERS = r"(psycopg2?|asyncpg|pg8000)\b"
 
 
@@ -31,7 +42,11 @@ def explain(
         text += "\n--source models writes the base without a replay, but proves it by one."
     ways = [f"repair {path} in a commit of its own (it goes with the squash)"]
     of_one = len(plan.binds) == 1  # the other ways are for one database
-    if of_one and not plan.settings.before:
+    if of_one and (extension := _extension(result.stderr)) and not plan.settings.before:
+        text += f"\nThat is of the extension {extension}, which no migration before it makes."
+        quoted = postgres.identifier(extension).replace('"', '\\"')
+        ways.insert(0, f"--before 'psql -c \"CREATE EXTENSION {quoted}\"' makes it first, as somebody did by hand")
+    elif of_one and not plan.settings.before:
         ways.append("--before 'COMMAND' runs what makes the first tables on the empty database")
     if of_one:
         ways.append(f"--reference URL takes a real database at {plan.revision} for the replay (it is only read)")
@@ -55,6 +70,14 @@ def _why(said: str, revision: str, history: History, plan: Plan, source: Callabl
     if errors and not re.search(rf"^{DRIVERS}|\({DRIVERS}", errors[-1]):
         return ["It fails in Python, before the database: code or libraries that it was written for are others today."]
     return []
+
+
+def _extension(said: str) -> str:
+    """The extension of whose objects one is missing, or ""."""
+    missing = [
+        line for line in said.splitlines() if "does not exist" in line or "has no default operator class" in line
+    ]
+    return next((name for name, words in BROUGHT.items() if re.search(words, " ".join(missing[-1:]))), "")
 
 
 def _makes(text: str, name: str) -> bool:
