@@ -55,7 +55,9 @@ def _met(bench: Bench, chain: Chain) -> bool:
     bench.lay_groundwork(GROUND)
     command, addresses = bench.command(), bench.targets(GROUND)
     first = None if bench.binds[0] in bench.plan.targets.values() else bench.binds[0]
+    before = _databases(bench)
     ran = command.current(chain, addresses, first)
+    _refuse_databases(bench, _databases(bench) - before)
     try:
         targets.learn(bench, ran.seen)
     except Learnt:
@@ -250,6 +252,26 @@ def _refuse_upgrade(visits: Sequence[Visit]) -> None:
             f"{WHERE} runs Alembic's upgrade when the command is only asked where it stands. Only the command may run "
             "migrations, or what they build cannot be told. Nothing was written anywhere but in a scratch database.",
             HINT,
+        )
+
+
+def _databases(bench: Bench) -> set[str]:
+    """The databases of the server that the user named; of a throwaway server all are ours."""
+    if bench.place().server is not None:
+        return set()
+    with postgres.connect(bench.address(), read_only=True) as connection:
+        return {str(name) for (name,) in connection.rows("SELECT datname FROM pg_database")}
+
+
+def _refuse_databases(bench: Bench, new: set[str]) -> None:
+    """`Refused` where the application made databases on the user's server. They are left: others work there, too."""
+    theirs = sorted(new - {*bench.place().names.values()})
+    if theirs:
+        raise Misconduct(
+            "While the command was asked where it stands, databases came into being on the server that --server names: "
+            f"{', '.join(theirs)}. The application makes its database where there is none.",
+            f"leave --server out: a throwaway server is taken away with all that is on it; DROP DATABASE {theirs[0]} "
+            "where nobody else made it",
         )
 
 
