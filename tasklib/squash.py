@@ -51,7 +51,7 @@ RUN: dict[str, Callable[[Bench], object]] = {
 def squash(context: Context, given: Given) -> None:
     """Make every migration up to R one proven base migration: all steps, in order.
 
-    Example: squash --rev head-20 --uri-var DATABASE_URL. Whatever goes wrong, everything is put back.
+    Example: squash --rev head-20. Whatever goes wrong, everything is put back.
     """
     chosen = settings.resolve(context, given)
     if not dry(context):
