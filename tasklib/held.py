@@ -86,7 +86,7 @@ class Held:
             out, err = (Path(self._temporary(suffix)) for suffix in (".out", ".err"))
             changed = {
                 name: order.environment.get(name)
-                for name in {*start.environment, *order.environment}
+                for name in {*self._start.environment, *order.environment}
                 if order.environment.get(name) != self._start.environment.get(name)
             }
             self._say(

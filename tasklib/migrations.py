@@ -103,6 +103,11 @@ class Command:
         apart = {name: first.at(name).values(self.scheme) for name in self.filled}
         return [(name, binds.fill(template, apart.get(name, values))) for name, template in self.templates]
 
+    def _options(self, targets: Targets) -> list[tuple[str, str, str]]:
+        """Those of the templates that are options of the ini, filled in: section, name, value."""
+        filled = self._filled(targets)
+        return [(*binds.option(name, self.section), value) for name, value in filled if binds.is_option(name)]
+
     def run(
         self,
         chain: Chain,
@@ -173,9 +178,7 @@ class Command:
         assert self.held is not None and self.watch is not None
         inner = chain.directory / "alembic.ini"
         ini = chain.ini if self.kind == "alembic" else inner if inner.exists() else None
-        filled = self._filled(targets)
-        options = [(*binds.option(name, self.section), value.replace("%", "%%")) for name, value in filled
-                   if binds.is_option(name)]  # fmt: skip
+        options = [(section, name, value.replace("%", "%%")) for section, name, value in self._options(targets)]
         if ini is not None:
             text = ini.read_text(encoding="utf-8")
             section = self.section if self.kind == "alembic" else "alembic"
@@ -207,9 +210,7 @@ class Command:
     @contextmanager
     def _ini(self, chain: Chain, targets: Targets) -> Iterator[Path | None]:
         """The ini to run with; for the length of a run one of its own, where the URL gets in by an option of it."""
-        ini = chain.ini
-        filled = self._filled(targets)
-        options = [(*binds.option(name, self.section), value) for name, value in filled if binds.is_option(name)]
+        ini, options = chain.ini, self._options(targets)
         if ini is None or not options:
             yield ini
         else:

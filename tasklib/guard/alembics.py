@@ -4,12 +4,10 @@ import functools
 import inspect
 import os
 import types
-from typing import Any, Callable
+from typing import Any
 
 from .drivers import database_of
 from .loading import Hook
-
-Write = Callable[..., None]
 
 
 def hooks(record: Any) -> "dict[str, Hook]":
