@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from tasklib import binds, environment, inis, variables
 from tasklib.git import Repository
-from tasklib.plan import Layout
+from tasklib.layout import Layout
 from tasklib.sources import Read
 
 OPTION = "sqlalchemy.url"  # of alembic.ini

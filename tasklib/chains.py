@@ -16,7 +16,7 @@ from tasklib import configs, datafiles, revisions
 from tasklib.errors import Failed
 from tasklib.git import Repository
 from tasklib.history import History
-from tasklib.plan import Layout
+from tasklib.layout import Layout
 
 # The project's own logging may be silent or go to a file; without it we could not say which migration is running.
 LOGGING = """

@@ -73,7 +73,7 @@ def take(bench: Bench, chain: Chain, role: str) -> None:
             granted = carries_privileges(bench)
             _refuse_poorer_server(connection, address, bench.address())
             _need_roles(bench, connection, address, ROLES if granted else OF_POLICIES)
-            client = postgres.client_for(connection.major())
+            tools = postgres.client_for(connection.major())
             names = _patterns(connection, must)
             filled = {(str(row[0]), str(row[1])) for row in connection.rows(f"{VIEWS} AND relispopulated")}
             if connection.value(OF_THE_DATABASE):
@@ -83,8 +83,8 @@ def take(bench: Bench, chain: Chain, role: str) -> None:
             words = [f"--snapshot={connection.value('SELECT pg_export_snapshot()')}"]
             words += [] if granted else ["--no-privileges"]
             try:
-                real.dump(address, client, schema, "--schema-only", *words)
-                real.dump(address, client, contents, "--data-only", *words, *(f"--table={n}" for n in names))
+                real.dump(address, tools, schema, "--schema-only", *words)
+                real.dump(address, tools, contents, "--data-only", *words, *(f"--table={n}" for n in names))
             except CommandFailed as error:
                 raise Failed(
                     f"pg_dump could not read {address.masked()}:\n  | {error.stderr.strip()}",
@@ -92,9 +92,9 @@ def take(bench: Bench, chain: Chain, role: str) -> None:
                 ) from None
         target = bench.create(role, bare=True)
         errors = [
-            *postgres.restore(schema, target, client, "--section=pre-data"),
-            *postgres.restore(contents, target, client),
-            *postgres.restore(schema, target, client, "--section=post-data"),
+            *postgres.restore(schema, target, tools, "--section=pre-data"),
+            *postgres.restore(contents, target, tools),
+            *postgres.restore(schema, target, tools, "--section=post-data"),
         ]
     finally:
         for path in (schema, contents):

@@ -11,7 +11,8 @@ from tasklib.bench import program
 from tasklib.errors import Refused
 from tasklib.git import Repository
 from tasklib.history import Cut, History, Migration
-from tasklib.plan import Layout, Plan
+from tasklib.layout import Layout
+from tasklib.plan import Plan
 from tasklib.settings import Settings
 
 

@@ -12,7 +12,7 @@ from tasklib import configs, start
 from tasklib.configs import Config
 from tasklib.errors import Refused
 from tasklib.git import Repository, remembered
-from tasklib.plan import Layout
+from tasklib.layout import Layout
 from tasklib.settings import Settings
 from tasklib.tree import Tree, join, upwards
 from tasklib.words import Words

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from tasklib.errors import Refused
 from tasklib.git import Entry, Repository, remembered
 from tasklib.history import History, Migration
-from tasklib.plan import Layout
+from tasklib.layout import Layout
 from tasklib.sources import parsed
 
 

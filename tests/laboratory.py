@@ -22,7 +22,8 @@ from tasklib.compare import Verdict
 from tasklib.converge import converge
 from tasklib.errors import MigrationFailed, SquashError
 from tasklib.groundwork import Ground
-from tasklib.plan import Layout, Place, Plan
+from tasklib.layout import Layout
+from tasklib.plan import Place, Plan
 from tasklib.render import file as files
 from tasklib.render.file import File, Mark
 from tasklib.render.head import Head

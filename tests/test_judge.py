@@ -16,7 +16,8 @@ from tasklib.archive import Entry
 from tasklib.bench import Bench
 from tasklib.catalog import Table
 from tasklib.errors import Failed
-from tasklib.plan import Layout, Place, Plan
+from tasklib.layout import Layout
+from tasklib.plan import Place, Plan
 from tasklib.postgres import Address
 from tasklib.server import Server
 from tasklib.settings import Settings

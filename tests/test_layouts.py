@@ -11,7 +11,7 @@ import pytest
 
 from tasklib import configs, git, project, revisions, template
 from tasklib.errors import Refused
-from tasklib.plan import Layout
+from tasklib.layout import Layout
 from tasklib.settings import Settings
 from tests.conftest import SHOP, Make, MakePlain
 from tests.project import BIN, URL_IN_ENV, VARIABLE, Project, Step, query, reaches, virtual_environment

@@ -9,7 +9,8 @@ import pytest
 from tasklib import unreplayable
 from tasklib.errors import Failed
 from tasklib.history import History, Migration
-from tasklib.plan import Layout, Plan
+from tasklib.layout import Layout
+from tasklib.plan import Plan
 from tasklib.settings import Settings
 from tasklib.shell import Result
 from tests.conftest import MakePlain

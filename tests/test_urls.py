@@ -10,7 +10,7 @@ import pytest
 
 from tasklib import environment, git, postgres, variables
 from tasklib.addresses import Addresses
-from tasklib.plan import Layout
+from tasklib.layout import Layout
 from tasklib.postgres import Address
 from tests.conftest import SHOP, Make, MakePlain
 from tests.decoy import decoy

@@ -28,8 +28,8 @@ from tasklib import (
     version_check,
 )
 from tasklib.errors import Failed, Refused
+from tasklib.layout import Layout
 from tasklib.options import ALL, Given, step
-from tasklib.plan import Layout
 from tasklib.prepare import Prepared, kept_mentions, prepare
 from tasklib.settings import Settings
 
