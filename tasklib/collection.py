@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from invoke.collection import Collection
 
+from tasklib.demo.task import demo
 from tasklib.settings import DEFAULTS
-from tasklib.show import demo
 from tasklib.squash import abort, squash, status
 from tasklib.steps.checkout import checkout
 from tasklib.steps.cleanup import cleanup

@@ -13,9 +13,9 @@ from invoke.exceptions import Exit
 from invoke.tasks import Task, task
 
 from tasklib import console, interrupts
-from tasklib.bench import program
 from tasklib.errors import shortage
 from tasklib.settings import FLAGS, HELP, LISTS, with_server
+from tasklib.workbench.bench import program
 
 Given = Mapping[str, Any]
 ALL = tuple(HELP)

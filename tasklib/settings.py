@@ -11,8 +11,9 @@ from typing import Any
 
 from invoke.context import Context
 
-from tasklib import binds, postgres
+from tasklib import binds
 from tasklib.errors import Refused
+from tasklib.postgres import client
 
 # The option names of the command line, with what --help says about each.
 HELP = {
@@ -78,8 +79,8 @@ class Settings:
 
     def to_json(self) -> dict[str, Any]:
         """For the plan, which never holds a password: it is taken from the URL given again, or from PGPASSWORD."""
-        server = postgres.without_password(self.server, "--server") if self.server else None
-        reference = postgres.without_password(self.reference, "--reference") if self.reference else None
+        server = client.without_password(self.server, "--server") if self.server else None
+        reference = client.without_password(self.reference, "--reference") if self.reference else None
         return {**asdict(self), "server": server, "reference": reference}
 
     @staticmethod
@@ -111,7 +112,7 @@ def resolve(context: Context, given: Mapping[str, Any]) -> Settings:
         raise Refused(f"--source {source} is not known; history or models was expected.", "--source history")
     data = str(merged["data"] or ("none" if merged["reference"] else "all"))
     if merged["reference"]:
-        postgres.parse_url(str(merged["reference"]), "--reference")
+        client.parse_url(str(merged["reference"]), "--reference")
         _refuse_with_reference(merged, data)
     templates = _templates(_text(merged["uri_var"]), _items(merged["set"]))
     _refuse_with_several(merged, binds.named(templates))

@@ -8,29 +8,23 @@ from pathlib import Path
 
 from invoke.context import Context
 
-from tasklib import (
-    before,
-    branches,
-    console,
-    git,
-    inplace,
-    interrupts,
-    plan,
-    postgres,
-    settings,
-    standin,
-    variables,
-)
-from tasklib.bench import Bench, open_bench, program
+from tasklib import console, interrupts, settings
 from tasklib.errors import Failed, SquashError
-from tasklib.git import Repository
 from tasklib.options import ALL, Given, dry, ended, step
-from tasklib.plan import Plan
-from tasklib.prepare import prepare
-from tasklib.scratch import refuse_unusable_server
+from tasklib.postgres import client
+from tasklib.project import likely_variables
+from tasklib.proof import squash_branch
+from tasklib.reference import before_command, deployed_database
+from tasklib.repository import git
+from tasklib.repository.git import Repository
 from tasklib.steps import checkout, cleanup, createdb, merge, migrate, reinit, replay, restore, verify
 from tasklib.steps import plan as plans
 from tasklib.timings import Timings
+from tasklib.workbench import inplace, plan
+from tasklib.workbench.bench import Bench, open_bench, program
+from tasklib.workbench.plan import Plan
+from tasklib.workbench.prepare import prepare
+from tasklib.workbench.scratch import refuse_unusable_server
 
 # What `squash` does, by the names of its steps; `merge` proves again only where the tree has changed since `verify`.
 HISTORY = ("checkout", "reinit", "restore", "createdb", "replay", "migrate", "verify", "cleanup", "merge")
@@ -68,9 +62,9 @@ def refuse_early(cwd: Path, chosen: settings.Settings) -> None:
     prepared = prepare(cwd, chosen)
     repository, made = prepared.repository, prepared.plan
     if chosen.before:
-        before.find_program(chosen.before, cwd, repository.top)
+        before_command.find_program(chosen.before, cwd, repository.top)
     if chosen.reference is not None:
-        postgres.client_for(standin.refuse_unusable_reference(repository, made))
+        client.client_for(deployed_database.refuse_unusable_reference(repository, made))
     if chosen.server is not None:
         refuse_unusable_server(chosen.server)
 
@@ -107,7 +101,7 @@ def _give_up(bench: Bench) -> str:
     """Put everything back, and say what came of it; trouble does not hide what went wrong before."""
     with interrupts.uninterrupted():  # an impatient second Ctrl-C must not stop it half-way
         try:
-            trouble = branches.put_back(bench)
+            trouble = squash_branch.put_back(bench)
         except Exception as second:
             trouble = [str(second)]
     for line in trouble:
@@ -129,7 +123,7 @@ def status(context: Context, given: Given) -> None:
     console.say(f"Squash of {len(made.gone)} migrations into {made.revision}, for the branch {made.original}, "
                 f"on {made.branch} (current: {repository.current_branch() or 'none'})")  # fmt: skip
     if made.templates:
-        console.say(f"Database URL: {variables.options(made.templates)}{' (found)' if made.found else ''}")
+        console.say(f"Database URL: {likely_variables.options(made.templates)}{' (found)' if made.found else ''}")
     # replay is done by whoever needs it; cleanup is only needed where there is something to clean.
     console.say(console.table([(step, "done" if step in made.done else "") for step in order]))
     if made.place is not None:
@@ -140,7 +134,7 @@ def status(context: Context, given: Given) -> None:
 def _next(repository: Repository, made: Plan, order: Sequence[str]) -> str:
     """What to type next, and what that does."""
     current, back = repository.current_branch(), f"{made.program} abort puts everything back"
-    if branches.is_brought_in(repository, made):
+    if squash_branch.is_brought_in(repository, made):
         return f"{made.program} merge   (the squash is in {made.original} already; that takes away what is left of it)"
     if "checkout" not in made.done or not repository.branch_exists(made.branch):
         return f"{made.program} abort   (it was interrupted while it began, and puts everything back)"
@@ -164,9 +158,9 @@ def abort(context: Context, given: Given) -> None:
     if dry(context):
         console.say(f"Would delete {bench.plan.branch}, and go back to {bench.plan.head_was}.")
         return
-    merged = branches.is_brought_in(repository, bench.plan)
+    merged = squash_branch.is_brought_in(repository, bench.plan)
     with interrupts.uninterrupted():
-        trouble = branches.put_back(bench)
+        trouble = squash_branch.put_back(bench)
     if trouble:
         raise Failed("; ".join(trouble), f"{bench.plan.program} abort --server URL (with its password)")
     if merged:

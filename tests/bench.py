@@ -17,9 +17,10 @@ from pathlib import Path
 from invoke.context import Context
 from invoke.tasks import task
 
-from tasklib import console, postgres
-from tasklib import server as servers
-from tasklib.server import Server
+from tasklib import console
+from tasklib.postgres import client
+from tasklib.postgres import server as servers
+from tasklib.postgres.server import Server
 from tests.project import APP, BIN, VARIABLE, Project, Step, build, init_template, plain, plain_template
 
 KEPT = 20  # migrations after R
@@ -69,7 +70,7 @@ def _upgrade(project: Project, name: str) -> float:
 
 def _psql(project: Project, server: Server, name: str) -> float:
     """Seconds of `psql -f` of the dump of a database, on a new one."""
-    environment = {**postgres.clean_environment(), **project.address(name).environment()}
+    environment = {**client.clean_environment(), **project.address(name).environment()}
     dump = project.top.parent / "dump.sql"
     programs = server.binaries.bin
     subprocess.run([programs / "pg_dump", "-f", dump, name], env=environment, check=True)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tasklib import server as servers
-from tasklib.server import Server
+from tasklib.postgres import server as servers
+from tasklib.postgres.server import Server
 from tests.project import APP, BIN, Plain, Project, Step, build, init_template, plain, plain_template
 
 Make = Callable[..., Project]

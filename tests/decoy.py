@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasklib import postgres
-from tasklib import server as servers
-from tasklib.postgres import Address
-from tasklib.server import Server
+from tasklib.postgres import client
+from tasklib.postgres import server as servers
+from tasklib.postgres.client import Address
+from tasklib.postgres.server import Server
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,9 @@ def decoy() -> Iterator[Decoy]:
     made = servers.start(str(Path.cwd()), owner_pid=os.getpid())
     try:
         address = Address(made.host, made.port, made.user, made.password, "live")
-        with postgres.connect(address.at("postgres")) as connection:
+        with client.connect(address.at("postgres")) as connection:
             connection.run("CREATE DATABASE live")
-        with postgres.connect(address) as connection:
+        with client.connect(address) as connection:
             connection.run("CREATE TABLE people (name text)")
         found = Decoy(made, address)
         before = found.visits()

@@ -16,20 +16,24 @@ import alembic.command
 import sqlalchemy as sa
 from alembic.config import Config
 
-from tasklib import base, catalog, compare, extensions, git, postgres, reference, schema
-from tasklib.bench import Bench
-from tasklib.compare import Verdict
-from tasklib.converge import converge
+from tasklib.base import base_migration, contents
+from tasklib.base.trials import converge
 from tasklib.errors import MigrationFailed, SquashError
-from tasklib.groundwork import Ground
-from tasklib.layout import Layout
-from tasklib.plan import Place, Plan
+from tasklib.judge import catalog, compare, objects
+from tasklib.judge.compare import Verdict
+from tasklib.postgres import client
+from tasklib.postgres.server import Server
+from tasklib.postgres.version_table import versions
+from tasklib.project import extension_sql
+from tasklib.project.layout import Layout
 from tasklib.render import file as files
 from tasklib.render.file import File, Mark
 from tasklib.render.head import Head
-from tasklib.server import Server
+from tasklib.repository import git
 from tasklib.settings import Settings
-from tasklib.version_table import versions
+from tasklib.workbench.bench import Bench
+from tasklib.workbench.groundwork import Ground
+from tasklib.workbench.plan import Place, Plan
 
 REVISION = "r"
 ENV = """
@@ -90,7 +94,7 @@ class Laboratory:
     def make(self, role: str, statements: Sequence[str]) -> None:
         """A fresh database with Alembic's table, and what the statements make: each in a transaction of its own."""
         self.bench.create(role)
-        with postgres.connect(self.bench.address(role)) as connection:
+        with client.connect(self.bench.address(role)) as connection:
             connection.run("CREATE TABLE alembic_version"
                            " (version_num varchar(32) CONSTRAINT alembic_version_pkc PRIMARY KEY)")  # fmt: skip
             connection.run(f"INSERT INTO alembic_version VALUES ('{REVISION}')")
@@ -109,21 +113,20 @@ class Laboratory:
         text = ""
         verdict: Verdict | None = None
         try:
-            read = reference.read(self.bench, "")
-            base.refuse_in_catalog(read)
-            base.refuse_stale(self.bench, read, {"r.py": migration})
-            reference.write_data(self.bench, [read])
-            made = extensions.written({"": migration})
+            read = contents.read(self.bench, "")
+            base_migration.refuse_in_catalog(read)
+            base_migration.refuse_stale(self.bench, read, {"r.py": migration})
+            contents.write_data(self.bench, [read])
+            made = extension_sql.written({"": migration})
 
             def render(ddl: frozenset[Mark], survey: bool) -> File:
                 nonlocal text
                 head = Head(REVISION, "base", 1, REVISION, "0" * 40, ["Made for a test."], "", (), ())
-                file = files.assemble(
-                    head, {"": base.source(self.bench, read, Ground({}), _sqlalchemy(), made, ddl)}, survey=survey
-                )
+                source = base_migration.source(self.bench, read, Ground({}), _sqlalchemy(), made, ddl)
+                file = files.assemble(head, {"": source}, survey=survey)
                 text = file.text
                 if not survey:
-                    base.refuse_our_names(self.bench, file)
+                    base_migration.refuse_our_names(self.bench, file)
                 return file
 
             def attempt(file: File, as_ddl: int) -> Mapping[str, Verdict]:
@@ -170,19 +173,19 @@ class Laboratory:
         self.bench.create("roundtrip", template="candidate")
         self.run("roundtrip", text, "base")
         self.bench.create("oldhead")  # any name that shares no place with the others
-        with postgres.connect(self.bench.address("oldhead")) as connection:
+        with client.connect(self.bench.address("oldhead")) as connection:
             connection.run("CREATE TABLE alembic_version"
                            " (version_num varchar(32) CONSTRAINT alembic_version_pkc PRIMARY KEY)")  # fmt: skip
         address, empty = self.bench.address("roundtrip"), self.bench.address("oldhead")
         assert versions(address, [("", "alembic_version")]) == set()
         left, right = (catalog.snapshot(one, self.bench.binaries(), self.work).objects() for one in (empty, address))
-        asked = extensions.written({"": text}).asked
-        right = {key: one for key, one in right.items() if not extensions.is_of(asked, key)}
-        if found := schema.compare(left, right):
-            return "`downgrade base` leaves:\n" + schema.report(found, "empty", "after downgrade")
+        asked = extension_sql.written({"": text}).asked
+        right = {key: one for key, one in right.items() if not extension_sql.is_of(asked, key)}
+        if found := objects.compare(left, right):
+            return "`downgrade base` leaves:\n" + objects.report(found, "empty", "after downgrade")
         self.run("roundtrip", text)
         found = list(self.judge("roundtrip").found)
-        return "after down and up:\n" + schema.report(found, "reference", "again") if found else ""
+        return "after down and up:\n" + objects.report(found, "reference", "again") if found else ""
 
     def dump(self, role: str) -> str:
         """pg_dump's own text of a database, rows sorted."""

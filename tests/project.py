@@ -14,9 +14,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tasklib import postgres
-from tasklib.postgres import Address, Connection
-from tasklib.server import PREFIX, Server
+from tasklib.postgres import client
+from tasklib.postgres.client import Address, Connection
+from tasklib.postgres.server import PREFIX, Server
 from tasklib.shell import run
 
 BIN = Path(sys.executable).parent
@@ -213,13 +213,13 @@ class Project:
 
     def new_database(self, name: str) -> Address:
         """An empty database on the test server."""
-        with postgres.connect(self.address()) as connection:
+        with client.connect(self.address()) as connection:
             connection.run(f'DROP DATABASE IF EXISTS "{name}"')
             connection.run(f'CREATE DATABASE "{name}" TEMPLATE template0')
         return self.address(name)
 
     def databases(self) -> set[str]:
-        with postgres.connect(self.address()) as connection:
+        with client.connect(self.address()) as connection:
             return {name for (name,) in connection.rows("SELECT datname FROM pg_database")}
 
     def assert_nothing_left(self, head: str | None = None, branches: Sequence[str] = ("main",)) -> None:
@@ -335,13 +335,13 @@ def init_template(directory: Path) -> Path:
 
 def query(address: Address, statement: str) -> list[tuple[object, ...]]:
     """Rows of a query, for asserting on the world."""
-    with postgres.connect(address) as connection:
+    with client.connect(address) as connection:
         return rows(connection, statement)
 
 
 def whole(server: Server, address: Address) -> str:
     """Schema and rows as pg_dump writes them, without its random lines."""
-    environment = {**postgres.clean_environment(), **address.environment()}
+    environment = {**client.clean_environment(), **address.environment()}
     text = run([server.binaries.bin / "pg_dump", address.database], cwd=Path("/"), env=environment).stdout
     return re.sub(r"(?m)^\\(un)?restrict .*$", "", text)
 

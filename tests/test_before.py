@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tasklib import git, inplace
+from tasklib.repository import git
+from tasklib.workbench import inplace
 from tests.conftest import MakePlain
 from tests.project import BIN, VARIABLE, Done, Plain, Step, _clean_environment, query
 
@@ -191,7 +192,8 @@ def test_what_stood_in_the_way_of_the_old_chain_is_back_after_a_kill(make_plain:
     status = project.git("status", "--porcelain")
     paths = [path.relative_to(project.top).as_posix() for path in (first, second)]
     code = (
-        "import os, sys; from pathlib import Path; from tasklib import git, inplace\n"
+        "import os, sys\nfrom pathlib import Path\n"
+        "from tasklib.repository import git\nfrom tasklib.workbench import inplace\n"
         f"with inplace.old_chain(git.find(Path({str(project.top)!r})), 'HEAD', {paths!r}):\n"
         "    print(open(sys.argv[1]).read())\n    sys.stdout.flush()\n    os._exit(9)\n"
     )

@@ -199,9 +199,8 @@ def test_a_bare_minus_three_is_refused_however_it_is_written(shop: Project) -> N
 def test_unknown_options_and_tasks_are_exit_1_and_a_bug_is_a_traceback_and_70(shop: Project) -> None:
     assert shop.tool("squash", "--no-such-option").code == 1
     assert shop.tool("no-such-task").code == 1
-    broken = (
-        "import sys; from tasklib import plan, program; plan.exists = None; sys.argv[1:] = ['status']; program.main()"
-    )
+    broken = "import sys; from tasklib import program; from tasklib.workbench import plan\nplan.exists = None\n"
+    broken += "sys.argv[1:] = ['status']; program.main()"
     bug = shop.run([sys.executable, "-c", broken], check=False)
     assert bug.code == 70 and "Traceback" in bug.err, bug.said
     assert shop.run(["sh", "-c", f"{BIN}/alembic-squash --list | head -1"]).err == ""

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tasklib import catalog, postgres, schema
-from tasklib.postgres import Address
-from tasklib.server import Server
+from tasklib.judge import catalog, objects
+from tasklib.postgres import client
+from tasklib.postgres.client import Address
+from tasklib.postgres.server import Server
 from tests.conftest import MakePlain
 from tests.project import BIN, URL_IN_ENV, VARIABLE, Plain, Step, query
 from tests.traps import ddl, squash
@@ -18,18 +19,18 @@ from tests.traps import ddl, squash
 @pytest.fixture(scope="module")
 def clerk(server: Server) -> None:
     """The role clerk is on the test server; no migration makes it."""
-    with postgres.connect(Address(server.host, server.port, server.user, server.password)) as connection:
+    with client.connect(Address(server.host, server.port, server.user, server.password)) as connection:
         connection.run("CREATE ROLE clerk")
 
 
-def differences(project: Plain, old: str, beside: Path, user: Address | None = None) -> list[schema.Difference]:
+def differences(project: Plain, old: str, beside: Path, user: Address | None = None) -> list[objects.Difference]:
     """What the judge says of two databases that the project's own command made, by the old and by the new chain."""
     project.git("worktree", "add", "--quiet", "--detach", str(beside), old)
     snapshots = []
     for name, top in (("by_old", beside), ("by_new", project.top)):
         address = project.new_database(name)
         if user is not None:
-            with postgres.connect(address) as connection:
+            with client.connect(address) as connection:
                 connection.run(f"ALTER DATABASE {name} OWNER TO {user.user}")
             address = user.at(name)
         one = Plain(top, project.server, environment={VARIABLE: address.url("postgresql+psycopg2")})
@@ -37,7 +38,7 @@ def differences(project: Plain, old: str, beside: Path, user: Address | None = N
         snapshots.append(catalog.snapshot(address, project.server.binaries, beside.parent).objects())
     project.git("worktree", "remove", "--force", str(beside))
     assert len(snapshots[0]) > 40
-    return schema.compare(*snapshots)
+    return objects.compare(*snapshots)
 
 
 BELONGINGS = (
@@ -121,7 +122,7 @@ def test_owners_privileges_of_the_database_and_keys_that_are_switched_off_are_in
     # The name of whoever migrates here is in no statement; elsewhere it is another one.
     assert not re.search(rf"\b{server.user}\b", text)
     assert 'op.execute(\'ALTER TABLE "public"."orders" DISABLE TRIGGER ALL\')' in text
-    with postgres.connect(project.address()) as connection:
+    with client.connect(project.address()) as connection:
         connection.run("CREATE ROLE shopkeeper SUPERUSER LOGIN PASSWORD 'keeper of shops'")
     user = Address(server.host, server.port, "shopkeeper", "keeper of shops")
     assert differences(project, old, tmp_path / "beside", user) == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tasklib import postgres
+from tasklib.postgres import client
 from tests.conftest import SHOP, Make
 from tests.project import VARIABLE, Project, Step, query
 
@@ -47,7 +47,7 @@ def test_row_security_does_not_hide_rows_from_the_judge(make: Make) -> None:
         Step("later", sql=["CREATE TABLE later (id integer)"]),
     ])  # fmt: skip
     head = project.git("rev-parse", "HEAD")
-    with postgres.connect(project.address()) as connection:
+    with client.connect(project.address()) as connection:
         connection.run("DROP ROLE IF EXISTS modest")
         connection.run("CREATE ROLE modest LOGIN CREATEDB PASSWORD 'modest'")
     url = f"postgresql://modest:modest@{project.server.host}:{project.server.port}/postgres"
@@ -59,7 +59,7 @@ def test_row_security_does_not_hide_rows_from_the_judge(make: Make) -> None:
 
 @pytest.mark.slow
 def test_a_user_who_may_only_create_databases_is_enough(shop: Project) -> None:
-    with postgres.connect(shop.address()) as connection:
+    with client.connect(shop.address()) as connection:
         connection.run("DROP ROLE IF EXISTS modest")
         connection.run("CREATE ROLE modest LOGIN CREATEDB PASSWORD 'modest'")
     url = f"postgresql://modest:modest@{shop.server.host}:{shop.server.port}/postgres"

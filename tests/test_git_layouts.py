@@ -19,7 +19,7 @@ from tests.world import TINY, world
 # What is done without any database: begun, drafted, and given up.
 ROUND = f"""
 from pathlib import Path
-from tasklib import branches
+from tasklib.proof import squash_branch
 from tasklib.settings import Settings
 from tasklib.steps import checkout, reinit, restore
 
@@ -28,7 +28,7 @@ print("gone", reinit.run(bench, init=True), "restored", restore.run(bench))
 bench.write_base(f'revision = "{{bench.plan.revision}}"\\ndown_revision = None\\n')
 history = bench.history(bench.tree())
 assert [m.id for m in history.ordered(history.migrations)] == [bench.plan.revision, *bench.plan.kept]
-trouble = branches.put_back(bench)
+trouble = squash_branch.put_back(bench)
 assert not trouble, trouble
 """
 Layout = Callable[[Plain], Plain]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from tasklib.errors import Refused
-from tasklib.history import History, Migration
+from tasklib.history.cut import History, Migration
 from tests.conftest import MakePlain
 from tests.project import Step, query
 from tests.traps import assert_native

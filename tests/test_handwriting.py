@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tasklib.demo import build as demo
-from tasklib.server import Server
+from tasklib.postgres.server import Server
 from tests import native
 from tests.conftest import MakePlain
 from tests.project import Project, Step

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from tasklib.bench import Bench, open_bench
-from tasklib.migrations import Ran
+from tasklib.command.project_command import Ran
+from tasklib.workbench.bench import Bench, open_bench
 from tests.conftest import SHOP, Make, MakePlain
 from tests.project import APP, VARIABLE, Project, Step, whole
 from tests.test_interruptions import begin, until

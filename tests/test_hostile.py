@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tasklib import postgres
+from tasklib.postgres import client
 from tests.conftest import SHOP, Make, MakePlain
 from tests.project import APP, BIN, URL_IN_ENV, VARIABLE, Plain, Step, query
 from tests.test_urls import aborted, asked, in_use
@@ -120,13 +120,13 @@ def test_a_role_that_env_py_sets_and_the_server_does_not_have_is_named(make_plai
     done = asked(project, "--uri-var", VARIABLE)
     assert done.code == 1 and "the role shop_owner (SET ROLE?)" in done.err and "--server" in done.err, done.said
     # Where it is, its probe can read the version table.
-    with postgres.connect(project.address()) as connection:
+    with client.connect(project.address()) as connection:
         connection.run("CREATE ROLE shop_owner")
     try:
         assert project.tool("createdb", "--server", project.server_url).code == 0
     finally:
         assert project.tool("abort", "--server", project.server_url).code == 0
-        with postgres.connect(project.address()) as connection:
+        with client.connect(project.address()) as connection:
             connection.run("DROP ROLE shop_owner")
     project.assert_nothing_left()
 

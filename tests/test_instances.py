@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tasklib import postgres
+from tasklib.postgres import client
 from tests.conftest import SHOP, MakePlain
 from tests.project import Plain, Step, query
 
@@ -21,7 +21,7 @@ def deployed(project: Plain) -> dict[str, str]:
         project.db("upgrade", revision, database=name)
     for name, sql in (("empty", "SELECT 1"), ("stranger", "CREATE TABLE alembic_version (version_num varchar(32));"
                        "INSERT INTO alembic_version VALUES ('feedfacecafe')")):  # fmt: skip
-        with postgres.connect(project.new_database(name)) as connection:
+        with client.connect(project.new_database(name)) as connection:
             connection.run(sql)
     urls = {name: project.address(name).url() for name in ("at_r", "past", "behind", "empty", "stranger")}
     return {**urls, "gone": f"postgresql://u:secret@127.0.0.1:1/{'gone'}"}
@@ -73,7 +73,7 @@ def test_after_a_squash_the_base_migration_says_which_revision_it_is(make_plain:
 def test_each_schema_of_one_database_is_an_instance(make_plain: MakePlain) -> None:
     project = make_plain(SHOP)
     address = project.new_database("tenants")
-    with postgres.connect(address) as connection:
+    with client.connect(address) as connection:
         for name, revision in (("tenant_a", project.ids[3]), ("tenant_b", project.ids[0]), ("other", project.ids[0])):
             connection.run(f"CREATE SCHEMA {name}; CREATE TABLE {name}.alembic_version (version_num text)")
             connection.run(f"INSERT INTO {name}.alembic_version VALUES ('{revision}')")

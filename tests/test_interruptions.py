@@ -15,10 +15,11 @@ from typing import Any
 
 import pytest
 
-from tasklib import interrupts, postgres
-from tasklib import server as servers
+from tasklib import interrupts
 from tasklib.errors import SquashError
-from tasklib.postgres import Address
+from tasklib.postgres import client
+from tasklib.postgres import server as servers
+from tasklib.postgres.client import Address
 from tests.conftest import SHOP, Make
 from tests.project import BIN, VARIABLE, Done, Project, Step, _clean_environment, query, server_homes
 
@@ -379,6 +380,6 @@ def test_a_second_squash_is_refused_and_no_password_shows_while_the_first_one_ru
     assert looks > 20
     assert secret not in done.said
     assert secret not in slow.git("log", "-1", "-p", "--format=%B")
-    with postgres.connect(slow.address()) as connection:
+    with client.connect(slow.address()) as connection:
         assert connection.value("SELECT 1") == 1
     assert_all_is_back(slow, slow.git("rev-parse", "HEAD"), databases)

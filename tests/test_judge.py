@@ -11,20 +11,22 @@ from typing import Any
 
 import pytest
 
-from tasklib import catalog, census, compare, git, postgres, rows, silent
-from tasklib.archive import Entry
-from tasklib.bench import Bench
-from tasklib.catalog import Table
 from tasklib.errors import Failed
-from tasklib.layout import Layout
-from tasklib.plan import Place, Plan
-from tasklib.postgres import Address
-from tasklib.server import Server
+from tasklib.judge import catalog, compare, not_dumped, object_counts, rows
+from tasklib.judge.catalog import Table
+from tasklib.postgres import client
+from tasklib.postgres.archive import Entry
+from tasklib.postgres.client import Address
+from tasklib.postgres.server import Server
+from tasklib.project.layout import Layout
+from tasklib.repository import git
 from tasklib.settings import Settings
+from tasklib.workbench.bench import Bench
+from tasklib.workbench.plan import Place, Plan
 from tests.mutations import ALONE, COMMENTED, MUTATIONS, TRUTH
 
 Mutation = tuple[str, str, str]
-ASKED = silent.SILENT
+ASKED = not_dumped.SILENT
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +67,7 @@ def words(server: Server) -> Words:
     """Extensions that this server has: a wheel brings only one. And a role, which lives in the server."""
     address = Address(server.host, server.port, server.user, server.password)
     role = "judged"
-    with postgres.connect(address) as connection:
+    with client.connect(address) as connection:
         wanted = "SELECT name FROM pg_available_extensions WHERE name IN ('citext', 'hstore', 'vector') ORDER BY name"
         names = [str(name) for (name,) in connection.rows(wanted)]
         connection.run(f"CREATE ROLE {role}")
@@ -108,7 +110,7 @@ def _batches(mutations: list[Mutation]) -> list[list[Mutation]]:
 
 
 def run(bench: Bench, role: str, statements: str) -> None:
-    with postgres.connect(bench.address(role)) as connection:
+    with client.connect(bench.address(role)) as connection:
         connection.run(statements)
 
 
@@ -184,16 +186,16 @@ def test_a_comparison_that_loses_an_object_on_both_sides_is_noticed(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench.create("candidate", template="reference")
-    dump = postgres.dump
+    dump = client.dump
     for kind in sorted({entry.kind for entry in dump(bench.address("reference"), bench.binaries(), bench.work)}):
-        if kind in census.CLASSES:
+        if kind in object_counts.CLASSES:
 
             def without_one(*given: Any, kind: str = kind) -> tuple[Entry, ...]:
                 entries = dump(*given)
                 lost = next(entry for entry in entries if entry.kind == kind)
                 return tuple(entry for entry in entries if entry is not lost)
 
-            monkeypatch.setattr(postgres, "dump", without_one)
+            monkeypatch.setattr(client, "dump", without_one)
             assert noticed(bench) == [f"{kind} (truth)", f"{kind} (other)"]
 
 
@@ -204,10 +206,10 @@ def noticed(bench: Bench) -> list[str]:
 
 def test_a_question_that_is_not_asked_any_more_is_noticed(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     bench.create("candidate", template="reference")
-    with postgres.connect(bench.address("reference"), read_only=True) as connection:
-        kinds = {kind for kind, _, _ in silent.facts(connection)} & census.CLASSES.keys() - {"COMMENT"}
+    with client.connect(bench.address("reference"), read_only=True) as connection:
+        kinds = {kind for kind, _, _ in not_dumped.facts(connection)} & object_counts.CLASSES.keys() - {"COMMENT"}
     for kind in sorted(kinds):
-        monkeypatch.setattr(silent, "SILENT", [one for one in ASKED if one[0] != kind])
+        monkeypatch.setattr(not_dumped, "SILENT", [one for one in ASKED if one[0] != kind])
         assert noticed(bench) == [f"{kind} (truth)", f"{kind} (other)"]
 
 
@@ -216,7 +218,7 @@ def test_a_comparison_that_loses_a_table_of_rows_is_noticed(bench: Bench, monkey
     tables = catalog.tables
     monkeypatch.setattr(catalog, "tables", lambda connection: tables(connection)[1:])
     found = compare.databases(bench, "reference", "candidate", {}).found
-    assert [d.name for d in found] == [f"{census.ROWS} (truth)", f"{census.ROWS} (other)"]
+    assert [d.name for d in found] == [f"{object_counts.ROWS} (truth)", f"{object_counts.ROWS} (other)"]
 
 
 def test_a_comparison_that_loses_rows_is_noticed(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from tasklib.bench import TASKS
 from tasklib.squash import HISTORY
+from tasklib.workbench.bench import TASKS
 from tests.conftest import MakePlain
 from tests.project import BIN, VARIABLE, Done, Plain, Project, server_homes
 from tests.test_interruptions import PATIENCE, Running, processes

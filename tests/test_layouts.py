@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tasklib import configs, git, project, revisions, template
 from tasklib.errors import Refused
-from tasklib.layout import Layout
+from tasklib.history import revisions
+from tasklib.project import configs, discovery, script_mako
+from tasklib.project.layout import Layout
+from tasklib.repository import git
 from tasklib.settings import Settings
 from tests.conftest import SHOP, Make, MakePlain
 from tests.project import BIN, URL_IN_ENV, VARIABLE, Project, Step, query, reaches, virtual_environment
@@ -22,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("put_back")
 def layout_of(made: Project, cwd: str = ".", command: str = "", directory: str | None = None) -> Layout:
     """What is found out about the committed project by somebody who stands in ``cwd``."""
     settings = Settings(command=tuple(command.split()), directory=directory)
-    return project.find_layout(git.find(made.top), "HEAD", settings, made.top / cwd)
+    return discovery.find_layout(git.find(made.top), "HEAD", settings, made.top / cwd)
 
 
 def change(file: Path, *pairs: tuple[str, str]) -> None:
@@ -584,7 +586,7 @@ def test_an_ini_with_other_locations_keeps_all_else_that_it_says() -> None:
     ],
 )
 def test_what_every_revision_file_begins_with_begins_the_base_too(mako: str, original: str, header: list[str]) -> None:
-    assert template.header(mako, original) == header
+    assert script_mako.header(mako, original) == header
 
 
 @pytest.mark.parametrize(
@@ -597,7 +599,7 @@ def test_what_every_revision_file_begins_with_begins_the_base_too(mako: str, ori
     ],
 )
 def test_a_line_gets_into_any_docstring(source: str) -> None:
-    changed = template.with_line(source, "Originals: git commit " + "a" * 40, "a message")
+    changed = script_mako.with_line(source, "Originals: git commit " + "a" * 40, "a message")
     assert revisions.originals(changed) == "a" * 40
     compiled: dict[str, object] = {}
     exec(changed, compiled)

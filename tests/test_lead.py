@@ -15,10 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from tasklib import fence, guard, postgres, shell, watch
-from tasklib.postgres import Address
-from tasklib.server import Server
-from tasklib.watch import Contact, Seen, Watch
+from tasklib import fence, shell
+from tasklib.command import guard, watch
+from tasklib.command.watch import Contact, Seen, Watch
+from tasklib.postgres import client
+from tasklib.postgres.client import Address
+from tasklib.postgres.server import Server
 from tests.decoy import Decoy, decoy
 
 
@@ -31,7 +33,7 @@ def live() -> Iterator[Decoy]:
 @pytest.fixture(scope="module")
 def scratch(server: Server) -> Address:
     address = Address(server.host, server.port, server.user, server.password, "led_to")
-    with postgres.connect(address.at("postgres")) as connection:
+    with client.connect(address.at("postgres")) as connection:
         connection.run("DROP DATABASE IF EXISTS led_to; ")
         connection.run("CREATE DATABASE led_to")
     return address

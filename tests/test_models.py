@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tasklib import postgres
+from tasklib.postgres import client
 from tests.conftest import Make
 from tests.project import APP, VARIABLE, Project, Step, query
 
@@ -134,7 +134,7 @@ def test_models_for_a_history_that_cannot_be_replayed_need_another_truth(make: M
     assert "--before" in alone.err and "--reference URL" in alone.err
     project.assert_nothing_left(head)
     address = project.new_database("deployed")
-    with postgres.connect(address) as connection:
+    with client.connect(address) as connection:
         connection.run("CREATE TABLE users (id serial PRIMARY KEY, email varchar(120) NOT NULL)")
         connection.run("CREATE TABLE posts (id serial PRIMARY KEY, user_id integer NOT NULL REFERENCES users)")
         connection.run("CREATE TABLE alembic_version (version_num varchar(32) NOT NULL)")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tasklib import programs
+from tasklib.command import programs
 from tasklib.errors import Refused
 from tests.conftest import SHOP, MakePlain
 from tests.project import URL_IN_ENV, VARIABLE, plain_template, query, reaches, virtual_environment

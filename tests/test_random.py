@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tasklib.server import Server
+from tasklib.postgres.server import Server
 from tests.random.hunt import Hunt
 from tests.random.trial import Trials
 

@@ -26,7 +26,8 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # Begins and gives up squashes until it is interrupted, and says when everything should be back.
 LOOP = f"""
 from pathlib import Path
-from tasklib import branches, interrupts
+from tasklib import interrupts
+from tasklib.proof import squash_branch
 from tasklib.settings import Settings
 from tasklib.steps import checkout, reinit, restore
 
@@ -44,7 +45,7 @@ while True:
                     bench.tree()
                 finally:
                     with interrupts.uninterrupted():
-                        trouble = branches.put_back(bench)
+                        trouble = squash_branch.put_back(bench)
                     assert not trouble, trouble
     except KeyboardInterrupt:
         pass

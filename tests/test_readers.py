@@ -12,8 +12,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tasklib.errors import Refused
-from tasklib.history import History, Migration
-from tasklib.revisions import parse
+from tasklib.history.cut import History, Migration
+from tasklib.history.revisions import parse
 
 FILE = '"""one\n\nRevises: a\n"""\nrevision = "b"\ndown_revision = "a"\n\n\ndef upgrade():\n    pass\n'
 PIECES = st.sampled_from([

@@ -11,15 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from tasklib import binaries, postgres, real, revisions, standin
-from tasklib import server as servers
 from tasklib.errors import Refused
-from tasklib.git import find
-from tasklib.postgres import Address
-from tasklib.project import find_layout
-from tasklib.server import Server
+from tasklib.history import revisions
+from tasklib.postgres import binaries, client, read_only
+from tasklib.postgres import server as servers
+from tasklib.postgres.client import Address
+from tasklib.postgres.server import Server
+from tasklib.project.discovery import find_layout
+from tasklib.reference import deployed_database
+from tasklib.reference.deployed_database import Wanted
+from tasklib.repository.git import find
 from tasklib.settings import Settings
-from tasklib.standin import Wanted
 from tests.conftest import MakePlain
 from tests.project import VARIABLE, Plain, Step, query
 
@@ -52,7 +54,7 @@ def real_database(project: Plain, name: str, *ids: str, more: str = "") -> Addre
     address = project.new_database(name)
     version = "CREATE TABLE alembic_version (version_num varchar(32) NOT NULL);"
     version += "".join(f"INSERT INTO alembic_version VALUES ('{one}');" for one in ids)
-    with postgres.connect(address) as connection:
+    with client.connect(address) as connection:
         connection.run(REAL + version + more)
     return address
 
@@ -67,7 +69,7 @@ def dumped(project: Plain, address: Address) -> str:
 def reader(project: Plain, address: Address) -> Address:
     """The same database for a role that may only read its tables."""
     role = f"reader_of_{address.database}"
-    with postgres.connect(address) as connection:
+    with client.connect(address) as connection:
         connection.run(f"DROP ROLE IF EXISTS {role}; CREATE ROLE {role} LOGIN PASSWORD 'read-it-only'")
         connection.run(f"GRANT USAGE ON SCHEMA public TO {role}; GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}")
         connection.run(f"GRANT SELECT ON ALL SEQUENCES IN SCHEMA public TO {role}")
@@ -168,8 +170,10 @@ def test_a_database_that_is_not_exactly_at_r_is_refused_with_what_was_found(make
     def refusal(name: str, found: Sequence[str], data: str = "none", more: str = "") -> str:
         address = real_database(project, name, *found, more=more)
         was = dumped(project, address)
-        with pytest.raises(Refused) as error, real.opened(address) as connection:
-            standin.refuse_unusable(connection, address, Wanted(ids[2], history, [("", "alembic_version")], data))
+        with pytest.raises(Refused) as error, read_only.opened(address) as connection:
+            deployed_database.refuse_unusable(
+                connection, address, Wanted(ids[2], history, [("", "alembic_version")], data)
+            )
         assert dumped(project, address) == was
         text = f"{error.value.text} HINT {error.value.hint}"
         assert address.password not in text
@@ -192,10 +196,10 @@ def test_a_database_that_is_not_exactly_at_r_is_refused_with_what_was_found(make
     assert "user mappings (public on s)" in user_mapping and "hidden" not in user_mapping
 
     read = reader(project, project.address("mapped"))
-    with postgres.connect(project.address("mapped")) as connection:
+    with client.connect(project.address("mapped")) as connection:
         connection.run(f"REVOKE SELECT ON orders FROM {read.user}")
-    with pytest.raises(Refused, match=f"{read.user} may not read orders in"), real.opened(read) as connection:
-        standin.refuse_unusable(connection, read, Wanted(ids[2], history, [("", "alembic_version")], "none"))
+    with pytest.raises(Refused, match=f"{read.user} may not read orders in"), read_only.opened(read) as connection:
+        deployed_database.refuse_unusable(connection, read, Wanted(ids[2], history, [("", "alembic_version")], "none"))
 
 
 def test_options_that_do_not_go_with_it_and_a_database_that_is_not_there_are_refused(make_plain: MakePlain) -> None:
@@ -220,13 +224,13 @@ def test_what_the_scratch_server_lacks_is_named(make_plain: MakePlain) -> None:
     head = project.git("rev-parse", "HEAD")
     address = real_database(project, "granted", project.ids[2])
     read = reader(project, address)  # a role of that server
-    with postgres.connect(address) as connection:
+    with client.connect(address) as connection:
         connection.run("INSERT INTO pg_extension (oid, extname, extowner, extnamespace, extrelocatable, extversion)"
                        " VALUES (16000, 'no_such_extension', 10, 2200, true, '1')")  # fmt: skip
     done = project.squash("head", "--reference", address.url())
     assert done.code == 1 and "has the extensions no_such_extension" in done.err, done.said
     project.assert_nothing_left(head)
-    with postgres.connect(address) as connection:
+    with client.connect(address) as connection:
         connection.run("DELETE FROM pg_extension WHERE extname = 'no_such_extension'")
     # A role of that server: a throwaway server is given it, and every new one would need it.
     done = project.tool("squash", "--rev", "head", "--uri-var", VARIABLE, "--reference", address.url())

@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from tasklib import binaries as programs
-from tasklib import postgres
-from tasklib import server as servers
-from tasklib.binaries import Places
 from tasklib.errors import Refused
-from tasklib.postgres import Address
-from tasklib.server import Server
+from tasklib.postgres import binaries as programs
+from tasklib.postgres import client
+from tasklib.postgres import server as servers
+from tasklib.postgres.binaries import Places
+from tasklib.postgres.client import Address
+from tasklib.postgres.server import Server
 from tests.conftest import SHOP, Make
 from tests.project import APP, VARIABLE, Done, Project, Step, query, server_homes, whole
 
@@ -334,10 +334,10 @@ def other_database(shop: Project) -> Iterator[Address]:
     name = f"in_use_{os.getpid()}"
     address = shop.new_database(name)
     shop.flask("upgrade", shop.ids[2], database=name)
-    with postgres.connect(address) as connection:
+    with client.connect(address) as connection:
         connection.run("INSERT INTO users (email) VALUES ('somebody@example.com')")
     yield address
-    with postgres.connect(shop.address()) as connection:
+    with client.connect(shop.address()) as connection:
         connection.run(f'DROP DATABASE "{name}"')
 
 
@@ -438,7 +438,7 @@ def test_a_server_that_cannot_be_reached_is_refused(shop: Project) -> None:
 
 def test_a_user_who_may_not_make_databases_is_refused(shop: Project) -> None:
     role = f"reader_{os.getpid()}"
-    with postgres.connect(shop.address()) as connection:
+    with client.connect(shop.address()) as connection:
         connection.run(f"CREATE ROLE {role} LOGIN PASSWORD 'hidden'")
     try:
         url = f"postgresql://{role}:hidden@{shop.server.host}:{shop.server.port}/postgres"
@@ -446,13 +446,13 @@ def test_a_user_who_may_not_make_databases_is_refused(shop: Project) -> None:
         done = refused(shop, *squash("head-2", "--server", url), says=says)
         assert "hidden" not in done.said
     finally:
-        with postgres.connect(shop.address()) as connection:
+        with client.connect(shop.address()) as connection:
             connection.run(f"DROP ROLE {role}")
 
 
 def test_no_pg_dump_that_is_new_enough_is_a_refusal_that_names_those_that_are_there() -> None:
     with pytest.raises(Refused, match="PostgreSQL 99") as caught:
-        postgres.client_for(99)
+        client.client_for(99)
     for binaries in programs.find_clients():
         assert f"{binaries.major} (" in str(caught.value)
     assert "postgresql-client-99" in str(caught.value)

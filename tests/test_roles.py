@@ -6,9 +6,10 @@ import re
 
 import pytest
 
-from tasklib import passwords, postgres, roles
-from tasklib.postgres import Address, Connection
-from tasklib.server import Server
+from tasklib.judge import passwords, roles
+from tasklib.postgres import client
+from tasklib.postgres.client import Address, Connection
+from tasklib.postgres.server import Server
 from tests.conftest import SHOP, MakePlain
 from tests.project import URL_IN_ENV, VARIABLE, Done, Plain, Step, query, server_homes
 from tests.traps import assert_native
@@ -62,7 +63,7 @@ def test_roles_that_a_history_makes_are_made_by_the_base_and_compared_in_cluster
     text = project.base_file.read_text()
     assert_native(text, 0.09)
     assert 'CREATE ROLE "auditor"' not in text and "short" not in text
-    with postgres.connect(project.address()) as connection:
+    with client.connect(project.address()) as connection:
         connection.run("CREATE ROLE auditor")
     address = project.new_database("with_roles")
     project.db("upgrade", project.ids[1], database="with_roles")
@@ -134,7 +135,7 @@ def test_a_role_that_env_py_sets_and_a_password_of_a_role_that_no_text_shows_are
     assert 'ALTER TABLE public.users OWNER TO "hidden"' in text and "not_given_away OWNER" not in text
     assert "ALTER TABLE public.alembic_version OWNER TO CURRENT_USER" in text.split("def downgrade")[1]
     server = project.server
-    with postgres.connect(project.address()) as connection:
+    with client.connect(project.address()) as connection:
         connection.run("CREATE ROLE store_owner SUPERUSER")
     address = project.new_database("kept")
     project.db("upgrade", "head", database="kept")
@@ -208,19 +209,19 @@ def test_what_belongs_to_the_server_and_is_no_role_is_refused_before_it_is_run(m
 
 def test_a_password_is_known_again_from_the_text_of_a_migration_whatever_the_salt(server: Server) -> None:
     secret = "it's 100% \u212b"  # whose last letter the server normalizes
-    statement = f"ALTER ROLE x PASSWORD {postgres.literal(secret)}"
+    statement = f"ALTER ROLE x PASSWORD {client.literal(secret)}"
     texts = passwords.written([
         '"""No word of it."""\nNAME = "of no interest"\n',
         f'"""Gives a password."""\nSECRET = "computed"\nop.execute({statement!r})\n',
         "password = this is no Python",
     ])  # fmt: skip
     assert texts[0] == secret and "computed" in texts and "of no interest" not in texts
-    with postgres.connect(Address(server.host, server.port, server.user, server.password)) as connection:
+    with client.connect(Address(server.host, server.port, server.user, server.password)) as connection:
         for written, number in ((secret, 1), ("computed", texts.index("computed") + 1), ("another", 0)):
             salted = set()
             for _ in range(2):
                 connection.run("BEGIN")
-                connection.run(f"CREATE ROLE salted PASSWORD {postgres.literal(written)}")
+                connection.run(f"CREATE ROLE salted PASSWORD {client.literal(written)}")
                 verifier = str(connection.value("SELECT rolpassword FROM pg_authid WHERE rolname = 'salted'"))
                 connection.run("ROLLBACK")
                 salted.add(verifier)
@@ -252,7 +253,7 @@ MUTATIONS = (
 
 
 def test_every_mutation_of_a_role_is_noticed(server: Server) -> None:
-    with postgres.connect(Address(server.host, server.port, server.user, server.password)) as connection:
+    with client.connect(Address(server.host, server.port, server.user, server.password)) as connection:
         mutations = [one for one in MUTATIONS if connection.major() >= 15 or "PARAMETER" not in one[1]]
         if connection.major() >= 16:
             mutations += [("inherit option", "GRANT one TO two WITH INHERIT FALSE"),

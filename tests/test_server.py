@@ -19,11 +19,11 @@ from typing import Any
 import psycopg2
 import pytest
 
-from tasklib import binaries as programs
-from tasklib import server as servers
-from tasklib.binaries import Binaries, Places
 from tasklib.errors import Failed, Refused
-from tasklib.server import Server
+from tasklib.postgres import binaries as programs
+from tasklib.postgres import server as servers
+from tasklib.postgres.binaries import Binaries, Places
+from tasklib.postgres.server import Server
 from tasklib.shell import Result, run
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -89,8 +89,10 @@ def processes(home: Path) -> list[str]:
 
 def starter(script: str, *words: str, ok: tuple[int, ...] = (0,)) -> Result:
     """Run a script that may use `servers` in a process of its own."""
-    code = f"import os, sys, threading, time\nfrom pathlib import Path\nfrom tasklib import server as servers\n{script}"
-    return run([sys.executable, "-c", code, *words], cwd=ROOT, ok=ok)
+    imports = (
+        "import os, sys, threading, time\nfrom pathlib import Path\nfrom tasklib.postgres import server as servers\n"
+    )
+    return run([sys.executable, "-c", imports + script, *words], cwd=ROOT, ok=ok)
 
 
 def wheel(inside: str = "pginstall18/bin") -> Path:
@@ -252,7 +254,7 @@ servers.start(sys.argv[1])
 @needs_proc
 def test_clusters_are_copies_with_roles_of_their_own_and_go_with_the_server_after_kill_9(base: Path) -> None:
     script = """
-from tasklib import clusters
+from tasklib.postgres import clusters
 server = servers.start(sys.argv[1], owner_pid=os.getpid())
 clusters.prepare(server)
 port = clusters.make(server, "one", clusters.FRESH)

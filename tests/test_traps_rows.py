@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tasklib import datafiles, packaging, postgres
-from tasklib.server import Server
+from tasklib.history import data_files
+from tasklib.postgres import client
+from tasklib.postgres.server import Server
+from tasklib.project import packaging
 from tests.conftest import MakePlain
 from tests.project import VARIABLE, Plain, Project, Step, query
 from tests.traps import assert_dumps_agree, assert_laid_out, assert_native, ddl, squash
@@ -21,7 +23,7 @@ from tests.traps import assert_dumps_agree, assert_laid_out, assert_native, ddl,
 def needs(message: str, *conditions: str) -> Step:
     """A migration that fails unless each condition is true."""
     checks = "".join(
-        f"IF ({one}) IS NOT TRUE THEN RAISE EXCEPTION '%', {postgres.literal(one)}; END IF; " for one in conditions
+        f"IF ({one}) IS NOT TRUE THEN RAISE EXCEPTION '%', {client.literal(one)}; END IF; " for one in conditions
     )
     return ddl(message, f"DO $do$ BEGIN {checks}END $do$")
 
@@ -109,7 +111,7 @@ TYPED = (
         "rows",
         *filled(),
         *(f"INSERT INTO texts (t, v) VALUES ({'E' if chr(92) in one else ''}{literal}, NULL)"
-          for one in TEXTS for literal in [postgres.literal(one.replace("\\", "\\\\"))]),
+          for one in TEXTS for literal in [client.literal(one.replace("\\", "\\\\"))]),
         "INSERT INTO texts VALUES (500, NULL, 'given', NULL), (501, 'explicit', 'd', 7)",
         "SELECT setval('texts_id_seq', 501)",
         "INSERT INTO texts (t) VALUES ('serial')",
@@ -176,7 +178,7 @@ def test_values_of_all_types_come_back_to_the_letter_and_sequences_stand_where_t
 def offline(project: Plain, database: str, target: str = "head") -> None:
     """Run what `upgrade --sql` prints, by psql's own rules of where a statement ends (here: the server's)."""
     script = project.db("upgrade", target, "--sql", database=database).out
-    with postgres.connect(project.new_database(database)) as connection:
+    with client.connect(project.new_database(database)) as connection:
         connection.run(script)
 
 
@@ -306,16 +308,16 @@ def test_a_data_file_that_setuptools_would_leave_out_of_a_package_is_known(
 
 
 def test_each_table_has_a_data_file_of_its_own_that_names_its_migration() -> None:
-    names = datafiles.suffixes(
+    names = data_files.suffixes(
         [("public", "Größe: 100%"), ("shop", "items"), ("public", "shop_items"), ("public", "gr e")]
     )
     assert names == {
         ("public", "Größe: 100%"): ".gr_e_100_.jsonl", ("public", "gr e"): ".gr_e.jsonl",
         ("public", "shop_items"): ".shop_items.jsonl", ("shop", "items"): ".shop_items_2.jsonl",
     }  # fmt: skip
-    assert datafiles.owner("a/2024.01_x.big.jsonl") == "a/2024.01_x.py"
-    assert datafiles.owner("a/big.jsonl") is None
-    assert datafiles.owner("a/1_x.big.json") is None
+    assert data_files.owner("a/2024.01_x.big.jsonl") == "a/2024.01_x.py"
+    assert data_files.owner("a/big.jsonl") is None
+    assert data_files.owner("a/1_x.big.json") is None
 
 
 # --- large tables ------------------------------------------------------------------------------------------------
@@ -541,7 +543,7 @@ def test_downgrade_loses_no_row_that_the_base_did_not_insert_unless_somebody_ins
     assert "-x squash_downgrade=drop" in refused.err and "ALEMBIC_SQUASH_DOWNGRADE=drop" in refused.err
     assert tables() == 4 and query(address, "SELECT count(*) FROM seeds") == [(4,)]
     # It stops at the first row too many of the first table that has one.
-    with postgres.connect(address) as connection:
+    with client.connect(address) as connection:
         connection.run('INSERT INTO "a:b 100%" SELECT generate_series(1, 100000); SELECT pg_stat_reset()')
     read = "SELECT sum(seq_tup_read) BETWEEN 1 AND 9 FROM pg_stat_user_tables WHERE relname IN ('a:b 100%', 'seeds')"
     refused = project.db("downgrade", "base", database="down", check=False)

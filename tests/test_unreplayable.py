@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from tasklib import unreplayable
 from tasklib.errors import Failed
-from tasklib.history import History, Migration
-from tasklib.layout import Layout
-from tasklib.plan import Plan
+from tasklib.history.cut import History, Migration
+from tasklib.project.layout import Layout
+from tasklib.reference import failure_advice
 from tasklib.settings import Settings
 from tasklib.shell import Result
+from tasklib.workbench.plan import Plan
 from tests.conftest import MakePlain
 from tests.project import VARIABLE, Step
 
@@ -31,7 +31,7 @@ MISSING = 'sqlalchemy.exc.ProgrammingError: (psycopg2.errors.UndefinedTable) rel
 def explained(said: str, revision: str = "b", plan: Plan = PLAN, **files: str) -> Failed:
     result = Result(("flask",), 1, "", said)
     texts = dict.fromkeys(HISTORY.migrations, "") | files
-    return unreplayable.explain(Failed("It failed."), result, revision, HISTORY, plan, texts.__getitem__)
+    return failure_advice.explain(Failed("It failed."), result, revision, HISTORY, plan, texts.__getitem__)
 
 
 def test_a_table_that_no_migration_made_is_told_from_one_that_a_migration_made() -> None:

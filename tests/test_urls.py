@@ -8,10 +8,12 @@ from contextlib import contextmanager
 
 import pytest
 
-from tasklib import environment, git, postgres, variables
-from tasklib.addresses import Addresses
-from tasklib.layout import Layout
-from tasklib.postgres import Address
+from tasklib.postgres import client
+from tasklib.postgres.client import Address
+from tasklib.project import likely_variables, variables_read
+from tasklib.project.addresses import Addresses
+from tasklib.project.layout import Layout
+from tasklib.repository import git
 from tests.conftest import SHOP, Make, MakePlain
 from tests.decoy import decoy
 from tests.project import APP, BIN, URL_IN_ENV, VARIABLE, Done, Project, Step, query, whole
@@ -35,7 +37,7 @@ READ = URL.format(url='os.environ["DATABASE_URL"].replace("%", "%%")')
 def in_use(project: Project, *, empty: bool = False) -> Iterator[Address]:
     """A database that somebody uses, on the tests' server: nothing in it may change over the block."""
     address = project.new_database(f"in_use_{os.getpid()}")
-    with postgres.connect(address) as connection:
+    with client.connect(address) as connection:
         if not empty:
             connection.run(
                 "CREATE TABLE alembic_version (version_num varchar(32) PRIMARY KEY);"
@@ -45,7 +47,7 @@ def in_use(project: Project, *, empty: bool = False) -> Iterator[Address]:
     before = whole(project.server, address)
     yield address
     assert whole(project.server, address) == before
-    with postgres.connect(project.address()) as connection:
+    with client.connect(project.address()) as connection:
         connection.run(f'DROP DATABASE "{address.database}"')
 
 
@@ -79,7 +81,7 @@ def aborted(project: Project, head: str | None = None) -> None:
     ],
 )  # fmt: skip
 def test_a_variables_name_says_which_part_of_an_address_it_wants(name: str, form: str) -> None:
-    assert variables.form_of(name)[0] == form
+    assert likely_variables.form_of(name)[0] == form
 
 
 def test_variables_are_read_from_code_from_settings_classes_and_from_env_files(make: Make) -> None:
@@ -99,7 +101,7 @@ class Settings(BaseSettings):
     project.write(".env", "LEGACY_DB_URL=mysql://u:hidden@localhost/x\nSHOP_DATABASE_URL=postgresql+psycopg://h/d\n")
     commit = project.commit("settings")
     repository = git.find(project.top)
-    found = {read.name: (read.path, read.line) for read in environment.likely_variables(repository, commit)}
+    found = {read.name: (read.path, read.line) for read in variables_read.likely_variables(repository, commit)}
     assert found == {
         "BROKER_URL": ("config.py", 2),
         "DATABASE_URL": ("app.py", 9),

@@ -9,8 +9,8 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from tasklib import postgres
-from tasklib.server import Server
+from tasklib.postgres import client
+from tasklib.postgres.server import Server
 from tests import native
 from tests.project import Project, Step
 
@@ -86,7 +86,7 @@ def _dump(project: Project, server: Server, database: str, tmp_path: Path) -> li
     project.new_database(f"{database}_again")
     script = tmp_path / f"{database}.sql"
     script.write_text(first, encoding="utf-8")
-    with postgres.connect(project.address(f"{database}_again")) as connection:
+    with client.connect(project.address(f"{database}_again")) as connection:
         connection.run(re.sub(r"(?m)^\\.*$", "", first))
     lines = _pg_dump(server, f"{database}_again").splitlines()
     rows = sorted(line for line in lines if line.startswith("INSERT "))

@@ -10,16 +10,16 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tasklib import postgres, pycode, sqltext
-from tasklib.archive import Entry
 from tasklib.errors import Failed, Refused
-from tasklib.pycode import Call, string
-from tasklib.render import column_order
+from tasklib.judge.tables import Table
+from tasklib.postgres import client, sqltext
+from tasklib.postgres.archive import Entry
+from tasklib.render import column_order, pycode
 from tasklib.render.column_order import TableKey
 from tasklib.render.execute import execute_all
 from tasklib.render.items import Item
+from tasklib.render.pycode import Call, string
 from tasklib.render.source import Source
-from tasklib.tables import Table
 
 # Marks of `Source.ddl`: a table whose columns come one by one; "table made wanted" and "table constraint", names as SQL
 # has them.
@@ -163,7 +163,7 @@ def _made_before_it_inherited(source: Source, table: Table) -> Item | None:
 def _whole(definition: str, table: Table) -> str:
     """A column's definition with what it generates, which the dump leaves to the parent."""
     name = next(iter(sqltext.tokens(definition)))
-    column = next((c for c in table.columns if name in (c.name, postgres.identifier(c.name))), None)
+    column = next((c for c in table.columns if name in (c.name, client.identifier(c.name))), None)
     if column is None or not column.generated or "GENERATED" in definition:
         return definition
     return f"{definition} GENERATED ALWAYS AS ({column.default}) STORED"

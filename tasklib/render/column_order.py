@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from tasklib.errors import Failed
-from tasklib.tables import Table
+from tasklib.judge.tables import Table
 
 TableKey = tuple[str, str]
 

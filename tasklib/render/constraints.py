@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from tasklib import columns, pycode, sqltext
-from tasklib.archive import Entry
-from tasklib.pycode import Call, Node, string
+from tasklib.judge.tables import Constraint, Table
+from tasklib.postgres import sqltext
+from tasklib.postgres.archive import Entry
+from tasklib.render import columns, pycode
 from tasklib.render.execute import execute_all
 from tasklib.render.items import Item
+from tasklib.render.pycode import Call, Node, string
 from tasklib.render.source import Source
-from tasklib.tables import Constraint, Table
 
 
 def primary_key(source: Source, table: Table) -> Sequence[str]:

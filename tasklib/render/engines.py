@@ -7,7 +7,7 @@ from __future__ import annotations
 import ast
 
 from tasklib.errors import Refused
-from tasklib.sources import parsed
+from tasklib.project.sources import parsed
 
 DISPATCH = """def upgrade({argument}):
     globals()[f"upgrade_{{{argument}}}"]()

@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from tasklib import database, postgres, pycode, sqltext
-from tasklib.archive import Entry
-from tasklib.pycode import Call, Node, string
-from tasklib.render import partitions, sequences
+from tasklib.judge import database_properties
+from tasklib.judge.tables import Definition
+from tasklib.postgres import client, sqltext
+from tasklib.postgres.archive import Entry
+from tasklib.render import partitions, pycode, sequences
 from tasklib.render.execute import execute_all
 from tasklib.render.items import KIND_GROUP, PUBLIC, Item
+from tasklib.render.pycode import Call, Node, string
 from tasklib.render.source import Source
-from tasklib.tables import Definition
 
 # Gone with the table, view or schema that they belong to.
 NO_DROP = {
@@ -222,7 +223,7 @@ def _goes_with_table(source: Source, entry: Entry) -> bool:
 def _enum(source: Source, entry: Entry) -> list[str]:
     schema, name = entry.schema, entry.tag
     labels = source.model.enums[(schema, name)]
-    listed = ", ".join(postgres.literal(label) for label in labels)
+    listed = ", ".join(client.literal(label) for label in labels)
     # pg_dump knows which names are words of SQL and quotes them.
     shown = entry.ddl.strip().removeprefix("CREATE TYPE ").split(" AS ENUM")[0]
     create = source.plain(entry.key, f"CREATE TYPE {shown} AS ENUM ({listed})")
@@ -285,7 +286,7 @@ def _revoked(grant: str) -> str:
 
 def of_the_database(source: Source) -> Iterator[Item]:
     """What belongs to the database, whatever its name is."""
-    for change in database.changes(source.facts, source.migrator):
+    for change in database_properties.changes(source.facts, source.migrator):
         yield Item(change.key, "everything else", frozenset(), frozenset(),
                    tuple(execute_all([change.up], change.reason)), tuple(execute_all([change.down], "")))  # fmt: skip
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from tasklib import pycode, sqltext
-from tasklib.pycode import WIDTH, Call, string
+from tasklib.postgres import sqltext
+from tasklib.render import pycode
+from tasklib.render.pycode import WIDTH, Call, string
 
 # Long statements are broken before these, if anywhere.
 CLAUSES = frozenset(

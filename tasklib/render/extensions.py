@@ -4,8 +4,8 @@ than the server's default or the history names it.
 
 from __future__ import annotations
 
-from tasklib import postgres
-from tasklib.archive import Entry
+from tasklib.postgres import client
+from tasklib.postgres.archive import Entry
 from tasklib.render.execute import execute_all
 from tasklib.render.items import PUBLIC, Item
 from tasklib.render.source import Source
@@ -19,7 +19,7 @@ def item(source: Source, entry: Entry) -> Item:
     words = ["CREATE EXTENSION", *(["IF NOT EXISTS"] if asks else []), source.model.quoted(entry.tag)]
     words += [f"WITH SCHEMA {source.model.quoted(known.schema)}"] if known.schema != PUBLIC else []
     versioned = known.version != known.default or entry.tag in source.extensions.pinned
-    words += [f"VERSION {postgres.literal(known.version)}"] if versioned else []
+    words += [f"VERSION {client.literal(known.version)}"] if versioned else []
     # One that was asked for may be somebody else's, as far as it is in no schema of ours.
     stays = asks and ("SCHEMA", "", known.schema) not in source.by_key
     down = [] if stays else execute_all([f"DROP EXTENSION {source.model.quoted(entry.tag)}"], "")
@@ -45,6 +45,6 @@ def is_own_comment(source: Source, entry: Entry) -> bool:
     """Whether a comment is the one with which its extension comes."""
     about = entry.tag.removeprefix("EXTENSION ")
     return entry.kind == "COMMENT" and any(
-        about in (name, postgres.identifier(name)) and known.own_comment
+        about in (name, client.identifier(name)) and known.own_comment
         for name, known in source.model.extensions.items()
     )

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tasklib.archive import Key
+from tasklib.postgres.archive import Key
 from tasklib.render import engines, upgrade
 from tasklib.render.head import Head
 from tasklib.render.items import Item

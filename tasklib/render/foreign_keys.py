@@ -7,13 +7,12 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from tasklib import pycode
-from tasklib.archive import Entry, Key
-from tasklib.pycode import Call, Items, Node, string
-from tasklib.render import constraints
+from tasklib.judge.tables import Constraint, Table
+from tasklib.postgres.archive import Entry, Key
+from tasklib.render import constraints, pycode
 from tasklib.render.items import PUBLIC, Item
+from tasklib.render.pycode import Call, Items, Node, string
 from tasklib.render.source import Source
-from tasklib.tables import Constraint, Table
 
 ACTIONS = {"a": None, "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
 

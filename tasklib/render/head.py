@@ -6,8 +6,8 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from tasklib import pycode
-from tasklib.pycode import Items, Node, string
+from tasklib.render import pycode
+from tasklib.render.pycode import Items, Node, string
 
 GUARD = r'''
 

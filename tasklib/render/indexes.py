@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 
-from tasklib import columns, pycode, sqltext
-from tasklib.archive import Entry
-from tasklib.pycode import Call, Items, Node, string
+from tasklib.judge.tables import Definition
+from tasklib.postgres import sqltext
+from tasklib.postgres.archive import Entry
+from tasklib.render import columns, pycode
 from tasklib.render.execute import execute_all
+from tasklib.render.pycode import Call, Items, Node, string
 from tasklib.render.source import Source
-from tasklib.tables import Definition
 
 
 def create_index(source: Source, entry: Entry) -> list[str] | None:

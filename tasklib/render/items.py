@@ -10,7 +10,7 @@ import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from tasklib.archive import Key
+from tasklib.postgres.archive import Key
 
 PUBLIC = "public"
 # Group → the comment above it. The order is that of the file.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from tasklib import postgres, sqltext
-from tasklib.archive import Entry
-from tasklib.catalog import OWNED
-from tasklib.tables import Model
+from tasklib.judge.catalog import OWNED
+from tasklib.judge.tables import Model
+from tasklib.postgres import client, sqltext
+from tasklib.postgres.archive import Entry
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def _renamed(text: str, words: Mapping[str, str]) -> str:
 def _with_access_method(entry: Entry) -> Entry:
     if not entry.access_method:
         return entry
-    name = postgres.identifier(entry.access_method)
+    name = client.identifier(entry.access_method)
     around = f"SET default_table_access_method = {name};\n{entry.ddl}\nRESET default_table_access_method;\n"
     return replace(entry, ddl=around)
 
@@ -87,7 +87,7 @@ def _is_given_away(entry: Entry, model: Model, users: Users) -> bool:
 
 
 def _owner(entry: Entry, number: int, users: Users, stays: bool) -> Entry:
-    owner = users.words().get(entry.owner, postgres.identifier(entry.owner))
+    owner = users.words().get(entry.owner, client.identifier(entry.owner))
     alter = f"ALTER {entry.drop.strip().removeprefix('DROP ').rstrip(';').removesuffix(' CASCADE')} OWNER TO"
     back = f"{alter} CURRENT_USER;" if stays else ""
     tag = f"{entry.kind} {entry.tag}"

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from tasklib.archive import Entry
+from tasklib.judge.tables import Table
+from tasklib.postgres.archive import Entry
 from tasklib.render import constraints, indexes
 from tasklib.render.source import Source, definition
-from tasklib.tables import Table
 
 TableKey = tuple[str, str]
 

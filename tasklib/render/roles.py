@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tasklib import postgres
-from tasklib.database import who_is
+from tasklib.judge.database_properties import who_is
+from tasklib.judge.roles import Made, Role
+from tasklib.postgres import client
 from tasklib.render.execute import execute_all
 from tasklib.render.items import Item
 from tasklib.render.source import Source
-from tasklib.roles import Made, Role
 
 GROUP = "roles"
 REASON = "DDL: Alembic has no operation for roles"
@@ -39,7 +39,7 @@ def items(source: Source) -> Iterator[Item]:
             yield _member(source, *key, now_members.get(key))
     for parameter, grantee, privilege in sorted(made.after.parameters.keys() - made.before.parameters.keys()):
         option = " WITH GRANT OPTION" if made.after.parameters[(parameter, grantee, privilege)] else ""
-        on = f"{privilege.replace('_', ' ')} ON PARAMETER {postgres.identifier(parameter)}"
+        on = f"{privilege.replace('_', ' ')} ON PARAMETER {client.identifier(parameter)}"
         name = f"{parameter} {grantee} {privilege}"
         up = f"GRANT {on} TO {grantee}{option}"
         down = [f"REVOKE {on} FROM {grantee}"] if grantee.strip('"') in made.unasked else []
@@ -49,15 +49,15 @@ def items(source: Source) -> Iterator[Item]:
 def _create(made: Made, name: str, role: Role, keeps_passwords: bool) -> Item:
     words = role.words()
     if role.password is not None and keeps_passwords:
-        words.append(f"PASSWORD {postgres.literal(role.password)}")
-    quoted = postgres.identifier(name)
+        words.append(f"PASSWORD {client.literal(role.password)}")
+    quoted = client.identifier(name)
     create = f"CREATE ROLE {quoted}{' WITH ' if words else ''}{' '.join(words)}"
-    comment = [f"COMMENT ON ROLE {quoted} IS {postgres.literal(role.comment)}"] if role.comment is not None else []
+    comment = [f"COMMENT ON ROLE {quoted} IS {client.literal(role.comment)}"] if role.comment is not None else []
     if name in made.unasked:
         return _item("ROLE", name, [create, *comment], REASON, [f"DROP ROLE {quoted}"], provides=name)
     asked = (
         "DO $do$\nBEGIN\n"
-        f"    IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = {postgres.literal(name)}) THEN\n"
+        f"    IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = {client.literal(name)}) THEN\n"
         f"        {create};\n    END IF;\nEND\n$do$"
     )
     return _item("ROLE", name, [asked, *comment], ASKED, provides=name)
@@ -65,26 +65,26 @@ def _create(made: Made, name: str, role: Role, keeps_passwords: bool) -> Item:
 
 def _alter(source: Source, name: str, then: Role, now: Role) -> Item:
     """A role that the history did not make stays changed after downgrade(): it is not its own."""
-    who = who_is(postgres.identifier(name), source.migrator)
+    who = who_is(client.identifier(name), source.migrator)
     words = now.words(then)
     if now.password != then.password and now.password is not None and source.keeps_passwords:
-        words.append(f"PASSWORD {postgres.literal(now.password)}")
+        words.append(f"PASSWORD {client.literal(now.password)}")
     texts = [f"ALTER ROLE {who} WITH {' '.join(words)}"] if words else []
     if now.comment != then.comment:
-        comment = "NULL" if now.comment is None else postgres.literal(now.comment)
-        texts.append(f"COMMENT ON ROLE {postgres.identifier(name)} IS {comment}")
+        comment = "NULL" if now.comment is None else client.literal(now.comment)
+        texts.append(f"COMMENT ON ROLE {client.identifier(name)} IS {comment}")
     return _item("ROLE", name, texts, REASON, provides=name)
 
 
 def _setting(source: Source, name: str, setting: str, value: str | None) -> Item:
-    who = who_is(postgres.identifier(name), source.migrator)
-    quoted = ".".join(postgres.identifier(part) for part in setting.split("."))
-    change = f"RESET {quoted}" if value is None else f"SET {quoted} = {postgres.setting_value(setting, value)}"
+    who = who_is(client.identifier(name), source.migrator)
+    quoted = ".".join(client.identifier(part) for part in setting.split("."))
+    change = f"RESET {quoted}" if value is None else f"SET {quoted} = {client.setting_value(setting, value)}"
     return _item("ROLE SETTING", f"{name} {setting}", [f"ALTER ROLE {who} {change}"], REASON, needs=(name,))
 
 
 def _member(source: Source, group: str, member: str, options: str | None) -> Item:
-    role, who = postgres.identifier(group), who_is(postgres.identifier(member), source.migrator)
+    role, who = client.identifier(group), who_is(client.identifier(member), source.migrator)
     if options is None:
         text = f"REVOKE {role} FROM {who}"
     else:

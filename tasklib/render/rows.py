@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from tasklib import postgres, pycode, values
-from tasklib.pycode import Call, Items, Node, string
+from tasklib.judge.tables import Column
+from tasklib.postgres import client
+from tasklib.render import pycode, values
 from tasklib.render.execute import execute_all
 from tasklib.render.items import Item
+from tasklib.render.pycode import Call, Items, Node, string
 from tasklib.render.source import Rows, Source
-from tasklib.tables import Column
 
 
 def item(source: Source, one: Rows, inline_keys: Mapping[tuple[str, str], Sequence[str]]) -> Item:
@@ -107,4 +108,4 @@ def _sql_literal(source: Source, value: object, column: Column) -> str:
     if isinstance(value, str) and value in source.people:
         return source.people[value]
     # Of a string the server makes what the column is; money it would read by its locale.
-    return str(value) if isinstance(value, int) or column.type == "money" else postgres.literal(str(value))
+    return str(value) if isinstance(value, int) or column.type == "money" else client.literal(str(value))

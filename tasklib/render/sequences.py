@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from tasklib import columns, postgres
-from tasklib.pycode import Call, Node
-from tasklib.render import constraints
+from tasklib.judge.tables import Column, Sequence, Table
+from tasklib.postgres import client
+from tasklib.render import columns, constraints
 from tasklib.render.execute import execute_all
 from tasklib.render.items import Item
+from tasklib.render.pycode import Call, Node
 from tasklib.render.source import Source
-from tasklib.tables import Column, Sequence, Table
 
 
 def serial_column(source: Source, table: Table) -> tuple[Column, Sequence] | None:
@@ -119,7 +119,7 @@ def _next(source: Source, sequence: Sequence) -> str:
 def _regclass(source: Source, schema: str, name: str) -> str:
     """A name as regclass prints it: quoted only where it must be; doubled quotes, since it stands in a string."""
     parts = (schema, name) if source.model.needs_schema(schema, name) else (name,)
-    words = [w if re.fullmatch(r"[a-z_][a-z0-9_]*", w) else postgres.identifier(w) for w in parts]
+    words = [w if re.fullmatch(r"[a-z_][a-z0-9_]*", w) else client.identifier(w) for w in parts]
     return ".".join(words).replace("'", "''")
 
 

@@ -9,14 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from tasklib import postgres, sqltext
-from tasklib.archive import Entry, Key
-from tasklib.columns import Types
-from tasklib.extensions import Written
-from tasklib.pycode import Node, string
-from tasklib.roles import Made
-from tasklib.switched import Switch
-from tasklib.tables import Model, Table
+from tasklib.judge.disabled_triggers import Switch
+from tasklib.judge.roles import Made
+from tasklib.judge.tables import Model, Table
+from tasklib.postgres import client, sqltext
+from tasklib.postgres.archive import Entry, Key
+from tasklib.project.extension_sql import Written
+from tasklib.render.columns import Types
+from tasklib.render.pycode import Node, string
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ class Source:
     def made(self) -> set[tuple[str, str]]:
         """The names (schema, name, plain and quoted) of what this file makes and downgrade() drops."""
         objects = [e for e in self.entries if e.kind not in NOT_DROPPED]
-        return {(e.schema, form) for e in objects for form in (e.tag, postgres.identifier(e.tag))}
+        return {(e.schema, form) for e in objects for form in (e.tag, client.identifier(e.tag))}
 
     def within(self, schema: str, name: str, argument: str = "schema") -> dict[str, Node]:
         """The argument of an operation that says in which schema its table is, where that must be said."""

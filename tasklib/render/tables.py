@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from tasklib import columns, pycode, sqltext
-from tasklib.archive import Entry
-from tasklib.pycode import Call, Node, string
-from tasklib.render import constraints, foreign_keys, sequences
+from tasklib.judge.tables import Column, Table
+from tasklib.postgres import sqltext
+from tasklib.postgres.archive import Entry
+from tasklib.render import columns, constraints, foreign_keys, pycode, sequences
 from tasklib.render.execute import execute_all
 from tasklib.render.items import PUBLIC, Item
+from tasklib.render.pycode import Call, Node, string
 from tasklib.render.source import Source
-from tasklib.tables import Column, Table
 
 OPTIONS = "DDL: options of the table that operations do not have"
 

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from tasklib.archive import Entry
+from tasklib.judge.tables import Constraint, Table
+from tasklib.postgres.archive import Entry
 from tasklib.render import (
-    brought,
     children,
     constraints,
+    disabled_triggers,
     entries,
     extensions,
     foreign_keys,
+    implicit,
     partitions,
     roles,
     rows,
     sequences,
-    switches,
     tables,
     types,
 )
 from tasklib.render.items import PUBLIC, Item, ordered, with_early_drops, without_missing_needs
 from tasklib.render.source import Source
-from tasklib.tables import Constraint, Table
 
 
 def items_of(source: Source) -> list[Item]:
@@ -68,9 +68,9 @@ def items_of(source: Source) -> list[Item]:
         *children.renames(source),
         *children.validations(source),
         *types.functions(source),
-        *brought.items(source),
+        *implicit.items(source),
     ]
-    found += [switches.item(source, one, inline) for one in source.switched]
+    found += [disabled_triggers.item(source, one, inline) for one in source.switched]
     found += [item for key in sorted(ours & source.model.tables.keys()) for item in entries.wider_version(source, *key)]
     found += entries.of_the_database(source)
     found += entries.owner_of_public(source)

@@ -10,13 +10,17 @@ from pathlib import Path
 
 from invoke.context import Context
 
-from tasklib import branches, console, git, interrupts, plan, refs, revisions, settings
-from tasklib.bench import Bench, program
-from tasklib.git import Repository
+from tasklib import console, interrupts, settings
+from tasklib.history import revisions
 from tasklib.options import ALL, Given, dry, step
-from tasklib.plan import Plan
-from tasklib.prepare import Prepared, prepare
+from tasklib.proof import squash_branch
+from tasklib.repository import git, refs
+from tasklib.repository.git import Repository
 from tasklib.settings import Settings
+from tasklib.workbench import plan
+from tasklib.workbench.bench import Bench, program
+from tasklib.workbench.plan import Plan
+from tasklib.workbench.prepare import Prepared, prepare
 
 
 @step(*ALL)
@@ -59,7 +63,7 @@ def begin(prepared: Prepared, server_url: str | None = None, pid: int | None = N
         refs.switch_to_new_branch(repository, made.branch, made.start)
     except BaseException:
         with interrupts.uninterrupted():  # git may have come to any point
-            trouble = branches.put_back(bench)
+            trouble = squash_branch.put_back(bench)
         for line in trouble:
             console.warn(f"{line}; {made.program} abort tries again")
         raise

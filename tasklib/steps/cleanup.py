@@ -9,10 +9,12 @@ from pathlib import Path
 
 from invoke.context import Context
 
-from tasklib import console, git, plan
-from tasklib.bench import Bench, open_bench
+from tasklib import console
 from tasklib.errors import Failed
 from tasklib.options import Given, dry, step
+from tasklib.repository import git
+from tasklib.workbench import plan
+from tasklib.workbench.bench import Bench, open_bench
 
 
 @step("server")

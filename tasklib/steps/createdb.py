@@ -9,9 +9,10 @@ from pathlib import Path
 
 from invoke.context import Context
 
-from tasklib import console, replay
-from tasklib.bench import Bench, open_bench
+from tasklib import console
 from tasklib.options import Given, dry, step
+from tasklib.reference import replay
+from tasklib.workbench.bench import Bench, open_bench
 
 
 @step("server", "reference")

@@ -12,12 +12,16 @@ from pathlib import Path
 from invoke.context import Context
 from invoke.exceptions import Exit
 
-from tasklib import console, git, postgres, project, revisions, settings, sources
+from tasklib import console, settings
+from tasklib.after.instances import Known, look, newest
 from tasklib.errors import REFUSED, Refused
-from tasklib.git import Repository
-from tasklib.instances import Known, look, newest
+from tasklib.history import revisions
 from tasklib.options import Given, step
-from tasklib.postgres import Address
+from tasklib.postgres import client
+from tasklib.postgres.client import Address
+from tasklib.project import discovery, sources
+from tasklib.repository import git
+from tasklib.repository.git import Repository
 from tasklib.settings import Settings
 
 SECONDS = 10
@@ -39,7 +43,7 @@ def instances(context: Context, given: Given) -> None:
     Example: instances --rev head-20 --urls databases.txt; after a squash without --rev.
     """
     chosen = settings.resolve(context, {name: given[name] for name in ("rev", "directory", "command")})
-    addresses = [postgres.parse_url(url, "--url") for url in (*(given["url"] or ()), *_lines(given["urls"]))]
+    addresses = [client.parse_url(url, "--url") for url in (*(given["url"] or ()), *_lines(given["urls"]))]
     if not addresses:
         raise Refused("No database is named.", "--url postgresql://…, or --urls FILE with one a line")
     repository = git.find(Path.cwd())
@@ -72,7 +76,7 @@ def show(
 def _known(repository: Repository, chosen: Settings) -> Known:
     """R and its history: as --rev names it, or of the base migration that this checkout has."""
     head = repository.commit("HEAD") or ""
-    layout = project.find_layout(repository, head, chosen, Path.cwd())
+    layout = discovery.find_layout(repository, head, chosen, Path.cwd())
     history = revisions.read_history(repository, head, layout)
     named = [
         (m, commit)

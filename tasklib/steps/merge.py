@@ -9,29 +9,32 @@ from pathlib import Path
 
 from invoke.context import Context
 
-from tasklib import branches, console, git, interrupts, plan, proof, version_check
-from tasklib.bench import Bench, open_bench
+from tasklib import console, interrupts
 from tasklib.errors import CommandFailed, Refused
 from tasklib.options import Given, dry, step
-from tasklib.proof import Proof
+from tasklib.proof import deployed_condition, proofs, squash_branch
+from tasklib.proof.proofs import Proof
+from tasklib.repository import git
 from tasklib.settings import truth
+from tasklib.workbench import plan
+from tasklib.workbench.bench import Bench, open_bench
 
 
 @step("into", "server", "reference", "no-merge")
 def merge(context: Context, given: Given) -> None:
     """Commit the proven tree and bring it into the original branch (step 7)."""
     repository = git.find(Path.cwd())
-    if not plan.exists(repository) and branches.is_squash(repository, "HEAD"):
+    if not plan.exists(repository) and squash_branch.is_squash(repository, "HEAD"):
         console.say(
             f"The squash is committed already: {repository.ask('rev-parse', 'HEAD')[:12]} is the current commit."
         )
         return
     bench = open_bench(Path.cwd(), given["server"], given["reference"])
-    if branches.is_brought_in(repository, bench.plan) and not dry(context):
+    if squash_branch.is_brought_in(repository, bench.plan) and not dry(context):
         # Killed between the move of the branch and the end.
         for line in bench.close_place():
             console.warn(line)
-        branches.finish(bench)
+        squash_branch.finish(bench)
         console.say(f"The squash is in {bench.plan.original}; what was left of it is taken away.")
         return
     into = given["into"]
@@ -46,13 +49,13 @@ def merge(context: Context, given: Given) -> None:
 
 def run(bench: Bench, *, bring_in: bool = True) -> None:
     """Prove what is not proven, commit, bring it in, forget the plan."""
-    branches.refuse_other_branch(bench)
+    squash_branch.refuse_other_branch(bench)
     made = bench.plan
     if not bench.base.exists():
         raise Refused(
             f"There is no {made.base_path} yet; the base migration was expected there.", f"{made.program} migrate"
         )
-    branches.integrate(bench)
+    squash_branch.integrate(bench)
     shown, new = _proven_and_committed(bench)
     tables = bench.version_tables()
     for line in bench.close_place():
@@ -60,14 +63,14 @@ def run(bench: Bench, *, bring_in: bool = True) -> None:
     # Between these a Ctrl-C would leave a branch that is moved and a plan that knows nothing of it.
     with interrupts.uninterrupted():
         if bring_in:
-            branches.bring_in(bench, new)
+            squash_branch.bring_in(bench, new)
         else:
             plan.forget(bench.repository)
     console.say("\n".join(shown.lines()))
     console.say()
     where = made.original if bring_in else f"{made.branch}, which you are on: push it for review"
     console.say(f"{len(made.gone)} migrations are one base migration, {made.base_path}; commit {new[:12]} on {where}.")
-    console.say("\n".join(version_check.condition(made.revision, bench.plan.kept, tables)))
+    console.say("\n".join(deployed_condition.condition(made.revision, bench.plan.kept, tables)))
     gone = [one for one in made.gone if one != made.revision]
     if left := bench.repository.dirty():
         console.note(f"not of the squash, so it stays in the work tree: {', '.join(line[3:] for line in left[:10])}")
@@ -78,10 +81,10 @@ def run(bench: Bench, *, bring_in: bool = True) -> None:
 def _proven_and_committed(bench: Bench) -> tuple[Proof, str]:
     """The proof and its commit; what a hook makes of the base (a formatter) is proven in its turn, once."""
     for again in (False, True):
-        shown = proof.ensure_proven(bench)
-        branches.refuse_changes_elsewhere(bench)
+        shown = proofs.ensure_proven(bench)
+        squash_branch.refuse_changes_elsewhere(bench)
         try:
-            return shown, branches.commit(bench, shown)
+            return shown, squash_branch.commit(bench, shown)
         except (Refused, CommandFailed) as error:
             if again or bench.tree() == shown.tree:
                 raise

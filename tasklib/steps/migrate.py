@@ -9,10 +9,12 @@ from pathlib import Path
 
 from invoke.context import Context
 
-from tasklib import base, branches, console, draft, hooks
-from tasklib.bench import Bench, open_bench
+from tasklib import console
+from tasklib.base import autogenerate, base_migration, post_write_hooks
 from tasklib.errors import Refused
 from tasklib.options import Given, dry, step
+from tasklib.proof import squash_branch
+from tasklib.workbench.bench import Bench, open_bench
 
 
 @step("server", "reference", force="Write the base migration anew, over a file that was edited since.")
@@ -31,7 +33,7 @@ def migrate(context: Context, given: Given) -> None:
 
 def run(bench: Bench, *, force: bool = False) -> bool:
     """Write R's file; False where it stands there as we wrote it."""
-    branches.refuse_other_branch(bench)
+    squash_branch.refuse_other_branch(bench)
     made = bench.plan
     written = made.base_path in made.placed
     if force:
@@ -49,7 +51,7 @@ def run(bench: Bench, *, force: bool = False) -> bool:
             raise Refused(f"{made.base_path} is there, and this program did not write it; it is left alone.",
                           f"{made.program} migrate --force writes over it, verify proves it as it is")  # fmt: skip
     if made.source == "models":
-        draft.write(bench)
+        autogenerate.write(bench)
     else:
         _write(bench)
     bench.finished("migrate")
@@ -58,7 +60,7 @@ def run(bench: Bench, *, force: bool = False) -> bool:
 
 def _write(bench: Bench) -> None:
     """The base migration from the reference, as the project's own hooks leave it (autogenerate runs them itself)."""
-    text = base.write(bench).text
-    after = hooks.formatted(bench, text)
+    text = base_migration.write(bench).text
+    after = post_write_hooks.formatted(bench, text)
     if after != text:
         bench.write_base(after)

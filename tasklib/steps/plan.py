@@ -10,28 +10,18 @@ from typing import Any
 
 from invoke.context import Context
 
-from tasklib import (
-    before,
-    beyond,
-    binaries,
-    binds,
-    configs,
-    console,
-    datafiles,
-    environment,
-    postgres,
-    revisions,
-    settings,
-    sources,
-    standin,
-    truth,
-    version_check,
-)
+from tasklib import binds, console, settings
 from tasklib.errors import Failed, Refused
-from tasklib.layout import Layout
+from tasklib.history import data_files, revisions
 from tasklib.options import ALL, Given, step
-from tasklib.prepare import Prepared, kept_mentions, prepare
+from tasklib.postgres import binaries, client
+from tasklib.project import configs, server_sql, sources, variables_read
+from tasklib.project.layout import Layout
+from tasklib.proof import deployed_condition
+from tasklib.reference import before_command, deployed_database
 from tasklib.settings import Settings
+from tasklib.workbench import provenance
+from tasklib.workbench.prepare import Prepared, kept_mentions, prepare
 
 
 @step(*ALL)
@@ -55,7 +45,7 @@ def show(cwd: Path, chosen: Settings) -> Prepared:
         ("heads", ", ".join(cut.heads)),
         ("branch labels", ", ".join(cut.labels) or "none"),
         ("source", made.source + (f", at commit {made.start[:12]}" if made.source == "models" else "")),
-        *([("runs first", before.shown(made))] if chosen.before else []),
+        *([("runs first", before_command.shown(made))] if chosen.before else []),
         *([("instead of a replay", _reference(prepared))] if chosen.reference else []),
         ("command", _command(made.layout)),
         ("database URL", _url(prepared)),
@@ -63,28 +53,28 @@ def show(cwd: Path, chosen: Settings) -> Prepared:
         ("PostgreSQL", server),
     ]))  # fmt: skip
     _section("Mentions of revisions that go, outside of their files (they will point nowhere)", kept_mentions(prepared))
-    data = datafiles.of_bases(repository, made.tip, cut.gone)
+    data = data_files.of_bases(repository, made.tip, cut.gone)
     _section("Data files that go with the base which is squashed again", [entry.path for entry in data])
     paths = [m.path for m in cut.gone]
     texts = repository.read_many(made.tip, paths)
     _section("Squashed migrations that read the environment: the base keeps what it holds when you squash",
-             [read.listed for read in environment.environment_reads(texts)])  # fmt: skip
+             [read.listed for read in variables_read.environment_reads(texts)])  # fmt: skip
     _section("Squashed migrations that call for time or chance (in a row, one run's value becomes everybody's)",
              [read.listed for read in sources.chance_calls(texts)])  # fmt: skip
     _section("Branches with migrations of their own below the cut (rebase them after the squash)",
              _other_branches(prepared))  # fmt: skip
     apart = "each run gets a server of its own, and the base makes them too"
     _section(f"Squashed migrations that make roles ({apart if made.apart else 'on a server of yours: refused'})",
-             [read.listed for read in beyond.of_roles(texts)])  # fmt: skip
+             [read.listed for read in server_sql.of_roles(texts)])  # fmt: skip
     _section("Squashed migrations that make what belongs to the server (refused: it would be made with each run)",
-             [read.listed for read in beyond.server_wide(texts)])  # fmt: skip
+             [read.listed for read in server_sql.server_wide(texts)])  # fmt: skip
     _section("Migrations for other databases too (the base is for PostgreSQL only)",
              [read.listed for read in sources.other_databases(
                  {**texts, **repository.read_many(made.tip, [m.path for m in cut.kept])})])  # fmt: skip
     _warn_of_newer_server(prepared, server)
     tables = sources.version_tables(repository, made.tip)
     say()
-    for line in version_check.condition(made.revision, [m.id for m in cut.kept], tables):
+    for line in deployed_condition.condition(made.revision, [m.id for m in cut.kept], tables):
         say(line)
     return prepared
 
@@ -111,20 +101,22 @@ def _url(prepared: Prepared) -> str:
 def _reference(prepared: Prepared) -> str:
     """The real database that stands for the replay, and whether it can."""
     made = prepared.plan
-    address = postgres.parse_url(made.settings.reference or "", "--reference")
+    address = client.parse_url(made.settings.reference or "", "--reference")
     try:
-        standin.refuse_unusable_reference(prepared.repository, made)
+        deployed_database.refuse_unusable_reference(prepared.repository, made)
     except Refused as error:
         return f"NOT USABLE: {error.text}"
-    return f"{address.masked()}, at {made.revision}: its schema, and the rows of {truth.rows_of(made.settings.data)}"
+    return (
+        f"{address.masked()}, at {made.revision}: its schema, and the rows of {provenance.rows_of(made.settings.data)}"
+    )
 
 
 def _server(chosen: Settings) -> str:
     """Where the proof will be made, beginning with the major version where that can be told."""
     if chosen.server is not None:
-        named = postgres.parse_url(chosen.server, "--server")
+        named = client.parse_url(chosen.server, "--server")
         try:
-            return f"{postgres.server_major(named)}, the server {named.masked()}"
+            return f"{client.server_major(named)}, the server {named.masked()}"
         except Failed:
             return f"unknown: the server {named.masked()} cannot be reached"
     found = binaries.find_binaries()

@@ -12,10 +12,12 @@ from pathlib import Path
 
 from invoke.context import Context
 
-from tasklib import branches, console, worktree
-from tasklib.bench import Bench, open_bench
+from tasklib import console
 from tasklib.errors import CommandFailed, Refused
 from tasklib.options import Given, dry, step
+from tasklib.proof import squash_branch
+from tasklib.repository import worktree
+from tasklib.workbench.bench import Bench, open_bench
 
 TEMPLATES = (
     ("flask", r"\bbind_names\b", ("--multidb",)),
@@ -38,7 +40,7 @@ def reinit(context: Context, given: Given) -> None:
 
 def run(bench: Bench, *, init: bool = False) -> int:
     """Remove the squashed revisions; returns how many files there were."""
-    branches.refuse_other_branch(bench)
+    squash_branch.refuse_other_branch(bench)
     made = bench.plan
     paths = bench.gone("HEAD")
     # R's own file may hold the base migration by now.

@@ -10,9 +10,9 @@ from pathlib import Path
 from invoke.context import Context
 
 from tasklib import console
-from tasklib import replay as replays
-from tasklib.bench import Bench, open_bench
 from tasklib.options import Given, dry, step
+from tasklib.reference import replay as replays
+from tasklib.workbench.bench import Bench, open_bench
 
 
 @step("server", "reference")

@@ -11,10 +11,12 @@ from pathlib import Path
 
 from invoke.context import Context
 
-from tasklib import branches, console, worktree
-from tasklib.bench import Bench, open_bench
+from tasklib import console
 from tasklib.errors import Refused
 from tasklib.options import Given, dry, step
+from tasklib.proof import squash_branch
+from tasklib.repository import worktree
+from tasklib.workbench.bench import Bench, open_bench
 
 
 @step(only="FILE to restore, and no other, as the recipe does. Repeatable. Default: all but what is squashed.")
@@ -30,7 +32,7 @@ def restore(context: Context, given: Given) -> None:
 
 def run(bench: Bench, only: Sequence[str] = ()) -> int:
     """Restore from the squash branch's commit; returns how many files."""
-    branches.refuse_other_branch(bench)
+    squash_branch.refuse_other_branch(bench)
     paths = _paths(bench)
     if only:
         wanted = []
@@ -47,7 +49,7 @@ def run(bench: Bench, only: Sequence[str] = ()) -> int:
     # Who names a file wants it as git has it, whatever it holds.
     placed = {**bench.plan.placed, **dict.fromkeys(only and paths, "")}
     left = worktree.put_back(bench.repository, bench.head(), paths, placed, bench.aside)
-    branches.tell(left)
+    squash_branch.tell(left)
     bench.save(replace(bench.plan, placed={one: it for one, it in bench.plan.placed.items() if one not in paths}))
     bench.finished("restore")
     return len(paths)

@@ -10,12 +10,15 @@ from pathlib import Path
 
 from invoke.context import Context
 
-from tasklib import branches, console, git, interrupts, plan, prepare, proof, settings
-from tasklib.bench import Bench, open_bench
-from tasklib.git import Repository
+from tasklib import console, interrupts, settings
 from tasklib.options import Given, dry, step
-from tasklib.proof import Proof
+from tasklib.proof import proofs, squash_branch
+from tasklib.proof.proofs import Proof
+from tasklib.repository import git
+from tasklib.repository.git import Repository
 from tasklib.settings import Settings
+from tasklib.workbench import plan, prepare
+from tasklib.workbench.bench import Bench, open_bench
 
 
 @step("rev", "directory", "command", "uri-var", "set", "server", "before", "reference", "data")
@@ -45,7 +48,7 @@ def _verify_checkout(repository: Repository, chosen: Settings, dry: bool) -> Non
         console.warn("the work tree holds changes that are not committed; the commit at HEAD is proven, without them")
     bench = Bench(repository, prepared.plan, chosen.server, detached=True)
     try:
-        made = proof.prove(bench, repository.tree("HEAD"))
+        made = proofs.prove(bench, repository.tree("HEAD"))
     finally:
         with interrupts.uninterrupted():
             trouble = bench.close_place()
@@ -56,6 +59,6 @@ def _verify_checkout(repository: Repository, chosen: Settings, dry: bool) -> Non
 
 def run(bench: Bench) -> Proof:
     """The proof of the work tree, made where there is none."""
-    branches.refuse_other_branch(bench)
-    branches.integrate(bench)
-    return proof.ensure_proven(bench)
+    squash_branch.refuse_other_branch(bench)
+    squash_branch.integrate(bench)
+    return proofs.ensure_proven(bench)

@@ -24,8 +24,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasklib import interrupts, postgres, server
-from tasklib.postgres import Address
+from tasklib import interrupts
+from tasklib.postgres import client, server
+from tasklib.postgres.client import Address
 from tests import native
 
 TOOL = Path(sys.executable).parent / "alembic-squash"
@@ -67,7 +68,7 @@ class Trial:
 
     def environment(self, top: Path, address: Address | None = None) -> dict[str, str]:
         """As in a shell with the project's environment active; templates stay out where there is no address."""
-        found = {name: text for name, text in postgres.clean_environment().items() if not name.startswith("INVOKE_")}
+        found = {name: text for name, text in client.clean_environment().items() if not name.startswith("INVOKE_")}
         found |= {"VIRTUAL_ENV": str(self.bin.parent), "PATH": f"{self.bin}{os.pathsep}{found.get('PATH', '')}"}
         found |= {"PYTHONPATH": os.pathsep.join(str(top / path) for path in self.paths), "PYTHONDONTWRITEBYTECODE": "1"}
         for name, template in self.variables.items():
@@ -175,7 +176,7 @@ class OwnServer:
 
     def __call__(self, name: str) -> Address:
         ours = Address(self.server.host, self.server.port, self.server.user, self.server.password)
-        with postgres.connect(ours) as connection:
+        with client.connect(ours) as connection:
             connection.run(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
             connection.run(f'CREATE DATABASE "{name}" TEMPLATE template0')
         return ours.at(name)

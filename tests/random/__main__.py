@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tasklib import server as servers
+from tasklib.postgres import server as servers
 from tests.random import grammar
 from tests.random.hunt import Found, Hunt
 from tests.random.trial import Trials

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasklib import postgres
+from tasklib.postgres import client
 from tests.random import values, words
 from tests.random.world import World
 
@@ -21,7 +21,7 @@ def enum(w: World) -> str:
 
 def change_enum(w: World) -> str:
     name = enum(w)
-    old = w.texts(f"SELECT quote_literal(enumlabel) FROM pg_enum WHERE enumtypid = {postgres.literal(name)}::regtype")
+    old = w.texts(f"SELECT quote_literal(enumlabel) FROM pg_enum WHERE enumtypid = {client.literal(name)}::regtype")
     if w.chance(4):
         return f"ALTER TYPE {name} RENAME VALUE {w.one(old)} TO 'new{w.number(1, 3)}'"
     where = w.one(("", f" BEFORE {w.one(old)}", f" AFTER {w.one(old)}")) if old else ""
@@ -43,8 +43,8 @@ def create_domain(w: World) -> str:
 def change_domain(w: World) -> str:
     name = w.one(w.named("pg_type", "typ", "o.typtype = 'd'"))
     type_ = str(w.connection.value(f"SELECT format_type(typbasetype, typtypmod) FROM pg_type"
-                                   f" WHERE oid = {postgres.literal(name)}::regtype"))  # fmt: skip
-    old = w.texts(f"SELECT quote_ident(conname) FROM pg_constraint WHERE contypid = {postgres.literal(name)}::regtype")
+                                   f" WHERE oid = {client.literal(name)}::regtype"))  # fmt: skip
+    old = w.texts(f"SELECT quote_ident(conname) FROM pg_constraint WHERE contypid = {client.literal(name)}::regtype")
     changes = [
         f"ADD CONSTRAINT {w.name('dc')} CHECK ({values.condition_on(w, 'VALUE', type_)}){w.maybe(' NOT VALID', 3)}",
         f"SET DEFAULT {values.default(w, type_)}", "DROP DEFAULT", "SET NOT NULL", "DROP NOT NULL",
@@ -106,7 +106,7 @@ def create_cast(w: World) -> str:
     found = w.texts(
         "SELECT format('%I.%I(%s)', n.nspname, o.proname, pg_get_function_identity_arguments(o.oid)) FROM pg_proc o"
         f" JOIN pg_namespace n ON n.oid = o.pronamespace WHERE o.pronargs = 1 AND n.nspname !~ '^pg_|^information_'"
-        f" AND o.prorettype = {postgres.literal(target)}::regtype"
+        f" AND o.prorettype = {client.literal(target)}::regtype"
     )
     how = f"WITH FUNCTION {w.one(found)}" if found and w.chance(2) else how
     return f"CREATE CAST ({source} AS {target}) {how}{w.one(('', ' AS ASSIGNMENT', ' AS IMPLICIT'))}"

@@ -12,7 +12,7 @@ from random import Random
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 from hypothesis import strategies as st
 
-from tasklib import postgres
+from tasklib.postgres import client
 from tests.random import grammar, trial
 from tests.random.trial import Failure, Trials
 from tests.random.world import World
@@ -73,7 +73,7 @@ class Hunt:
     def one(self, random: Random) -> None:
         """One history."""
         trial.empty_reference(self.laboratory)
-        with postgres.connect(self.laboratory.bench.address("reference")) as connection:
+        with client.connect(self.laboratory.bench.address("reference")) as connection:
             trial.limit(connection)
             world = World(connection, random, self.known)
             grammar.grow(world, self.longest)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasklib import postgres
+from tasklib.postgres import client
 from tests.random.world import World
 
 OPTIONS = ("INCREMENT BY 3", "INCREMENT BY -1", "MINVALUE -100", "MAXVALUE 1000", "START WITH 5", "CACHE 10", "CYCLE",
@@ -26,7 +26,7 @@ def change_sequence(w: World) -> str:
 
 
 def use_sequence(w: World) -> str:
-    sequence = postgres.literal(w.relation("S"))
+    sequence = client.literal(w.relation("S"))
     return w.one((f"SELECT nextval({sequence})", f"SELECT setval({sequence}, {w.number(-3, 90)})",
                   f"SELECT setval({sequence}, {w.number(1, 90)}, false)"))  # fmt: skip
 

@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tasklib import postgres
 from tasklib.errors import Refused
-from tasklib.postgres import Connection
+from tasklib.postgres import client
+from tasklib.postgres.client import Connection
 from tests.laboratory import Laboratory, Outcome
 from tests.random import witness
 from tests.random.world import ROLES, execute
@@ -43,7 +43,7 @@ def empty_reference(laboratory: Laboratory) -> None:
 
 def prepare(laboratory: Laboratory) -> None:
     """The roles that histories give things to."""
-    with postgres.connect(laboratory.bench.maintenance("reference")) as connection:
+    with client.connect(laboratory.bench.maintenance("reference")) as connection:
         for role in ROLES:
             execute(connection, f"CREATE ROLE {role}")
 
@@ -56,7 +56,7 @@ def limit(connection: Connection) -> None:
 def replay(laboratory: Laboratory, statements: Sequence[str]) -> list[str]:
     """Run what the server takes of a history in a new reference; what it took."""
     empty_reference(laboratory)
-    with postgres.connect(laboratory.bench.address("reference")) as connection:
+    with client.connect(laboratory.bench.address("reference")) as connection:
         limit(connection)
         return [one for one in statements if execute(connection, one)]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasklib import postgres
+from tasklib.postgres import client
 from tests.random import words
 from tests.random.world import World
 
@@ -57,9 +57,7 @@ def value(w: World, type_: str, depth: int = 0) -> str:
         " AND NOT attisdropped AND t.oid = to_regtype(%s) ORDER BY attnum", [base])  # fmt: skip
     if parts and depth < 2:
         return f"ROW({', '.join(value(w, str(part[0]), depth + 1) for part in parts)})::{base}"
-    labels = w.texts(
-        f"SELECT quote_literal(enumlabel) FROM pg_enum WHERE enumtypid = {postgres.literal(base)}::regtype"
-    )
+    labels = w.texts(f"SELECT quote_literal(enumlabel) FROM pg_enum WHERE enumtypid = {client.literal(base)}::regtype")
     if labels:
         return w.one(labels)
     return w.one(("NULL", "'{}'", "'(,)'", "'(1,2)'", "'[1,2)'", "'a'", "1"))
@@ -69,7 +67,7 @@ def default(w: World, type_: str) -> str:
     """An expression for a default."""
     choice = w.number(1, 5)
     if choice == 1 and type_ in ("integer", "bigint", "smallint") and (found := sequences(w)):
-        return f"nextval({postgres.literal(w.one(found))})"
+        return f"nextval({client.literal(w.one(found))})"
     if choice == 2 and (calls := functions(w, type_)):
         return w.one(calls)
     if choice <= 3 and type_ in words.EXPRESSIONS:

@@ -11,8 +11,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from tasklib import postgres
-from tasklib.postgres import Connection
+from tasklib.postgres import client
+from tasklib.postgres.client import Connection
 from tests.laboratory import Laboratory
 
 FIRST = 16384  # PostgreSQL: FirstNormalObjectId
@@ -39,7 +39,7 @@ def differences(laboratory: Laboratory) -> list[str]:
     """Rows of the catalogs that the reference has and the candidate has not, and the other way."""
     facts = []
     for role in ("reference", "candidate"):
-        with postgres.connect(laboratory.bench.address(role), read_only=True) as connection:
+        with client.connect(laboratory.bench.address(role), read_only=True) as connection:
             connection.run("SET search_path = ''")
             facts.append(Counter(_rows(connection)))
     left, right = (sorted((one - other).elements()) for one, other in (facts, facts[::-1]))

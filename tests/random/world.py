@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from random import Random
 from typing import TypeVar
 
-from tasklib import postgres
 from tasklib.errors import Failed
-from tasklib.postgres import Connection
+from tasklib.postgres import client
+from tasklib.postgres.client import Connection
 from tests.random import words
 
 T = TypeVar("T")
@@ -92,7 +92,7 @@ class World:
         plain = f"{prefix}{self.number(1, 12)}"
         if self.chance(6):
             odd = [one for one in words.ODD if "\n" not in one or not self.known("line breaks in names")]
-            return postgres.identifier(self.one(odd) + self.maybe(plain))
+            return client.identifier(self.one(odd) + self.maybe(plain))
         return plain
 
     def new(self, prefix: str) -> str:
@@ -133,7 +133,7 @@ class World:
         """(name, type) of a relation's columns."""
         found = self.connection.rows(
             "SELECT quote_ident(attname), format_type(atttypid, atttypmod) FROM pg_attribute a"
-            f" WHERE attrelid = {postgres.literal(relation)}::regclass AND attnum > 0 AND NOT attisdropped"
+            f" WHERE attrelid = {client.literal(relation)}::regclass AND attnum > 0 AND NOT attisdropped"
             f" AND {condition} ORDER BY attnum"
         )
         return [(str(name), str(type_)) for name, type_ in found]
@@ -143,7 +143,7 @@ class World:
 
     def of_relation(self, relation: str, query: str) -> list[str]:
         """What a query says of one relation, which it has as {}."""
-        return self.texts(query.format(f"{postgres.literal(relation)}::regclass"))
+        return self.texts(query.format(f"{client.literal(relation)}::regclass"))
 
     def role(self) -> str:
         return self.one(ROLES)

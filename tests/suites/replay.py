@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import psycopg2
 import psycopg2.errors
 
-from tasklib.postgres import Address, identifier
+from tasklib.postgres.client import Address, identifier
 from tests.suites import psql
 from tests.suites.case import Case, Piece
 

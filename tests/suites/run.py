@@ -25,9 +25,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from queue import Queue
 
-from tasklib import interrupts, server
+from tasklib import interrupts
 from tasklib.errors import BUG, SquashError
-from tasklib.server import Server
+from tasklib.postgres import server
+from tasklib.postgres.server import Server
 from tests.suites import table, trial
 from tests.suites.case import Case
 from tests.suites.collected import SUITES

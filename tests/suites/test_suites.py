@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tasklib.server import Server
+from tasklib.postgres.server import Server
 from tests.suites import golang, perl, psql, python, table, trial, txtar
 from tests.suites.case import Case, Piece
 

@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tasklib import postgres
 from tasklib.errors import BUG, DIFFERS
-from tasklib.server import Server
+from tasklib.postgres import client
+from tasklib.postgres.server import Server
 from tests import native
 from tests.laboratory import REVISION, Laboratory, Outcome
 from tests.suites.case import Case, Piece
@@ -57,7 +57,7 @@ def tried(case: Case, server: Server, work: Path, token: str) -> Row:
         laboratory.close()
 
 
-def empty(laboratory: Laboratory) -> postgres.Address:
+def empty(laboratory: Laboratory) -> client.Address:
     """An empty reference with Alembic's table at R."""
     laboratory.make("reference", ())
     return laboratory.bench.address("reference")
@@ -85,7 +85,7 @@ def _again(laboratory: Laboratory, role: str) -> str:
     """The dump of a restore of the schema's dump."""
     laboratory.bench.create("reprint", bare=True)
     copy = laboratory.bench.address("reprint")
-    postgres.copy_schema(laboratory.bench.address(role), copy, laboratory.bench.binaries(), laboratory.bench.work)
+    client.copy_schema(laboratory.bench.address(role), copy, laboratory.bench.binaries(), laboratory.bench.work)
     return laboratory.dump("reprint")
 
 
@@ -122,15 +122,15 @@ def script(pieces: Iterable[Piece]) -> str:
 
 def sweep(server: Server, token: str) -> None:
     """Take away what an earlier case left on the server, which is nobody else's: databases and roles."""
-    with postgres.connect(postgres.Address(server.host, server.port, server.user, server.password)) as connection:
+    with client.connect(client.Address(server.host, server.port, server.user, server.password)) as connection:
         for (name,) in connection.rows("SELECT datname FROM pg_database WHERE datname LIKE %s", (f"%{token}%",)):
-            connection.run(f"DROP DATABASE {postgres.identifier(name)} WITH (FORCE)")
+            connection.run(f"DROP DATABASE {client.identifier(name)} WITH (FORCE)")
         roles = connection.rows("SELECT rolname FROM pg_roles WHERE rolname NOT LIKE 'pg\\_%' AND oid <> 10")
     drop_roles(server, [str(name) for (name,) in roles])
 
 
 def drop_roles(server: Server, names: Iterable[str]) -> None:
     """Drop roles that own nothing any more."""
-    with postgres.connect(postgres.Address(server.host, server.port, server.user, server.password)) as connection:
+    with client.connect(client.Address(server.host, server.port, server.user, server.password)) as connection:
         for name in names:
-            connection.run(f"DROP ROLE IF EXISTS {postgres.identifier(name)}")
+            connection.run(f"DROP ROLE IF EXISTS {client.identifier(name)}")

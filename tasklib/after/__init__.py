@@ -1,0 +1,1 @@
+"""After the squash: the databases out there."""

@@ -1,0 +1,71 @@
+"""Materialized views whose rows are not what their query gives: no new database can be given the rows of a query as it
+once was.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+
+from psycopg2 import sql
+
+from tasklib.errors import Failed, Refused
+from tasklib.postgres import client
+from tasklib.postgres.client import Address, Connection
+
+Name = tuple[str, str]  # schema and view
+
+# Rows of one side that the other one has in another number or not at all.
+DIFFERENT = """
+SELECT count(*) FROM (SELECT v::text AS row, count(*) AS n FROM {view} v GROUP BY 1) AS here
+FULL JOIN (SELECT q::text AS row, count(*) AS n FROM ({query}) q GROUP BY 1) AS there USING (row, n)
+WHERE here.row IS NULL OR there.row IS NULL
+"""
+
+
+def views(address: Address, populated: Collection[Name], volatile: Collection[Name]) -> list[Name]:
+    """The stale ones; of those that are ``volatile`` (a time, a random value in them) nobody could say."""
+    with client.connect(address, read_only=True) as connection:
+        return [view for view in populated if view not in volatile and _is_stale(connection, view)]
+
+
+def _is_stale(connection: Connection, view: Name) -> bool:
+    # With an empty path every name in the query comes out qualified.
+    connection.run("SET search_path = ''")
+    definition = connection.value("SELECT pg_get_viewdef(%s::regclass)", [client.identifier(view[1], view[0])])
+    connection.run("RESET search_path")
+    query = sql.SQL(str(definition).rstrip("; \n"))
+    try:
+        return bool(connection.value(sql.SQL(DIFFERENT).format(view=sql.Identifier(*view), query=query)))
+    except Failed:
+        return False  # a query that needs what only a refresh has; the comparison shows what comes out
+
+
+def refuse(found: Collection[Name], sources: Mapping[str, str], revision: str) -> None:
+    """`Refused` where there are stale views, with the migration that filled each one last, as far as the ``sources``
+    (path → text, oldest first) name it.
+    """
+    if not found:
+        return
+    said = "; ".join(
+        f"{shown(view)}, filled by {last}" if (last := next(_naming(view, sources), None)) else shown(view)
+        for view in sorted(found)
+    )
+    refreshes = "; ".join(f'op.execute("REFRESH MATERIALIZED VIEW {shown(view)}")' for view in sorted(found))
+    raise Refused(
+        f"At {revision} these materialized views are stale: {said}. A refresh would give them other rows, and a new "
+        "database could only be given those.",
+        f"add {refreshes} to the end of upgrade() in {revision}'s file, in a commit of its own (it goes with the "
+        "squash; databases out there are refreshed or not, as before)",
+    )
+
+
+def shown(view: Name) -> str:
+    return view[1] if view[0] == "public" else ".".join(view)
+
+
+def _naming(view: Name, sources: Mapping[str, str]) -> Iterator[str]:
+    """The paths of the migrations that name a view, the latest first."""
+    for path in reversed(list(sources)):
+        if re.search(rf"\b{re.escape(view[1])}\b", sources[path]):
+            yield path

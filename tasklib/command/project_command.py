@@ -1,0 +1,370 @@
+"""Door to the project's own command (`flask db …`, `alembic …`): always a subprocess, in the user's own work tree.
+
+An exit code is never believed: what a run did is read from the database afterwards.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import quote
+
+from tasklib import binds, console, fence, shell
+from tasklib.command import programs, watch
+from tasklib.command.guard.hold import COMMANDS, FIRST
+from tasklib.command.started_once import Held, Order, Start
+from tasklib.command.watch import Seen, Watch
+from tasklib.errors import Failed, MigrationFailed, Refused
+from tasklib.history.chains import Chain
+from tasklib.postgres import client
+from tasklib.postgres.client import Address
+from tasklib.project import temporary_ini
+from tasklib.timings import Tally
+
+R = TypeVar("R", bound=shell.Result)
+
+# The databases that a run gets, by bind ("" is the only one of most projects), then those that stand for other targets;
+# all are on one server.
+Targets = Mapping[str, Address]
+# An app may insist on a URL although the subcommand (`init`) needs no database; it must not be the user's own.
+NOWHERE: Targets = {"": Address("127.0.0.1", 1, "nobody", "", "none")}
+READ_ONLY = {"PGOPTIONS": "-c default_transaction_read_only=on"}
+# What wrappers (poetry, uv, pdm, pipenv) and Python say where the program is not in the environment that they found.
+NO_PROGRAM = re.compile(
+    r"(?i)command not found|failed to spawn|not found in your PATH|could not be found within PATH|can't open file|"
+    r"No module named '?(alembic|flask)'?$",
+    re.MULTILINE,
+)
+# The line of a traceback that says which error it was.
+ERROR = re.compile(r"[\w.]*(Error|Exception|Exists|Undefined\w*|Violation)\b")
+CAUGHT = "Error that was caught before it: "  # from the server's record
+SHOWN = 10  # lines of an error
+NOT_STARTED = re.compile(
+    rf"{NO_PROGRAM.pattern}|No such (command|option)|unrecognized arguments|invalid choice|Could not (import|locate)",
+    re.MULTILINE,
+)
+
+
+@dataclass(frozen=True)
+class Ran(shell.Result):
+    """A finished run of the project's command, with what the guard saw in it."""
+
+    seen: Seen = field(default_factory=Seen)
+
+
+@dataclass(frozen=True)
+class Command:
+    """The project's command: its words (the program resolved), where it runs, and what it gets in its environment.
+
+    ``templates`` are the variables of --uri-var and --set, and those with a dot in their name options of the ini;
+    those that are in ``filled`` get an address each that is led like any other. ``scheme`` is the URL's. ``watch`` is
+    the guard that leads its drivers. ``section`` is the ini's that `alembic -n` names. ``held`` is what runs are
+    forks of.
+    """
+
+    words: tuple[str, ...]
+    kind: str
+    cwd: Path
+    templates: tuple[tuple[str, str], ...]
+    scheme: str
+    watch: Watch | None = None
+    filled: frozenset[str] = frozenset()
+    section: str = "alembic"
+    held: Held | None = None
+    tally: Tally = field(default_factory=Tally, repr=False, compare=False)
+
+    def environment(
+        self, targets: Targets | None, record: Path | None = None, first: str | None = None
+    ) -> dict[str, str]:
+        """The command's environment: ours without libpq's variables, with those that lead to ``targets`` or nowhere.
+
+        The guard, which leads its drivers there, writes to ``record``; ``first`` is the name of the scratch database
+        for the first target that it does not know.
+        """
+        environment = {
+            **client.clean_environment(programs.environment(self.words)),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+        targets = targets or NOWHERE
+        environment.update(_first(targets).environment())
+        environment.update({name: value for name, value in self._filled(targets) if not binds.is_option(name)})
+        if self.watch is not None:
+            environment.update(self.watch.environment(targets, record, environment, first))
+        return environment
+
+    def _filled(self, targets: Targets) -> list[tuple[str, str]]:
+        first = _first(targets)
+        values = first.values(self.scheme)
+        for bind in binds.named(self.templates):
+            own = targets.get(bind, first).values(self.scheme)
+            values |= {f"{what}:{bind}" if bind else what: value for what, value in own.items()}
+        apart = {name: first.at(name).values(self.scheme) for name in self.filled}
+        return [(name, binds.fill(template, apart.get(name, values))) for name, template in self.templates]
+
+    def _options(self, targets: Targets) -> list[tuple[str, str, str]]:
+        """Those of the templates that are options of the ini, filled in: section, name, value."""
+        filled = self._filled(targets)
+        return [(*binds.option(name, self.section), value) for name, value in filled if binds.is_option(name)]
+
+    def run(
+        self,
+        chain: Chain,
+        words: Sequence[str],
+        targets: Targets | None,
+        *,
+        read_only: bool = False,
+        extra: Mapping[str, str] | None = None,
+        options: Sequence[str] = (),
+        first: str | None = None,
+        on_error_line: Callable[[str], None] | None = None,
+    ) -> Ran:
+        """Run one subcommand with the script directory ``chain``; any exit code comes back.
+
+        ``read_only``: but for the connections that the guard leads. ``options`` are words more for Alembic (-x).
+        """
+        with self._ini(chain, targets or NOWHERE) as ini, self._record() as record:
+            environment = {
+                **self.environment(targets, record, first), **(READ_ONLY if read_only else {}), **(extra or {})
+            }  # fmt: skip
+            fence = self.fence(targets)
+            result: shell.Result | None = None
+            if record is not None and targets is not None and not (extra or options) and self._may_fork(words):
+                start = Start(
+                    self._argv(chain, ini, [FIRST]), self.cwd, (self.words, self.templates, self.scheme, fence),
+                    environment, fence, targets,
+                )  # fmt: skip
+                result = self._forked(start, chain, words, targets, record, environment, first, on_error_line)
+            if result is None:
+                argv = self._argv(chain, ini, words, options)
+                self.tally.starts += 1
+                result = shell.run(
+                    argv, cwd=self.cwd, env=environment, ok=None, on_error_line=on_error_line, fence=fence
+                )
+            seen = watch.read(record) if record is not None else Seen()
+        return self.masked(Ran(result.argv, result.code, result.stdout, result.stderr, seen), targets)
+
+    def _argv(
+        self, chain: Chain, ini: Path | None, words: Sequence[str], options: Sequence[str] = ()
+    ) -> tuple[str, ...]:
+        """The words of the command line for one subcommand."""
+        sub, *rest = words
+        if self.kind == "flask":
+            return (*self.words, sub, "-d", str(chain.directory), *options, *rest)
+        if self.kind == "code":
+            return (*self.words, *options, sub, *rest)
+        files = [str(one) for one in (ini, chain.toml) if one is not None]
+        return (*self.words, *(word for file in files for word in ("-c", file)), *options, sub, *rest)
+
+    def _may_fork(self, words: Sequence[str]) -> bool:
+        """Whether a fork of a `current` would do what the words do: not where a program of the project's own may do
+        more for one of them.
+        """
+        return self.held is not None and self.kind != "code" and words[0] in COMMANDS and len(words) < 3
+
+    def _forked(
+        self,
+        start: Start,
+        chain: Chain,
+        words: Sequence[str],
+        targets: Targets,
+        record: Path,
+        environment: Mapping[str, str],
+        first: str | None,
+        on_error_line: Callable[[str], None] | None,
+    ) -> shell.Result | None:
+        """Run it in a fork of the application that is held; None where that cannot be."""
+        assert self.held is not None and self.watch is not None
+        inner = chain.directory / "alembic.ini"
+        ini = chain.ini if self.kind == "alembic" else inner if inner.exists() else None
+        options = [(section, name, value.replace("%", "%%")) for section, name, value in self._options(targets)]
+        if ini is not None:
+            text = ini.read_text(encoding="utf-8")
+            section = self.section if self.kind == "alembic" else "alembic"
+            if (locations := temporary_ini.option(text, section, "version_locations")) is not None:
+                options.append((section, "version_locations", locations))
+        order = Order(
+            command=words[0],
+            arguments=tuple(words[1:]),
+            environment=environment,
+            given=partial(self.watch.given, targets, record, first),
+            chain={"script": str(chain.directory), "ini": str(ini) if ini else None, "options": options},
+        )
+        return self.held.run(start, order, on_error_line)
+
+    def fence(self, targets: Targets | None = None) -> fence.Fence | None:
+        """What bars the way to the ports of real databases, where this system has it; None where it has not."""
+        known = self.watch.targets if self.watch is not None else ()
+        ours = {address.port for address in (targets or NOWHERE).values()}
+        return fence.around(fence.ports(programs.environment(self.words), known) - ours)
+
+    @contextmanager
+    def _record(self) -> Iterator[Path | None]:
+        if self.watch is None:
+            yield None
+        else:
+            with self.watch.record() as path:
+                yield path
+
+    @contextmanager
+    def _ini(self, chain: Chain, targets: Targets) -> Iterator[Path | None]:
+        """The ini to run with; for the length of a run one of its own, where the URL gets in by an option of it."""
+        ini, options = chain.ini, self._options(targets)
+        if ini is None or not options:
+            yield ini
+        else:
+            with temporary_ini.with_options(ini, options, beside=chain.is_ours) as own:
+                yield own
+
+    def init(self, directory: Path, *words: str) -> shell.Result:
+        """Run `init` into a directory that does not exist; what else it writes (an ini) lies beside that."""
+        if self.kind == "code":
+            raise Refused(
+                f"`{' '.join(self.words)}` is the project's own program, which cannot be told to `init` elsewhere.",
+                "leave --init out; --source history needs none",
+            )
+        environment = {**self.environment(None), **READ_ONLY}
+        if self.kind == "flask":
+            argv = [*self.words, "init", "-d", str(directory), *words]
+        else:
+            # Alembic writes the ini where -c says, and refuses to overwrite one.
+            argv = [*self.words, "-c", str(directory.parent / "alembic.ini"), "init", *words, str(directory)]
+        return shell.run(argv, cwd=self.cwd, env=environment, ok=None)
+
+    def current(self, chain: Chain, targets: Targets, first: str | None) -> Ran:
+        """Ask the command where it stands, to see where it connects: an unknown target is led to that of ``first``."""
+        return self.run(chain, ["current"], targets, read_only=True, first=first)
+
+    def upgrade(self, chain: Chain, targets: Targets, target: str, total: int) -> Ran:
+        """Upgrade to ``target``, showing progress over ``total`` migrations (in each database)."""
+        return self._move(chain, targets, ["upgrade", target], total)
+
+    def downgrade(self, chain: Chain, targets: Targets, target: str) -> Ran:
+        return self._move(chain, targets, ["downgrade", target], 1)
+
+    def _move(self, chain: Chain, targets: Targets, words: Sequence[str], total: int) -> Ran:
+        total *= len(targets)
+        seen: list[str] = []
+
+        def progress(line: str) -> None:
+            match = re.search(r"Running (?:up|down)grade (\S*) ?-> (\S+)", line)
+            if match:
+                seen.append(match.group(2))
+                console.live(f"{len(seen)}/{total} {match.group(2).rstrip(',')}")
+
+        try:
+            return self.run(chain, words, targets, on_error_line=progress)
+        finally:
+            console.end_live()
+
+    def refuse_if_it_cannot_run(self, result: shell.Result, targets: Targets | None = None) -> None:
+        """Raise `Failed` with the application's own error where the command did not even start.
+
+        ``targets`` are those that the command was run with.
+        """
+        said = result.stderr + result.stdout
+        if result.code == 0:
+            return
+        # Where env.py is in no frame of a traceback, the application failed before Alembic began.
+        crashed = self.kind == "flask" and "Traceback" in said and '/env.py"' not in said
+        if said.strip() and not crashed and not NOT_STARTED.search(said):
+            return
+        why = said
+        if self.kind == "flask" and "Traceback" not in said and not NO_PROGRAM.search(said):
+            # Flask says "No such command 'db'" or nothing at all where the app's import failed; any command that
+            # needs the app says why.
+            asked = self.masked(
+                shell.run([*self.words[:-1], "routes"], cwd=self.cwd,
+                          env={**self.environment(targets), **READ_ONLY}, ok=None), targets)  # fmt: skip
+            if asked.code != 0:
+                why = asked.stderr if asked.stderr.strip() else asked.stdout
+            elif "No such command" in said:
+                why += "\nThe app itself can be imported, but it has no `db` command: is Migrate(app, db) called?"
+        if "Traceback" in why:
+            # What Flask says last, "No such command 'db'", is only what follows from the app's own error above it.
+            why = re.sub(r"(?m)^(Usage: .*|Try '.* --help' .*|Error: No such command .*)\n?", "", why)
+        raise self.cannot_run(result, why)
+
+    def cannot_run(self, result: shell.Result, why: str) -> Failed:
+        """The error for a command that did not start, with the reason in the application's own words."""
+        missing = re.search(r"ModuleNotFoundError: No module named ['\"](\S+)['\"]", why)
+        hint = f"make `{' '.join(self.words)} history` work in this shell first; FLASK_APP and the like are inherited"
+        if self.kind == "code":
+            hint = (
+                "the project's own program must take Alembic's words (current --verbose, show, upgrade, downgrade), or "
+                "--command 'alembic -c FILE'"
+            )
+        if missing:
+            hint = (
+                f"its Python does not find {missing.group(1)}: install that (the project itself: pip install -e .) in "
+                "the environment of this command, or set PYTHONPATH; this shell's variables are inherited"
+            )
+        if missing and programs.is_ours(self.words[0]):
+            command = f"{programs.prefix(self.cwd)}{'flask db' if self.kind == 'flask' else 'alembic'}"
+            hint = (
+                f"{self.words[0]} is of the environment that this program is installed in; name the project's own, "
+                f"--command '{command}', or activate it"
+            )
+        return Failed(
+            f"`{' '.join(self.words)}` cannot run in {self.cwd} (exit code {result.code}). It says:\n  | "
+            + (why.strip() or "nothing").replace("\n", "\n  | "),
+            hint,
+        )
+
+    def masked(self, result: R, targets: Targets | None) -> R:
+        """The same result without the password: some applications print their URL when they fail."""
+        address = _first(targets or NOWHERE)
+        if not address.password:
+            return result
+
+        def mask(text: str) -> str:
+            for form in {address.password, quote(address.password, safe="")}:
+                text = text.replace(f":{form}@", ":***@")
+                # A short one, or "postgres", may as well be a word that was meant.
+                if len(form) >= 8 and form not in (address.user, "postgres", "password"):
+                    text = text.replace(form, "***")
+            return text
+
+        return replace(result, stdout=mask(result.stdout), stderr=mask(result.stderr))
+
+
+def _first(targets: Targets) -> Address:
+    return next(iter(targets.values()))
+
+
+def failing_migration(result: shell.Result, chain: Chain) -> str | None:
+    """The revision that a failed run was in: by the traceback's deepest frame, else by Alembic's last log line."""
+    by_name = {Path(m.path).name: m.id for m in chain.history.migrations.values()}
+    frames = re.findall(r'File "([^"]+)", line \d+', result.stderr)
+    for frame in reversed(frames):
+        if Path(frame).name in by_name:
+            return by_name[Path(frame).name]
+    running = re.findall(r"Running upgrade \S* ?-> ([^\s,]+)", result.stderr)
+    return running[-1].rstrip(",") if running and running[-1].rstrip(",") in chain.history.migrations else None
+
+
+def explain_failure(result: shell.Result, chain: Chain, what: str) -> Failed | Refused:
+    """The error for an upgrade that did not arrive: which migration, and the database's words."""
+    revision = failing_migration(result, chain)
+    lines = [line for line in (result.stderr or result.stdout).splitlines() if line.strip()]
+    caught = [line for line in lines if line.startswith(CAUGHT)]
+    lines = [line for line in lines if line not in caught]
+    # Of a traceback the last error counts, with what the database and SQLAlchemy say below it.
+    errors = [at for at, line in enumerate(lines) if ERROR.match(line)]
+    said = lines[errors[-1] :] if errors else lines[-SHOWN:]
+    database = "\n  | ".join([*caught, *said[:SHOWN], *(["…"] if len(said) > SHOWN else [])])
+    path = chain.history.migrations[revision].path if revision else ""
+    frames = re.findall(rf'{re.escape(Path(path).name)}", line (\d+)', result.stderr) if revision else []
+    line = int(frames[-1]) if frames else 0
+    name = f"the migration {revision} ({path}{f':{line}' if line else ''})" if revision else "a migration"
+    if extension := client.lacking_extension(result.stderr):
+        return Refused(
+            f"{what}: {name} needs the extension {extension!r}, which the server does not have.",
+            client.how_to_get(extension),
+        )
+    text = f"{what}: {name} failed. The command ended with exit code {result.code} and said:\n  | {database}"
+    return MigrationFailed(text, revision or "", line)

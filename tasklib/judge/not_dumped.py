@@ -1,0 +1,258 @@
+"""What pg_dump does not print, from the catalogs: queries for (kind, schema, name, value), one value for each name."""
+
+from __future__ import annotations
+
+from tasklib.judge import implicit
+from tasklib.postgres import client
+from tasklib.postgres.archive import Key
+from tasklib.postgres.client import FIRST, Connection
+
+
+def _role(oid: str) -> str:
+    """A role's name in SQL; of the user who connects, whose name is another one elsewhere, the word for it."""
+    return f"coalesce(nullif(quote_ident(pg_get_userbyid({oid})), quote_ident(current_user)), 'CURRENT_USER')"
+
+
+OF_INDEXES_AND_KEYS = (
+    (
+        "INVALID INDEX",
+        "SELECT n.nspname, c.relname, pg_get_indexdef(i.indexrelid) FROM pg_index i"
+        " JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " WHERE NOT i.indisvalid OR NOT i.indisready OR NOT i.indislive",
+    ),
+    (
+        # A constraint's own triggers: DISABLE TRIGGER ALL switches a foreign key off.
+        "CONSTRAINT TRIGGER",
+        "SELECT n.nspname, concat_ws(' ', quote_ident(c.relname), quote_ident(con.conname), t.tgfoid::regproc),"
+        " t.tgenabled FROM pg_trigger t"
+        " JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " JOIN pg_constraint con ON con.oid = t.tgconstraint WHERE t.tgisinternal AND t.tgenabled <> 'O'",
+    ),
+    (
+        # A key refers to columns; of two indexes on them it goes by the older one, and keeps that from being dropped.
+        "INDEX OF A FOREIGN KEY",
+        "SELECT n.nspname, c.relname, json_agg(DISTINCT jsonb_build_array(used.relname, twin.relname))::text"
+        " FROM pg_constraint k JOIN pg_class c ON c.oid = k.confrelid JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " JOIN pg_index i ON i.indrelid = c.oid AND i.indexrelid <> k.conindid JOIN pg_class used"
+        " ON used.oid = k.conindid JOIN pg_class twin ON twin.oid = i.indexrelid"
+        " WHERE k.contype = 'f' AND k.conparentid = 0 AND i.indisunique AND i.indimmediate AND i.indpred IS NULL"
+        " AND i.indnkeyatts = array_length(k.confkey, 1) AND k.confkey <@ i.indkey[0:i.indnkeyatts - 1] GROUP BY 1, 2",
+    ),
+    (
+        "MATERIALIZED VIEW STATE",
+        "SELECT n.nspname, c.relname, c.relispopulated::text FROM pg_class c"
+        " JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'm'",
+    ),
+    (
+        # The dump says them with the table's, which has such a table only where its columns need one.
+        "TOAST OPTIONS",
+        "SELECT n.nspname, c.relname, array_to_string(t.reloptions, ', ') FROM pg_class c"
+        " JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_class t ON t.oid = c.reltoastrelid"
+        " WHERE t.reloptions IS NOT NULL",
+    ),
+    (
+        # The dump is made without them, so that it can be restored where they are not.
+        "TABLESPACE",
+        "SELECT n.nspname, c.relname, t.spcname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " JOIN pg_tablespace t ON t.oid = c.reltablespace WHERE t.spcname <> 'pg_global'",
+    ),
+)  # fmt: skip
+
+OF_SEQUENCES = (
+    (
+        # The dump says nothing of it: an identity of its column's type is usual (not after CREATE TABLE … LIKE).
+        "TYPE OF AN IDENTITY",
+        "SELECT n.nspname, c.relname, format_type(s.seqtypid, NULL) FROM pg_sequence s"
+        " JOIN pg_class c ON c.oid = s.seqrelid JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " JOIN pg_depend d ON d.classid = 'pg_class'::regclass"
+        " AND d.objid = c.oid AND d.deptype = 'i' AND d.refobjsubid > 0 JOIN pg_attribute a ON a.attrelid = d.refobjid"
+        " AND a.attnum = d.refobjsubid WHERE a.atttypid <> s.seqtypid",
+    ),
+)
+
+# Of the database itself, whose name is another one each time. The name of its owner stands as OWNER.
+OF_THE_DATABASE = (
+    (
+        "DATABASE SETTING",
+        "SELECT '', coalesce(r.rolname || ' ', '') || split_part(entry, '=', 1), entry FROM pg_db_role_setting s"
+        " JOIN pg_database d ON d.oid = s.setdatabase LEFT JOIN pg_roles r ON r.oid = s.setrole,"
+        " unnest(s.setconfig) entry"
+        f" WHERE d.datname = current_database() AND split_part(entry, '=', 1) <> '{client.MARKER}'",
+    ),
+    (
+        "DATABASE COMMENT",
+        "SELECT '', 'database', shobj_description(oid, 'pg_database') FROM pg_database"
+        " WHERE datname = current_database()"
+        " AND shobj_description(oid, 'pg_database') IS NOT NULL"
+        f" AND shobj_description(oid, 'pg_database') NOT LIKE '{client.MARKER}=%'",
+    ),
+    (
+        "DATABASE PRIVILEGE",
+        "SELECT '', CASE acl.grantee WHEN 0 THEN 'PUBLIC' WHEN d.datdba THEN 'OWNER'"
+        " ELSE acl.grantee::regrole::text END || ' ' || acl.privilege_type, acl.is_grantable::text FROM pg_database d,"
+        " aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) acl WHERE d.datname = current_database()",
+    ),
+    (
+        "DATABASE PROPERTY",
+        "SELECT '', name, value FROM pg_database d, LATERAL (VALUES ('connection limit', d.datconnlimit::text, '-1'),"
+        " ('is template', d.datistemplate::text, 'false'),"
+        " ('owner', pg_get_userbyid(d.datdba), current_user)) AS property (name, value, usual)"
+        " WHERE d.datname = current_database() AND value <> usual",
+    ),
+)  # fmt: skip
+
+OF_EXTENSIONS = (
+    (
+        "EXTENSION VERSION",
+        "SELECT '', extname, extversion || coalesce(' of ' || nullif(pg_get_userbyid(extowner), current_user), '')"
+        f" FROM pg_extension WHERE oid >= {FIRST}"
+        f" UNION ALL SELECT '', extname, extversion FROM pg_extension WHERE oid < {FIRST}",
+    ),
+    (
+        # The dump makes an extension with one statement, and what was changed in it afterwards is lost.
+        "EXTENSION MEMBERS",
+        "SELECT '', e.extname, md5(string_agg(o.identity || o.comment || o.body, ' ' ORDER BY o.identity))"
+        " FROM pg_extension e JOIN pg_depend d"
+        " ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e'"
+        " LEFT JOIN pg_proc p ON d.classid = 'pg_proc'::regclass AND p.oid = d.objid, LATERAL (SELECT"
+        " pg_describe_object(d.classid, d.objid, d.objsubid) AS identity,"
+        " coalesce(obj_description(d.objid, d.classid::regclass::text), '') AS comment,"
+        " CASE WHEN p.prokind <> 'a' THEN pg_get_functiondef(p.oid) ELSE '' END AS body) AS o GROUP BY e.extname",
+    ),
+    (
+        "EXTENSION COMMENT",
+        "SELECT '', extname, obj_description(oid, 'pg_extension') FROM pg_extension"
+        f" WHERE oid < {FIRST} AND obj_description(oid, 'pg_extension') IS NOT NULL",
+    ),
+)  # fmt: skip
+
+# Rows of PostgreSQL's own objects. Privileges on them the dump knows (not on languages that are no extensions).
+BUILT_IN = {
+    "pg_proc": "to_jsonb(r) - 'proacl'",
+    "pg_operator": "to_jsonb(r)",
+    "pg_cast": "to_jsonb(r)",
+    "pg_language": "to_jsonb(r) - 'lanacl'",
+    "pg_ts_config": "to_jsonb(r)",
+    "pg_ts_dict": "to_jsonb(r)",
+    "pg_collation": "to_jsonb(r)",
+    "pg_conversion": "to_jsonb(r)",
+}  # fmt: skip
+OF_WHAT_IS_BUILT_IN = (
+    *(
+        (
+            "BUILT-IN OBJECTS",
+            f"SELECT '', '{catalog}', md5(string_agg(({row})::text, ' ' ORDER BY oid)) FROM {catalog} r"
+            f" WHERE oid < {FIRST}",
+        )
+        for catalog, row in BUILT_IN.items()
+    ),
+    (
+        "BUILT-IN OBJECTS",
+        "SELECT '', 'pg_ts_config_map', md5(string_agg(r::text, ' ' ORDER BY r::text)) FROM pg_ts_config_map r"
+        f" WHERE mapcfg < {FIRST} AND mapdict < {FIRST}"
+        " UNION ALL SELECT '', 'pg_ts_config_map ' || mapcfg::regconfig::text || ' ' || maptokentype::text || ' '"
+        " || mapseqno::text,"
+        f" mapdict::regdictionary::text FROM pg_ts_config_map WHERE mapcfg < {FIRST} AND mapdict >= {FIRST}",
+    ),
+    (
+        "BUILT-IN OBJECTS",
+        "SELECT '', 'comments', md5(string_agg(r::text, ' ' ORDER BY classoid, objoid, objsubid)) FROM pg_description r"
+        # The comment on the schema public is a usual thing to change, and in the dump.
+        f" WHERE objoid < {FIRST} AND NOT (classoid = 'pg_namespace'::regclass AND objoid = 2200)"
+        " AND classoid NOT IN ('pg_extension'::regclass, 'pg_largeobject'::regclass)",
+    ),
+    *(
+        (
+            # What is added to a family of PostgreSQL's own is in no dump; what comes with a class is in the class's.
+            "BUILT-IN OBJECTS",
+            f"SELECT '', pg_describe_object('{catalog}'::regclass, o.oid, 0), 'there' FROM {catalog} o WHERE"
+            f" o.oid >= {FIRST} AND o.{family} < {FIRST} AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE"
+            f" d.classid = '{catalog}'::regclass AND d.objid = o.oid AND (d.deptype = 'e' OR d.deptype = 'i'"
+            " AND d.refclassid = 'pg_opclass'::regclass))",
+        )
+        for catalog, family in (("pg_amop", "amopfamily"), ("pg_amproc", "amprocfamily"))
+    ),
+    (
+        "LANGUAGE PRIVILEGE",
+        "SELECT '', lanname || ' ' || coalesce(nullif(acl.grantee::regrole::text, '-'), 'PUBLIC'),"
+        " acl.is_grantable::text FROM pg_language l, aclexplode(coalesce(lanacl, acldefault('l', lanowner))) acl"
+        " WHERE NOT l.lanispl AND acl.grantee <> l.lanowner",
+    ),
+    *(
+        (
+            "OBJECT IN A SCHEMA OF POSTGRESQL",
+            f"SELECT o.schema, o.identity, o.type FROM {catalog} r,"
+            f" LATERAL pg_identify_object('{catalog}'::regclass, r.oid, 0) o"
+            f" WHERE r.oid >= {FIRST} AND o.schema IN ('pg_catalog', 'information_schema') AND r.{column} < {FIRST}"
+            f" AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = '{catalog}'::regclass AND d.objid = r.oid"
+            " AND d.deptype = 'e')",
+        )
+        for catalog, column in (
+            ("pg_class", "relnamespace"), ("pg_proc", "pronamespace"), ("pg_operator", "oprnamespace"),
+            ("pg_type", "typnamespace"), ("pg_ts_config", "cfgnamespace"), ("pg_collation", "collnamespace"),
+        )
+    ),
+)  # fmt: skip
+
+OF_OTHER_THINGS = (
+    (
+        # Of an operator that another one only names, as its commutator or negator.
+        "SHELL OPERATOR",
+        "SELECT n.nspname, o.oprname || ' (' || concat_ws(', ', nullif(o.oprleft, 0)::regtype::text,"
+        " nullif(o.oprright, 0)::regtype::text) || ')', 'named and not made' FROM pg_operator o"
+        " JOIN pg_namespace n ON n.oid = o.oprnamespace WHERE o.oprcode = 0",
+    ),
+    (
+        # The dump leaves out the functions of a language that are PostgreSQL's own.
+        "LANGUAGE",
+        "SELECT '', lanname, concat_ws(' ', CASE WHEN lanpltrusted THEN 'trusted' END, lanplcallfoid::regproc,"
+        " laninline::regproc, lanvalidator::regproc)"
+        f" FROM pg_language WHERE lanispl AND oid >= {FIRST}",
+    ),
+    (
+        # Every database comes with them, so that no dump makes them nor misses them. From PostgreSQL 15 on public
+        # belongs to a role that stands for the database's owner, before that to whoever made the server.
+        "SCHEMA OF EVERY DATABASE",
+        "SELECT '', nspname, CASE WHEN nspname = 'information_schema' OR nspowner = usual THEN 'as made' ELSE"
+        " concat('of ', " + _role("nspowner") + ", ' instead of ', " + _role("usual") + ") END FROM pg_namespace,"
+        " LATERAL (SELECT CASE WHEN current_setting('server_version_num')::int >= 150000"
+        " THEN to_regrole('pg_database_owner')::oid ELSE 10 END) AS u (usual)"
+        " WHERE nspname IN ('public', 'information_schema')",
+    ),
+    (
+        "COLLATION VERSION",
+        "SELECT n.nspname, collname, collversion FROM pg_collation c JOIN pg_namespace n ON n.oid = c.collnamespace"
+        f" WHERE c.oid >= {FIRST} AND collversion IS NOT NULL",
+    ),
+    (
+        # By what they hold, since their oids are other ones each time where nobody chose them.
+        "LARGE OBJECT",
+        "SELECT '', content || coalesce(' ' || acl, '') || coalesce(' ' || comment, ''), count(*)::text"
+        " FROM (SELECT md5(lo_get(m.oid)) || ' of ' || pg_get_userbyid(lomowner) AS content,"
+        " (SELECT string_agg(one::text, ',' ORDER BY one::text) FROM unnest(lomacl) one) AS acl,"
+        " md5(obj_description(m.oid, 'pg_largeobject')) AS comment FROM pg_largeobject_metadata m) AS o GROUP BY 2",
+    ),
+)  # fmt: skip
+
+SILENT = (
+    *OF_EXTENSIONS,
+    *OF_INDEXES_AND_KEYS,
+    *OF_SEQUENCES,
+    *implicit.OF_CHILDREN,
+    *implicit.OF_COMMENTS,
+    *implicit.OF_PRIVILEGES,
+    *OF_THE_DATABASE,
+    *OF_WHAT_IS_BUILT_IN,
+    *OF_OTHER_THINGS,
+)
+
+
+def facts(connection: Connection) -> dict[Key, str]:
+    """What the dump is silent on, by (kind, schema, name)."""
+    found = {}
+    # Else a function of anybody's (an extension's) could change how PostgreSQL writes the name of a built-in one.
+    connection.run("SET search_path = ''")
+    for kind, query in SILENT:
+        for schema, name, value in connection.rows(query):
+            found[(kind, str(schema or ""), str(name))] = str(value)
+    return found

@@ -1,0 +1,175 @@
+"""What the project's Python files say, by their syntax trees: nothing is imported or executed."""
+
+from __future__ import annotations
+
+import ast
+import re
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+
+from tasklib.repository.git import Repository, remembered
+
+# Calls whose value is another one in each run, by the dotted end of their name; in SQL text, by the functions' names.
+CHANCE = re.compile(
+    r"(^|\.)(now|utcnow|today|time|uuid[1-8]|urandom|random|randint|randrange|choice|choices|sample|shuffle|getrandbits|"
+    r"token_bytes|token_hex|token_urlsafe|randbelow)$|^(secrets|random|uuid)\."
+)
+CHANCE_SQL = re.compile(
+    r"\b(now|clock_timestamp|statement_timestamp|transaction_timestamp|timeofday|random|gen_random_uuid|uuid_generate_v\d\w*|"
+    r"gen_salt|gen_random_bytes)\s*\(|\bcurrent_(date|time|timestamp)\b|\blocaltime(stamp)?\b",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Read:
+    """A place in the project's files that names something: a variable, a call. ``default`` is what a read gives where
+    the variable is not set; it is never shown, since it may hold a password.
+    """
+
+    name: str
+    path: str
+    line: int
+    default: str = field(default="", repr=False)
+
+    @property
+    def listed(self) -> str:
+        """As a line of a list of places."""
+        return f"{self.path}:{self.line}: {self.name}"
+
+    @property
+    def shown(self) -> str:
+        """As a word of a sentence."""
+        return f"{self.name} ({self.path}:{self.line})"
+
+
+def parsed(text: str, path: str = "<unknown>") -> ast.Module:
+    r"""The syntax tree of a file. What its Python would warn of ("\d", of old) is no affair of ours."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return ast.parse(text.removeprefix("\ufeff"), filename=path)
+
+
+def dotted(node: ast.expr) -> str:
+    """The name that an expression writes with dots (``os.environ.get``), or ""."""
+    if isinstance(node, ast.Attribute):
+        return f"{dotted(node.value)}.{node.attr}"
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def constant(node: ast.expr) -> str | None:
+    """The text of a literal string, or None."""
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
+
+
+@remembered
+def version_tables(repository: Repository, commit: str) -> tuple[tuple[str, str], ...]:
+    """(schema, name) of every version table that the project's files name, Alembic's default first.
+
+    A literal ``version_table`` or ``version_table_schema`` (keyword or key) in a tracked Python file counts.
+    """
+    names, schemas = ["alembic_version"], [""]
+    for path in repository.files_matching("version_table", commit, "*.py"):
+        try:
+            tree = parsed(repository.read(commit, path))
+        except SyntaxError:
+            continue
+        for node in ast.walk(tree):
+            pairs: list[tuple[str | None, ast.expr]] = []
+            if isinstance(node, ast.Call):
+                pairs = [(keyword.arg, keyword.value) for keyword in node.keywords]
+            elif isinstance(node, ast.Dict):
+                pairs = [(constant(key), value) for key, value in zip(node.keys, node.values, strict=True) if key]
+            for name, value in pairs:
+                text = constant(value)
+                if text and name == "version_table" and text not in names:
+                    names.append(text)
+                if text and name == "version_table_schema" and text not in schemas:
+                    schemas.append(text)
+    return tuple((schema, name) for schema in schemas for name in names)
+
+
+def grants(repository: Repository, commit: str, places: Iterable[str]) -> list[str]:
+    """Files below these directories that seem to grant or revoke privileges; better one too many than one too few."""
+    pattern = "(GRANT|REVOKE|Grant|Revoke|grant|revoke)([^A-Za-z_]|$)"
+    found = {path for place in places for path in repository.files_matching(pattern, commit, f"{place}/*")}
+    return sorted(found)
+
+
+def chance_calls(sources: Mapping[str, str]) -> list[Read]:
+    """Calls (and SQL functions in strings) that give another value in each run: time, random numbers, uuids."""
+    found: dict[tuple[str, int, str], Read] = {}
+    for path, node in nodes(sources):
+        names: list[str] = []
+        if isinstance(node, ast.Call):
+            names = [name for name in [dotted(node.func)] if CHANCE.search(name)]
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            names = [match.group(0).rstrip("( ") for match in CHANCE_SQL.finditer(node.value)]
+        for name in names:
+            line = getattr(node, "lineno", 0)
+            found.setdefault((path, line, name.lower()), Read(name, path, line))
+    return list(found.values())
+
+
+OTHER_DATABASE = re.compile(r"(sqlite|mysql|mariadb|oracle|mssql)(\+\w+)?(:/*)?", re.IGNORECASE)
+
+
+def other_databases(sources: Mapping[str, str]) -> list[Read]:
+    """Strings with which code tells another database from PostgreSQL: dialect.name == "sqlite", startswith("mysql")."""
+    return [
+        Read(node.value, path, node.lineno)
+        for path, node in nodes(sources)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and OTHER_DATABASE.fullmatch(node.value)
+    ]
+
+
+# postgres:15, postgis/postgis:15-3.4, postgresql-15, POSTGRES_VERSION: "15" …
+IMAGE = re.compile(
+    r"\bpost(?:gres(?:ql)?|gis)(?:[-_ ]?version)?[\"']?\s*[:=@-]\s*[\"']?v?(\d{2})(?![\d.]*\d{3})\b", re.IGNORECASE
+)
+
+
+def declared_majors(repository: Repository, commit: str) -> dict[int, str]:
+    """PostgreSQL majors that the project's compose, Docker and CI files name, each with the first file that does."""
+    found: dict[int, str] = {}
+    names = re.compile(
+        r"(^|/)(docker-compose|compose|Dockerfile|\.gitlab-ci|\.travis|azure-pipelines|Jenkinsfile)|^\.(github|circleci)/"
+    )
+    for path in repository.files_matching("[Pp]ost(gres|gis|GRES|gres)", commit, "*"):
+        if names.search(path):
+            for match in IMAGE.finditer(repository.read(commit, path)):
+                if 9 < int(match.group(1)) < 40:
+                    found.setdefault(int(match.group(1)), path)
+    return found
+
+
+def nodes(sources: Mapping[str, str]) -> Iterator[tuple[str, ast.AST]]:
+    """Every node of every source that parses, with its path."""
+    for path, source in sorted(sources.items()):
+        try:
+            tree = parsed(source)
+        except SyntaxError:
+            continue
+        for node in ast.walk(tree):
+            yield path, node
+
+
+def strings(sources: Mapping[str, str]) -> Iterator[tuple[str, int, str]]:
+    """(path, line, text) of every string that is no docstring."""
+    for path, source in sources.items():
+        yield from ((path, line, text) for line, text in _strings_of(source))
+
+
+@cache
+def _strings_of(source: str) -> tuple[tuple[int, str], ...]:
+    """(line, text) of a source's strings. Kept: several questions are asked of the same migrations."""
+    said: list[ast.Constant] = []
+    found: list[tuple[int, str]] = []
+    for _, node in nodes({"": source}):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            said.append(node.value)  # a node comes before what is in it
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in said:
+            found.append((node.lineno, node.value))
+    return tuple(found)

@@ -1,0 +1,90 @@
+"""Why an old migration does not run today, as far as it shows, and what can stand for a replay instead. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from tasklib import shell
+from tasklib.errors import Failed
+from tasklib.history.cut import History
+from tasklib.postgres import client
+from tasklib.workbench.plan import Plan
+
+# What of the usual extensions a database without one says that it lacks.
+BROUGHT = {
+    "pg_trgm": r"g(in|ist)_trgm_ops|function (word_)?similarity\(",
+    "uuid-ossp": r"uuid_generate_v\d",
+    "pgcrypto": r"function (gen_random_bytes|gen_salt|crypt|digest|hmac)\(",
+    "btree_gist": r'has no default operator class for access method "gist"',
+    "btree_gin": r'has no default operator class for access method "gin"',
+    "postgis": r'type "(public\.)?(geometry|geography)"|function st_\w+\(',
+    **{name: rf'type "(public\.)?{name}"' for name in ("citext", "hstore", "ltree", "vector")},
+    "unaccent": r"function (public\.)?unaccent\(",
+}
+DRIVERS = r"(psycopg2?|asyncpg|pg8000)\b"
+
+
+def explain(
+    error: Failed, result: shell.Result, revision: str, history: History, plan: Plan, source: Callable[[str], str]
+) -> Failed:
+    """The error of an upgrade that failed in ``revision`` of the old chain, with its cause and the ways out.
+
+    ``source`` gives the text of a revision's file.
+    """
+    path = history.migrations[revision].path
+    why = _why(result.stderr, revision, history, plan, source)
+    text = "\n".join([error.text, *why])
+    if revision not in plan.gone:
+        rows = "; where it needs rows that are there in real databases, --data TABLE,… takes them along"
+        return Failed(text, f"repair {path} in a commit of its own: it stays, and every database will run it"
+                      + (rows if plan.settings.reference else ""))  # fmt: skip
+    if plan.source == "models":
+        text += "\n--source models writes the base without a replay, but proves it by one."
+    ways = [f"repair {path} in a commit of its own (it goes with the squash)"]
+    of_one = len(plan.binds) == 1  # the other ways are for one database
+    if of_one and (extension := _extension(result.stderr)) and not plan.settings.before:
+        text += f"\nThat is of the extension {extension}, which no migration before it makes."
+        quoted = client.identifier(extension).replace('"', '\\"')
+        ways.insert(0, f"--before 'psql -c \"CREATE EXTENSION {quoted}\"' makes it first, as somebody did by hand")
+    elif of_one and not plan.settings.before:
+        ways.append("--before 'COMMAND' runs what makes the first tables on the empty database")
+    if of_one:
+        ways.append(f"--reference URL takes a real database at {plan.revision} for the replay (it is only read)")
+    if plan.source == "history":
+        proof = ", and needs one of these for its proof" if of_one else ", and is proven by a replay as well"
+        ways.append(f"--source models lets autogenerate write the base{proof}")
+    return Failed(text, ";\n    ".join(ways))
+
+
+def _why(said: str, revision: str, history: History, plan: Plan, source: Callable[[str], str]) -> list[str]:
+    missing = re.search(r'relation "([^"]+)" does not exist|NoSuchTableError: (\S+)', said)
+    if missing:
+        name = (missing.group(1) or missing.group(2)).split(".")[-1]
+        if not any(_makes(source(one), name) for one in history.ancestors(revision) | {revision}):
+            return [f'No migration up to it makes "{name}": that came from elsewhere (db.create_all(), a SQL file).']
+        return []
+    if plan.settings.before and re.search(r'relation "[^"]+" already exists', said):
+        return ["The command of --before made it already, and stamped no revision that makes it: it must leave the "
+                "version table at the revision whose tables it makes."]  # fmt: skip
+    errors = re.findall(r"(?m)^[\w.]*(?:Error|Exception)\b.*", said)
+    if errors and not re.search(rf"^{DRIVERS}|\({DRIVERS}", errors[-1]):
+        return ["It fails in Python, before the database: code or libraries that it was written for are others today."]
+    return []
+
+
+def _extension(said: str) -> str:
+    """The extension of whose objects one is missing, or ""."""
+    missing = [
+        line for line in said.splitlines() if "does not exist" in line or "has no default operator class" in line
+    ]
+    return next((name for name, words in BROUGHT.items() if re.search(words, " ".join(missing[-1:]))), "")
+
+
+def _makes(text: str, name: str) -> bool:
+    """Whether a migration's text seems to make a table (view, sequence) of this name, or to give it this name."""
+    quoted = re.escape(name)
+    return bool(
+        re.search(rf"""(create|rename)_table\([^)]{{0,200}}?["']{quoted}["']""", text)
+        or re.search(rf"""(?i)\bCREATE\s[^;(]{{0,80}}?["'.\s]{quoted}\b|\bRENAME TO\s+["']?{quoted}\b""", text)
+    )

@@ -1,0 +1,61 @@
+"""The databases that the application asks for, and the scratch databases that stand for them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import count
+
+from tasklib import binds
+from tasklib.command.watch import Seen
+from tasklib.errors import SquashError
+from tasklib.workbench.bench import Bench
+from tasklib.workbench.plan import Plan
+
+
+class Learnt(SquashError):
+    """A run showed what nobody knew, a second database say. It is known now, and all runs must be made anew."""
+
+
+def learn(bench: Bench, seen: Seen) -> None:
+    """Keep in the plan what a run connected to. Raises `Learnt` where no scratch database stood for one of them.
+
+    The first one of all stands for the project's own database, until env.py says otherwise.
+    """
+    before = bench.plan.targets
+    known = dict(before)
+    # What was given a scratch database's own address needs no other one to stand for it.
+    direct = {contact.name for contact in seen.contacts if contact.target is None}
+    mistaken = False
+    for contact in seen.contacts:
+        if contact.target is None or contact.target in known:
+            continue
+        same = bench.plan.settings.same_as(contact.target)
+        if same in known:
+            known[contact.target] = known[same]
+        elif contact.name is not None and contact.name not in direct:
+            known[contact.target] = contact.name
+        else:
+            mistaken = mistaken or contact.name is not None
+            taken = {*known.values(), *bench.binds}
+            known[contact.target] = next(f"other{n}" for n in count(1) if f"other{n}" not in taken)
+    if known != bench.plan.targets:
+        bench.save(replace(bench.plan, targets=known))
+    if seen.unknown or mistaken:
+        listed = " and ".join(sorted(known.keys() - before.keys()))
+        raise Learnt(f"The application connects to {listed} too, for which there was no scratch database.")
+
+
+def lines(plan: Plan, fenced: bool) -> list[str]:
+    """Lines for the report and the proof: each target, and what stood for it."""
+    found = []
+    names, filled = plan.binds, {name for name, _ in plan.found}
+    for target, name in sorted(plan.targets.items()):
+        variable = target.rpartition("/")[2]
+        if name not in names:
+            stood = f"a scratch database beside ({name}), which no migration may write to"
+        else:
+            stood = "a scratch database" + (f" ({binds.shown(name)})" if len(names) > 1 else "")
+        asked = f"what was filled in for {variable}" if variable in filled else target
+        found.append(f"Led, whatever the application asked for: {asked} → {stood}")
+    fence = "Fenced (Landlock): no process of the command could reach the ports of real databases."
+    return [*found, fence if fenced else "Led, not fenced: this system has no Landlock with network rules."]
