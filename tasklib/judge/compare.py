@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
 
 from tasklib import binds
 from tasklib.errors import Failed, Refused
-from tasklib.judge import catalog, object_counts, objects, passwords, roles, rows
+from tasklib.judge import catalog, object_counts, objects, roles, rows
 from tasklib.judge.catalog import Snapshot, Table
 from tasklib.judge.objects import Difference
 from tasklib.judge.rows import Volatile
 from tasklib.postgres import client
 from tasklib.postgres.archive import Key
-from tasklib.postgres.client import Connection
-from tasklib.workbench.bench import Bench
+from tasklib.postgres.binaries import Binaries
+from tasklib.postgres.client import Address, Connection
 
 TableKey = tuple[str, str]
 
@@ -47,8 +49,31 @@ class Verdict:
         return ", ".join([*listed, f"{self.columns} columns of relations"])
 
 
+class Databases(Protocol):
+    """Scratch databases by role and bind, as the workbench has them."""
+
+    @property
+    def work(self) -> Path: ...
+
+    def binaries(self) -> Binaries: ...
+
+    def address(self, role: str | None = None, bind: str | None = None) -> Address: ...
+
+    def maintenance(self, role: str = "") -> Address: ...
+
+    def own_clusters(self) -> object | None: ...
+
+    def random_passwords(self) -> tuple[frozenset[str], tuple[str, ...]]: ...
+
+    def create(
+        self, role: str, template: str | None = None, beside: str | None = None, *, bare: bool = False
+    ) -> Address: ...
+
+    def drop(self, *roles: str) -> None: ...
+
+
 def databases(
-    bench: Bench,
+    scratch: Databases,
     truth: str,
     other: str,
     volatile: Volatile,
@@ -61,9 +86,9 @@ def databases(
 
     Raises `Failed` where there was nothing to compare: a proof of nothing is none.
     """
-    these, those = bench.address(truth, bind), bench.address(other, bind)
-    left, right = (catalog.snapshot(address, bench.binaries(), bench.work) for address in (these, those))
-    found, reprinted = _schemas(bench, (truth, other), bind, left, right)
+    these, those = scratch.address(truth, bind), scratch.address(other, bind)
+    left, right = (catalog.snapshot(address, scratch.binaries(), scratch.work) for address in (these, those))
+    found, reprinted = _schemas(scratch, (truth, other), bind, left, right)
     with client.connect(these, read_only=True) as one, client.connect(those, read_only=True) as two:
         tables, of_rows = _rows(one, two, volatile, left_out, stable or {})
         states, others = catalog.sequences(one), catalog.sequences(two)
@@ -76,10 +101,9 @@ def databases(
     lost = _lost(counts, (left, right), (len(tables.left), len(tables.right)))
     found += [one for one in lost if one.name not in seen]  # other numbers of what differs by name
     classes = Counter(key[0] for key in left.objects())
-    if bench.own_clusters() is not None:
-        masked = frozenset((bench.plan.replayed or {}).get("passwords", ())) if stable is not None else frozenset()
-        texts = _written(bench) if masked else ()
-        ours, theirs = (_roles(bench, role, masked, texts, roles.TABLE not in left_out) for role in (truth, other))
+    if scratch.own_clusters() is not None:
+        masked, texts = scratch.random_passwords() if stable is not None else (frozenset(), ())
+        ours, theirs = (_roles(scratch, role, masked, texts, roles.TABLE not in left_out) for role in (truth, other))
         found += objects.compare(ours, theirs)
         classes.update(key[0] for key in ours)
     if not found and not (classes and of_rows.tables):
@@ -161,7 +185,7 @@ def report(verdicts: Mapping[str, Verdict], truth: str, other: str) -> str:
 
 
 def _schemas(
-    bench: Bench, roles: tuple[str, str], bind: str | None, left: Snapshot, right: Snapshot
+    scratch: Databases, roles: tuple[str, str], bind: str | None, left: Snapshot, right: Snapshot
 ) -> tuple[list[Difference], tuple[Difference, ...]]:
     """Objects that differ; and those that differ in print alone, which is so where one restore on both sides makes them
     the same.
@@ -169,7 +193,7 @@ def _schemas(
     first = objects.compare(left.objects(), right.objects())
     if not any(difference.what == "changed" for difference in first):
         return first, ()
-    again = [_reprinted(bench, role, bind, one) for role, one in zip(roles, (left, right), strict=True)]
+    again = [_reprinted(scratch, role, bind, one) for role, one in zip(roles, (left, right), strict=True)]
     found = objects.compare(*again)
     differing = {difference.key for difference in found}
     alike = [difference for difference in first if difference.key not in differing]
@@ -178,29 +202,24 @@ def _schemas(
     return [*found, *lost], tuple(difference for difference in alike if difference not in lost)
 
 
-def _roles(bench: Bench, role: str, masked: Set[str], texts: Sequence[str], with_passwords: bool) -> dict[Key, str]:
-    with client.connect(bench.maintenance(role), read_only=True) as connection:
+def _roles(
+    scratch: Databases, role: str, masked: Set[str], texts: Sequence[str], with_passwords: bool
+) -> dict[Key, str]:
+    with client.connect(scratch.maintenance(role), read_only=True) as connection:
         return roles.read(connection).facts(masked, passwords=with_passwords, texts=texts)
 
 
-def _written(bench: Bench) -> tuple[str, ...]:
-    """What may be a password in the old migrations."""
-    run = bench.cut().run(from_r=False)
-    sources = bench.repository.read_many(bench.plan.tip, [migration.path for migration in run])
-    return passwords.written(sources[path] for path in sorted(sources))
-
-
-def _reprinted(bench: Bench, role: str, bind: str | None, original: Snapshot) -> Mapping[Key, str]:
+def _reprinted(scratch: Databases, role: str, bind: str | None, original: Snapshot) -> Mapping[Key, str]:
     """Objects as they print after a restore of their own dump; what the restore lost keeps its first print.
 
     A CHECK, default or view that was made from its printed form prints differently than the one made from what somebody
     typed, though they are the same.
     """
-    bench.create("reprint", beside=role, bare=True)  # where the roles are that it names
-    address = bench.address("reprint", bind)
-    client.copy_schema(bench.address(role, bind), address, bench.binaries(), bench.work)
-    again = catalog.snapshot(address, bench.binaries(), bench.work).objects()
-    bench.drop("reprint")
+    scratch.create("reprint", beside=role, bare=True)  # where the roles are that it names
+    address = scratch.address("reprint", bind)
+    client.copy_schema(scratch.address(role, bind), address, scratch.binaries(), scratch.work)
+    again = catalog.snapshot(address, scratch.binaries(), scratch.work).objects()
+    scratch.drop("reprint")
     ours = original.objects()
     return {key: again[key] if key in again and key not in original.facts else text for key, text in ours.items()}
 

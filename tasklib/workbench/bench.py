@@ -20,6 +20,7 @@ from tasklib.errors import Refused
 from tasklib.history import chains, data_files, revisions
 from tasklib.history.chains import Chain
 from tasklib.history.cut import Cut, History
+from tasklib.judge import passwords
 from tasklib.project import discovery, sources
 from tasklib.project.addresses import Addresses
 from tasklib.repository import git, worktree
@@ -45,6 +46,15 @@ class Bench(Scratch):
 
     def finished(self, step: str) -> None:
         self.save(self.plan.finished(step))
+
+    def random_passwords(self) -> tuple[frozenset[str], tuple[str, ...]]:
+        """Roles whose passwords were different in the two runs; and what may be a password in the old migrations."""
+        roles = frozenset((self.plan.replayed or {}).get("passwords", ()))
+        if not roles:
+            return roles, ()
+        run = self.cut().run(from_r=False)
+        texts = self.repository.read_many(self.plan.tip, [migration.path for migration in run])
+        return roles, passwords.written(texts[path] for path in sorted(texts))
 
     def head(self) -> str:
         """The commit that is checked out."""

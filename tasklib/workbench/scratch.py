@@ -8,11 +8,11 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tasklib import console
 from tasklib.errors import Failed, Refused, SquashError
 from tasklib.judge import database_properties
+from tasklib.judge.compare import Verdict
 from tasklib.postgres import binaries, client, clusters, read_only, server
 from tasklib.postgres.binaries import Binaries
 from tasklib.postgres.client import Address
@@ -20,9 +20,6 @@ from tasklib.postgres.server import Logged, Server
 from tasklib.repository.git import Repository
 from tasklib.workbench import groundwork, plan
 from tasklib.workbench.plan import Place, Plan
-
-if TYPE_CHECKING:
-    from tasklib.judge.compare import Verdict
 
 # Roles that are there by turns share a name; what must stay (the reference, say) is copied or renamed.
 SHARED = {
