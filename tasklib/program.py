@@ -64,7 +64,7 @@ def main() -> None:
             console.silence(stream)
         sys.exit(128 + signal.SIGPIPE)
     except AmbiguousMergeError as error:
-        print(f"A key of the configuration has the wrong shape (text or a list was expected): {error}", file=sys.stderr)
+        console.note(f"A key of the configuration has the wrong shape (text or a list was expected): {error}")
         sys.exit(REFUSED)
     except Exception:
         traceback.print_exc()

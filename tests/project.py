@@ -16,7 +16,8 @@ from pathlib import Path
 
 from tasklib.postgres import client
 from tasklib.postgres.client import Address, Connection
-from tasklib.postgres.server import PREFIX, Server
+from tasklib.postgres.server import Server
+from tasklib.postgres.server_home import PREFIX
 from tasklib.shell import run
 
 BIN = Path(sys.executable).parent

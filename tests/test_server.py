@@ -24,6 +24,7 @@ from tasklib.postgres import binaries as programs
 from tasklib.postgres import server as servers
 from tasklib.postgres.binaries import Binaries, Places
 from tasklib.postgres.server import Server
+from tasklib.postgres.server_home import PREFIX
 from tasklib.shell import Result, run
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -42,7 +43,7 @@ def base(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("TMPDIR", str(directory))
     monkeypatch.setattr(tempfile, "tempdir", None)
     yield directory
-    for home in directory.glob(f"{servers.PREFIX}*"):
+    for home in directory.glob(f"{PREFIX}*"):
         if (home / "marker").exists():
             servers.stop(home)
     shutil.rmtree(directory)
@@ -299,7 +300,7 @@ def test_a_pid_given_anew_is_not_taken_for_the_owner(base: Path) -> None:
 
 
 def test_sweep_and_stop_leave_foreign_directories_alone(base: Path) -> None:
-    bare, other, theirs = (base / f"{servers.PREFIX}{name}" for name in ("bare", "other", "theirs"))
+    bare, other, theirs = (base / f"{PREFIX}{name}" for name in ("bare", "other", "theirs"))
     for home in (bare, other, theirs):
         (home / "data").mkdir(parents=True)
     dead = {"owner": "/nonexistent", "owner_pid": None, "owner_started": None, "server": None}

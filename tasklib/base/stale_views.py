@@ -7,11 +7,9 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping
 
-from psycopg2 import sql
-
 from tasklib.errors import Failed, Refused
 from tasklib.postgres import client
-from tasklib.postgres.client import Address, Connection
+from tasklib.postgres.client import Address, Connection, sql
 
 Name = tuple[str, str]  # schema and view
 

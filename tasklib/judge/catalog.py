@@ -6,13 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from psycopg2 import sql
-
 from tasklib.judge import not_dumped
 from tasklib.postgres import client
 from tasklib.postgres.archive import Entry, Key
 from tasklib.postgres.binaries import Binaries
-from tasklib.postgres.client import Address, Connection
+from tasklib.postgres.client import Address, Connection, sql
 
 # Said in every report: what neither the dump nor these queries show.
 BLIND_SPOTS = (

@@ -8,12 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 
-from psycopg2 import OperationalError, sql
-
 from tasklib.errors import Failed, Refused
 from tasklib.judge.catalog import Table
 from tasklib.judge.objects import Difference
-from tasklib.postgres.client import Connection
+from tasklib.postgres.client import Connection, Unavailable, sql
 
 Volatile = Mapping[tuple[str, str], frozenset[str]]
 # By table with volatile columns, digests of the rows that two runs share to the letter.
@@ -99,9 +97,9 @@ def _reading(table: Table) -> Iterator[None]:
     """`Refused` where the server does not let anybody read a table: an index's condition that raises, a broken view."""
     try:
         yield
+    except Unavailable:
+        raise
     except Failed as error:
-        if isinstance(error.__cause__, OperationalError):
-            raise  # the connection's trouble, not the table's
         said = error.text.partition("refused a statement of this program: ")[2] or error.text
         raise Refused(
             f"The rows of {table.shown} cannot be read: {said}",

@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 
 import psycopg2
 import psycopg2.extensions
-from psycopg2 import sql
+from psycopg2 import sql as sql  # for those who compose statements for a `Connection`
 from sqlalchemy.engine.url import make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -126,6 +126,10 @@ def clean_environment(inherited: Mapping[str, str] | None = None) -> dict[str, s
     return {name: value for name, value in given.items() if not re.fullmatch(r"PG[A-Z]+", name)}
 
 
+class Unavailable(Failed):
+    """The server or the way to it is in trouble, whatever was asked."""
+
+
 @contextmanager
 def _words_of_the_server() -> Iterator[None]:
     """A statement of ours that the server refuses is `Failed` with its words, not a traceback."""
@@ -133,7 +137,9 @@ def _words_of_the_server() -> Iterator[None]:
         yield
     except psycopg2.Error as error:
         full = "set TMPDIR to a place with more room, where the throwaway server is" if error.pgcode == "53100" else ""
-        raise Failed(f"PostgreSQL refused a statement of this program: {str(error).strip()}", full) from error
+        # Of the connection or the server (gone, full, out of memory), not of what was asked.
+        kind = Unavailable if isinstance(error, psycopg2.OperationalError) else Failed
+        raise kind(f"PostgreSQL refused a statement of this program: {str(error).strip()}", full) from error
 
 
 class Connection:
@@ -169,10 +175,10 @@ class Connection:
         cursor.itersize = batch
         with _words_of_the_server():
             cursor.execute(statement)
-        try:
-            yield from cursor
-        finally:
-            cursor.close()
+            try:
+                yield from cursor
+            finally:
+                cursor.close()
 
 
 @contextmanager

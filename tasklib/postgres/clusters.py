@@ -11,9 +11,10 @@ import shutil
 from pathlib import Path
 
 from tasklib.errors import Failed
-from tasklib.postgres import server
+from tasklib.postgres import server, server_home
 from tasklib.postgres.binaries import environment
-from tasklib.postgres.server import DATA, Server
+from tasklib.postgres.processes import DATA
+from tasklib.postgres.server import Server
 from tasklib.shell import run
 
 FRESH = "fresh"  # what new clusters are copied from; no server runs on it
@@ -75,7 +76,7 @@ def _data(name: str) -> str:
 
 
 def _uid() -> int | None:
-    user = server.account()
+    user = server_home.account()
     return user.pw_uid if user else None
 
 
@@ -100,7 +101,7 @@ def _start(ours: Server, data: str, port: int = 0) -> int:
 
 def _copy(ours: Server, source: str, target: str) -> None:
     (ours.home / target).mkdir(0o700)
-    if user := server.account():
+    if user := server_home.account():
         os.chown(ours.home / target, user.pw_uid, user.pw_gid)
     run(["cp", "-Rp", f"{ours.home / source}/.", ours.home / target], cwd=ours.home, env=environment(), uid=_uid())
 

@@ -6,33 +6,26 @@ for whom it runs. Nothing outside that directory is written.
 
 from __future__ import annotations
 
-import json
 import os
 import pwd
-import re
 import secrets
-import shutil
 import signal
 import socket
-import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from tasklib.errors import CommandFailed, Failed, Refused, SquashError
-from tasklib.postgres.binaries import ROOT, Binaries, choose_binaries, copied, environment, version
+from tasklib.errors import Failed, Refused, SquashError
+from tasklib.postgres import processes, server_home
+from tasklib.postgres.binaries import Binaries, choose_binaries, copied, environment, version
+from tasklib.postgres.processes import DATA
 from tasklib.shell import run
 
-PREFIX = "alembic-squash-server-"
-DATA = "data"  # the data directory in home; those of clusters of their own are called data-NAME
 HOST = "127.0.0.1"
 SUPERUSER = "alembic_squash"  # begins the name of the superuser, which is another one each time
-PROC = Path("/proc/self/stat")
-STOP_SECONDS = 10.0
 
 SETTINGS: Mapping[str, str] = {
     "listen_addresses": HOST,
@@ -78,52 +71,6 @@ class Server:
         return self.home / "log"
 
 
-@dataclass(frozen=True)
-class LoggedError:
-    """An error that a session got, with the statement that it was for ("" where the log does not say)."""
-
-    database: str
-    text: str
-    statement: str
-
-
-@dataclass(frozen=True)
-class Logged:
-    """What the server's log says: (database, application name) of each connection, and every error."""
-
-    connections: tuple[tuple[str, str], ...] = ()
-    errors: tuple[LoggedError, ...] = ()
-
-    def of(self, *databases: str) -> Logged:
-        """The same, without the errors of other databases."""
-        return Logged(self.connections, tuple(error for error in self.errors if error.database in databases))
-
-
-def logged(server: Server, since: int) -> Logged:
-    """What the log says from the byte ``since`` on. The server writes a connection down before it lets it do anything.
-
-    The lines are those of our own log_line_prefix; continued lines of a statement begin with a tab.
-    """
-    with server.log.open("rb") as file:
-        file.seek(since)
-        text = file.read().decode(errors="replace")
-    entries = re.split(r"(?m)^\d{4}-\S+ \S+ \S+ (?=\[\d+\] )", text)[1:]
-    connections, errors = [], []
-    for entry in entries:
-        if match := re.search(r"connection authorized: user=\S+ database=(\S+)(?: application_name=(.*))?", entry):
-            connections.append((match.group(1), (match.group(2) or "").strip()))
-        elif match := re.match(r"\[\d+\] (\S*) (?:ERROR|FATAL):  (.*)", entry):
-            errors.append(LoggedError(match.group(1), match.group(2).strip(), ""))
-        elif errors and (match := re.match(r"(?s)\[\d+\] (\S*) STATEMENT:  (.*)", entry)):
-            last = errors[-1]
-            if last.database == match.group(1) and not last.statement:
-                errors[-1] = LoggedError(last.database, last.text, match.group(2).strip())
-    return Logged(tuple(connections), tuple(errors))
-
-
-# Start and stop
-
-
 def start(owner: str, *, owner_pid: int | None = None, binaries: Binaries | None = None) -> Server:
     """Make and start a server, after a `sweep`; takes about a second. It goes on when this process ends.
 
@@ -133,8 +80,8 @@ def start(owner: str, *, owner_pid: int | None = None, binaries: Binaries | None
     """
     sweep()
     chosen = binaries or choose_binaries()
-    user = account()
-    home = _make_home(owner, user)
+    user = server_home.account()
+    home = server_home.make(owner, user)
     try:
         uid = user.pw_uid if user else None
         if user and version(chosen.bin, uid) is None:
@@ -150,7 +97,9 @@ def start(owner: str, *, owner_pid: int | None = None, binaries: Binaries | None
         password = _initdb(chosen, home, user, name)
         port = launch(chosen, home, uid)
         server = Server(home, HOST, port, name, password, chosen.major, chosen)
-        _mark(home, owner, owner_pid, server)
+        known = {name: getattr(server, name) for name in ("host", "port", "user", "major")}
+        known |= {"bin": str(chosen.bin), "origin": chosen.origin}
+        server_home.mark(home, owner, owner_pid, known)
     except BaseException:  # Ctrl-C too
         stop(home)
         raise
@@ -160,7 +109,7 @@ def start(owner: str, *, owner_pid: int | None = None, binaries: Binaries | None
 def attach(home: Path) -> Server:
     """The server that an earlier command started in ``home``. Raises `Refused` if it is gone or not ours."""
     hint = "run the step again to start a new one"
-    marker = _marker(home)
+    marker = server_home.marker(home)
     if marker is None:
         raise Refused(f"{home} is no server of ours: expected a directory of this user with our marker.", hint)
     if marker["server"] is None or not is_running(home):
@@ -173,7 +122,7 @@ def attach(home: Path) -> Server:
 
 def is_running(home: Path, data: str = DATA) -> bool:
     """Whether a server runs on the data in ``home`` (on those in one of its directories)."""
-    return "postgres" in _programs(home, data).values()
+    return "postgres" in processes.at_work(home, data).values()
 
 
 def stop(home: Path) -> None:
@@ -183,25 +132,25 @@ def stop(home: Path) -> None:
     """
     if not home.exists():
         return
-    if _marker(home) is None:
+    if server_home.marker(home) is None:
         raise Refused(f"{home} is no server of ours: expected a directory of this user with our marker.")
     # By signal, not by pg_ctl: the programs may be gone by now (a deleted venv). SIGQUIT is "immediate".
-    until = time.monotonic() + STOP_SECONDS
-    while programs := _programs(home):
+    until = time.monotonic() + server_home.STOP_SECONDS
+    while programs := processes.at_work(home):
         for pid, program in programs.items():
             gently = program == "postgres" and time.monotonic() < until
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGQUIT if gently else signal.SIGKILL)
         time.sleep(0.01)
-    _remove(home)
+    server_home.remove(home)
 
 
 def sweep() -> list[Path]:
     """Stop and delete the servers whose owner is gone, and what an interrupted `start` left; returns their homes."""
     swept = []
-    for base in _bases():
-        for home in sorted(base.glob(f"{PREFIX}*")):
-            marker = _marker(home)
+    for base in server_home.bases():
+        for home in sorted(base.glob(f"{server_home.PREFIX}*")):
+            marker = server_home.marker(home)
             with suppress(SquashError, OSError):  # one that resists must not keep a new server from starting
                 if marker is not None and _is_stale(marker):
                     stop(home)
@@ -213,101 +162,8 @@ def _is_stale(marker: Mapping[str, Any]) -> bool:
     pid, owner = marker["owner_pid"], Path(marker["owner"])
     if pid is None:
         return owner.is_absolute() and not owner.exists()
-    started = _started(pid)
+    started = processes.started(pid)
     return started is None or started != marker["owner_started"]  # another start time: the number was given anew
-
-
-# The home directory: marker, password, log, data/, programs/
-
-
-def _bases() -> list[Path]:
-    return list(dict.fromkeys(Path(name).resolve() for name in (tempfile.gettempdir(), "/tmp", "/var/tmp")))
-
-
-def account() -> pwd.struct_passwd | None:
-    """The user to run the server as when we are root, which PostgreSQL refuses; None: ourselves."""
-    if os.getuid() != 0:
-        return None
-    others = {entry.pw_name: entry for entry in pwd.getpwall() if entry.pw_uid != 0}
-    for name in ("postgres", "nobody", *others):
-        if name in others:
-            return others[name]
-    raise Refused("PostgreSQL refuses to run as root, and there is no other user on this machine.", "give --server URL")
-
-
-def _make_home(owner: str, account: pwd.struct_passwd | None) -> Path:
-    reasons = []
-    for base in _bases():
-        try:
-            home = Path(tempfile.mkdtemp(prefix=PREFIX, dir=base))
-        except OSError as error:
-            reasons.append(f"{base}: {error.strerror}")
-            continue
-        try:
-            # First of all, so that whatever interrupts us is swept; until the server is up its owner is this process.
-            _mark(home, owner, os.getpid(), None)
-            home.chmod(0o711)  # the server's user passes through and lists nothing
-            (home / "data").mkdir(0o700)
-            (home / "log").touch(0o600)
-            if account:
-                for mine in (home / "data", home / "log"):
-                    os.chown(mine, account.pw_uid, account.pw_gid)
-                run(["test", "-w", home / "data"], cwd=ROOT, uid=account.pw_uid)
-            return home
-        except (OSError, CommandFailed) as error:
-            reasons.append(f"{base}: not for user {account.pw_name}" if account else f"{base}: {error}")
-            _remove(home)
-    raise Refused("There is no temporary directory for a server; tried\n  " + "\n  ".join(reasons), "set TMPDIR")
-
-
-def _mark(home: Path, owner: str, owner_pid: int | None, server: Server | None) -> None:
-    """Write the marker in one move, without the password."""
-    known = None
-    if server is not None:
-        known = {name: getattr(server, name) for name in ("host", "port", "user", "major")}
-        known |= {"bin": str(server.binaries.bin), "origin": server.binaries.origin}
-    text = {
-        "program": "alembic-squash",
-        "owner": owner,
-        "owner_pid": owner_pid,
-        "owner_started": _started(owner_pid) if owner_pid is not None else None,
-        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "server": known,
-    }
-    (home / "marker.new").write_text(json.dumps(text, indent=2))
-    (home / "marker.new").replace(home / "marker")
-
-
-def _marker(home: Path) -> dict[str, Any] | None:
-    """What the marker says; None for a directory of another user, of another program, or none at all."""
-    try:
-        if home.is_symlink() or home.stat().st_uid != os.getuid():
-            return None
-        marker = json.loads((home / "marker").read_text())
-    except (OSError, ValueError):
-        return None
-    keys = {"owner", "owner_pid", "owner_started", "server"}
-    ours = isinstance(marker, dict) and marker.get("program") == "alembic-squash" and keys <= marker.keys()
-    return marker if ours else None
-
-
-def _remove(home: Path) -> None:
-    """Delete home, its marker last: a removal that is interrupted is taken up again by the next sweep."""
-    until = time.monotonic() + STOP_SECONDS
-    with suppress(FileNotFoundError):  # another process sweeps the same home
-        while others := [entry for entry in home.iterdir() if entry.name != "marker"]:
-            if time.monotonic() > until:
-                raise Failed(f"{others[0]} could not be deleted.", f"rm -r {home}")
-            for entry in others:
-                if entry.is_dir():
-                    shutil.rmtree(entry, ignore_errors=True)  # an orphaned initdb may still write: look again
-                else:
-                    entry.unlink()
-        (home / "marker").unlink(missing_ok=True)
-        home.rmdir()
-
-
-# initdb and pg_ctl
 
 
 def _initdb(binaries: Binaries, home: Path, account: pwd.struct_passwd | None, name: str) -> str:
@@ -386,42 +242,3 @@ def _is_free(port: int) -> bool:
         except OSError:
             return False
         return True
-
-
-# Processes
-
-
-def _programs(home: Path, data: str = "") -> dict[int, str]:
-    """{pid: "initdb", "pg_ctl" or "postgres"} at work on home's data directories (on one of them), also those whose
-    starter was killed.
-
-    By the command line, never by postmaster.pid: after a crash or a reboot its number may be any process.
-    """
-    name = re.escape(data) if data else rf"{DATA}(?:-\w+)?"
-    wanted = re.compile(rf"(?:.*/)?(initdb|pg_ctl|postgres) -D {re.escape(str(home.resolve()))}/{name}(?: |$)")
-    return {pid: match[1] for pid, line in _command_lines() if (match := wanted.match(line))}
-
-
-def _command_lines() -> Iterator[tuple[int, str]]:
-    """(pid, command line) of every process that we may look at."""
-    if not PROC.exists():  # macOS
-        listed = run(["ps", "-axww", "-o", "pid=,args="], cwd=ROOT, env=environment()).stdout
-        for pid, _, line in (row.strip().partition(" ") for row in listed.splitlines()):
-            yield int(pid), line.strip()
-        return
-    for entry in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):  # it has ended
-            yield int(entry.name), os.fsdecode((entry / "cmdline").read_bytes().replace(b"\0", b" "))
-
-
-def _started(pid: int) -> str | None:
-    """When a process started, only good for comparing; None where it has ended."""
-    if not PROC.exists():
-        told = run(["ps", "-p", str(pid), "-o", "lstart="], cwd=ROOT, env=environment(), ok=None).stdout.strip()
-        return told or None
-    try:
-        # proc(5): the name in parentheses may hold anything; then the state is field 3 and the start time field 22.
-        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    return None if fields[0] == "Z" else fields[19]  # a zombie has ended; only its parent has not asked yet

@@ -8,14 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence, Set
 
-from psycopg2 import sql
-
 from tasklib import console
 from tasklib.errors import CommandFailed, Failed, Refused
 from tasklib.history.chains import Chain
 from tasklib.judge import catalog, compare, roles
 from tasklib.postgres import client, read_only, version_table
-from tasklib.postgres.client import Address, Connection
+from tasklib.postgres.client import Address, Connection, sql
 from tasklib.postgres.version_table import Name
 from tasklib.project import sources
 from tasklib.reference import deployed_database, version_row

@@ -18,7 +18,7 @@ from tasklib.judge import catalog, roles, rows
 from tasklib.judge.rows import Stable, Volatile
 from tasklib.postgres import client
 from tasklib.postgres.client import Address
-from tasklib.postgres.server import Logged
+from tasklib.postgres.server_log import Logged
 from tasklib.postgres.version_table import Name, by_table, versions
 from tasklib.reference import (
     before_command,

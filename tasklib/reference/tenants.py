@@ -12,12 +12,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 
-from psycopg2 import sql
-
 from tasklib import console
 from tasklib.command.project_command import Ran
 from tasklib.history.chains import Chain
 from tasklib.postgres import client
+from tasklib.postgres.client import sql
 from tasklib.project import configs, variables_read
 from tasklib.project.sources import constant, nodes
 from tasklib.workbench.bench import Bench

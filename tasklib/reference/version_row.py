@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from psycopg2 import sql
-
 from tasklib.errors import Failed
 from tasklib.history.chains import Chain
 from tasklib.postgres import client, version_table
+from tasklib.postgres.client import sql
 from tasklib.workbench.bench import Bench
 
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from psycopg2 import sql
-
 from tasklib.judge.tables import Column, Table
-from tasklib.postgres.client import Connection
+from tasklib.postgres.client import Connection, sql
 from tasklib.render import columns
 from tasklib.render.pycode import string
 

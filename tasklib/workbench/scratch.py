@@ -13,10 +13,11 @@ from tasklib import console
 from tasklib.errors import Failed, Refused, SquashError
 from tasklib.judge import database_properties
 from tasklib.judge.compare import Verdict
-from tasklib.postgres import binaries, client, clusters, read_only, server
+from tasklib.postgres import binaries, client, clusters, read_only, server, server_log
 from tasklib.postgres.binaries import Binaries
 from tasklib.postgres.client import Address
-from tasklib.postgres.server import Logged, Server
+from tasklib.postgres.server import Server
+from tasklib.postgres.server_log import Logged
 from tasklib.repository.git import Repository
 from tasklib.workbench import groundwork, plan
 from tasklib.workbench.plan import Place, Plan
@@ -301,7 +302,7 @@ class Scratch:
     def logged(self, since: int) -> Logged:
         """What our throwaway server has logged since; of a server that is not ours nothing is known."""
         place = self.place()
-        return server.logged(self._ours(place.server), since) if place.server is not None else Logged()
+        return server_log.read(self._ours(place.server).log, since) if place.server is not None else Logged()
 
     def close_place(self) -> list[str]:
         """Drop our databases, stop our server, remove our directory; what could not be done comes back as text."""
