@@ -21,7 +21,7 @@ from tasklib import console
 from tasklib.postgres import client
 from tasklib.postgres import server as servers
 from tasklib.postgres.server import Server
-from tests.project import APP, BIN, VARIABLE, Project, Step, build, init_template, plain, plain_template
+from tests.support.project import APP, BIN, VARIABLE, Project, Step, build, init_template, plain, plain_template
 
 KEPT = 20  # migrations after R
 HEAD = (

@@ -11,7 +11,7 @@ import pytest
 
 from tasklib.postgres import server as servers
 from tasklib.postgres.server import Server
-from tests.project import APP, BIN, Plain, Project, Step, build, init_template, plain, plain_template
+from tests.support.project import APP, BIN, Plain, Project, Step, build, init_template, plain, plain_template
 
 Make = Callable[..., Project]
 MakePlain = Callable[..., Plain]

@@ -27,7 +27,7 @@ from pathlib import Path
 from tasklib import interrupts
 from tasklib.postgres import client, server
 from tasklib.postgres.client import Address
-from tests import native
+from tests.support import native
 
 TOOL = Path(sys.executable).parent / "alembic-squash"
 SAME = re.compile(r"(?m)^- (at .+?): the same \((\d+) objects, (\d+) rows in \d+ tables, \d+ sequences\)$")

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.project import BIN, VARIABLE, Done, Project
 from tests.projects import run
+from tests.support.project import BIN, VARIABLE, Done, Project
 
 ROOT = Path(__file__).parents[2]
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from tasklib.errors import Refused
 from tasklib.postgres import client
 from tasklib.postgres.client import Connection
-from tests.laboratory import Laboratory, Outcome
 from tests.random import witness
 from tests.random.world import ROLES, execute
+from tests.support.laboratory import Laboratory, Outcome
 
 # Not to the letter, though the same: the verdict names what prints differently; pg_dump's order of equals. And what is
 # refused in words.

@@ -13,7 +13,7 @@ from typing import Any
 
 from tasklib.postgres import client
 from tasklib.postgres.client import Connection
-from tests.laboratory import Laboratory
+from tests.support.laboratory import Laboratory
 
 FIRST = 16384  # PostgreSQL: FirstNormalObjectId
 # Of the server, not of one database; privileges, which are printed; statistics; what is told by others.

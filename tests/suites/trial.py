@@ -12,10 +12,10 @@ from pathlib import Path
 from tasklib.errors import BUG, DIFFERS
 from tasklib.postgres import client
 from tasklib.postgres.server import Server
-from tests import native
-from tests.laboratory import REVISION, Laboratory, Outcome
 from tests.suites.case import Case, Piece
 from tests.suites.replay import Replayed, replay
+from tests.support import native
+from tests.support.laboratory import REVISION, Laboratory, Outcome
 
 EXACT = "equal"  # as a dump's text can be: equal, other in print alone (equal after a restore), or different
 

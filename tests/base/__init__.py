@@ -1,0 +1,1 @@
+"""The base migration, drafted from models. A whole squash each."""

@@ -1,0 +1,1 @@
+"""The project's command: led, fenced, started once. Real servers as decoys."""

@@ -1,0 +1,212 @@
+"""The application starts once: a run in a fork of it is what a start of its own would be, and where it is not, no fork
+is made.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tasklib.command.project_command import Ran
+from tasklib.workbench.bench import Bench, open_bench
+from tests.conftest import SHOP, Make, MakePlain
+from tests.support.project import APP, VARIABLE, Project, Step, whole
+from tests.unharmed.test_interruptions import begin, until
+
+pytestmark = pytest.mark.usefixtures("put_back")
+
+# One that prints, one that fails in the database, one that ends the process.
+STEPS = (
+    *SHOP[:3],
+    Step("says", "import os, sys; print(os.environ.get('PGOPTIONS')); print('on stderr', file=sys.stderr)"),
+    Step("breaks", sql=["ALTER TABLE users DROP COLUMN nowhere"]),
+)
+
+
+@contextmanager
+def opened(project: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    """The bench of a squash for which `createdb` was run, in this process."""
+    for name, value in project.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(tempfile, "tempdir", str(project.temporary))
+    for words in (("checkout", "--rev", project.ids[1]), ("createdb",)):
+        done = project.tool(*words)
+        assert done.code == 0, done.said
+    bench = open_bench(project.top)
+    try:
+        yield bench
+    finally:
+        for held in bench._held.values():
+            held.close()
+        assert project.tool("abort").code == 0
+    project.assert_nothing_left()
+
+
+def both(bench: Bench, words: list[str]) -> tuple[Ran, Ran, list[str]]:
+    """The same run in a fork and in a start of its own, on databases that are alike: what each said and saw, and what
+    both databases then hold.
+    """
+    chain = bench.chain("old", bench.plan.tip)
+    command = bench.command()
+    found: list[Ran] = []
+    for role, one in (("first", command), ("second", replace(command, held=None))):
+        found.append(one.run(chain, words, bench.targets(role)))
+    server = bench._ours(str(bench.place().server))
+    held = [whole(server, bench.address(role)) for role in ("first", "second")]
+    return found[0], found[1], held
+
+
+def said(ran: Ran, bench: Bench) -> tuple[int, str, str]:
+    """Exit code and both streams, without what is another one in each run: names of databases, addresses."""
+
+    def same(text: str) -> str:
+        text = re.sub(rf"{bench.place().token}_(one|two|ground)", "DATABASE", text)
+        # Of a traceback, the frames above Alembic's command: a fork was started with another one.
+        text = re.sub(r'  File "[^"]*/(?:alembic_squash_guard|flask\w*|click|bin|alembic)/.*\n(?:    .*\n)*', "", text)
+        return re.sub(r"0x[0-9a-f]+", "0x", text)
+
+    return ran.code, same(ran.stdout), same(ran.stderr)
+
+
+RUNS = (["current"], ["upgrade", "0002cccccccc"], ["current"], ["upgrade", "heads"], ["current"], ["downgrade", "base"],
+        ["stamp", "0003dddddddd"], ["upgrade", "nowhere"])  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["flask", "plain", "async"])
+def test_every_kind_of_run_is_the_same_in_a_fork(
+    make: Make, make_plain: MakePlain, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if kind == "flask":
+        project = make(STEPS)
+        project.environment = {VARIABLE: "postgresql+psycopg2://u:p@db.example/shop"}
+    else:
+        project = make_plain(STEPS, template="generic" if kind == "plain" else "async")
+        scheme = "psycopg2" if kind == "plain" else "asyncpg"
+        project.environment = {VARIABLE: f"postgresql+{scheme}://u:p@db.example/shop"}
+    with opened(project, monkeypatch) as bench:
+        # What is held was started for a run that may only read: no other one inherits that.
+        assert bench.command().current(bench.chain("old", bench.plan.tip), bench.targets("first"), None).code == 0
+        for words in RUNS:
+            forked, plain, databases = both(bench, list(words))
+            assert said(forked, bench) == said(plain, bench), words
+            assert databases[0] == databases[1], words
+            for seen in (forked.seen, plain.seen):
+                assert seen.there and {c.target for c in seen.contacts} <= {"db.example:5432/shop"}
+            assert forked.seen.revisions == plain.seen.revisions
+            assert forked.seen.modules.keys() >= plain.seen.modules.keys()
+            visits = [[replace(v, database="") for v in one.seen.visits] for one in (forked, plain)]
+            assert visits[0] == visits[1]
+        held = bench.command().held
+        assert held is not None and held.reason == "" and held.forks == len(RUNS) + 1
+
+
+CHANCE = """
+import random, uuid
+AT_START = str(uuid.uuid4())
+"""
+
+
+def test_what_is_chance_is_chance_in_every_fork_and_what_is_drawn_at_the_start_is_noticed(make: Make) -> None:
+    project = make(SHOP[:1], app=CHANCE + APP)
+    project.add(Step("chance", """
+        import random, app
+        op.execute("CREATE TABLE drawn (at_start text, later text)")
+        op.execute(f"INSERT INTO drawn VALUES ('{app.AT_START}', '{random.random()}')")
+    """))  # fmt: skip
+    done = project.tool("squash", "--rev", "head")
+    assert done.code == 0, done.said
+    assert "always the same value: drawn.at_start, drawn.later" in done.out
+
+
+# What makes a fork another thing than a fresh process: found out at run time, and said.
+NOT_HELD = {
+    "the application has threads": "import threading, time\n"
+    "threading.Thread(target=time.sleep, args=(60,), daemon=True).start()\n",
+    "the application has child processes": "import subprocess\nsubprocess.Popen(['sleep', '2'])\n",
+    "the application connects to a database at its start": "import sqlalchemy, os\n"
+    "sqlalchemy.create_engine(os.environ['DATABASE_URL']).connect().close()\n",
+    "the application has temporary directories, which the first fork would take away": "import tempfile\n"
+    "PLACE = tempfile.TemporaryDirectory()\n",
+    "Alembic is entered while a module is imported": "import alembic.command, alembic.config\n"
+    "from alembic.config import Config\n"
+    "try:\n    alembic.command.current(Config('migrations/alembic.ini'))\nexcept Exception:\n    pass\n",
+}
+
+
+@pytest.mark.parametrize("reason", NOT_HELD)
+def test_where_a_fork_would_be_another_thing_plain_starts_are_made_and_the_reason_is_named(
+    make: Make, reason: str
+) -> None:
+    project = make(SHOP[:2], app=NOT_HELD[reason] + APP)
+    project.environment = {VARIABLE: "postgresql+psycopg2://u:p@db.example/shop"}
+    done = project.tool("squash", "--rev", "head", "--timings")
+    assert done.code == 0, done.said
+    assert f"Started anew for each run: {reason}." in done.out, done.said
+    project.assert_nothing_left()
+
+
+def test_a_squash_starts_the_application_twice_and_says_so(make: Make) -> None:
+    project = make(SHOP, app="print('started')\n" + APP)
+    starts = project.temporary / "starts"
+    project.temporary.mkdir(exist_ok=True)
+    app = project.top / "app.py"
+    app.write_text(app.read_text().replace("print('started')", f"open({str(starts)!r}, 'a').write('x')"))
+    project.commit("count the starts")
+    project.environment = {VARIABLE: "postgresql+psycopg2://u:p@db.example/shop"}
+    done = project.tool("squash", "--rev", "head-2", "--timings")
+    assert done.code == 0, done.said
+    assert starts.read_text() == "xx"
+    assert re.search(r"2 starts of the application, \d+ forks", done.out), done.out
+    starts.unlink()
+    project.assert_nothing_left()
+
+
+def test_an_interrupt_or_a_kill_of_the_tool_ends_what_is_held(make: Make) -> None:
+    slow = Step("slow", "import time; op.execute('SELECT 1'); time.sleep(60)")
+    project = make([*SHOP[:1], slow])
+    project.environment = {VARIABLE: "postgresql+psycopg2://u:p@db.example/shop"}
+    for number in ("INT", "KILL"):
+        running = begin(project, "squash", "--rev", "head")
+        until("the replay", lambda now=running: "the reference, and a second run" in now.said, running)  # type: ignore[misc]
+        time.sleep(1.5)
+        children = _descendants(running.process.pid)
+        assert any("flask" in one for one in children.values()), children
+        os.kill(running.process.pid, getattr(signal, f"SIG{number}"))
+        running.process.wait()
+        ended = time.monotonic() + 10
+        while left := [pid for pid in children if Path(f"/proc/{pid}").exists() and "flask" in children[pid]]:
+            assert time.monotonic() < ended, left
+            time.sleep(0.05)
+    assert project.tool("abort").code == 0
+    project.assert_nothing_left()
+
+
+def _descendants(pid: int) -> dict[int, str]:
+    """Command lines of all processes below one, by their ids."""
+    parents: dict[int, int] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parents[int(path.parent.name)] = int(path.read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue
+    found: dict[int, str] = {}
+    queue = [pid]
+    while queue:
+        at = queue.pop()
+        for child, parent in parents.items():
+            if parent == at:
+                queue.append(child)
+                try:
+                    found[child] = Path(f"/proc/{child}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+                except OSError:
+                    continue
+    return found

@@ -1,0 +1,1 @@
+"""The judge, and mutations that it must notice. One server."""

@@ -1,0 +1,1 @@
+"""The throwaway server: made, found again, swept. Starts and kills servers."""

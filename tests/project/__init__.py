@@ -1,0 +1,1 @@
+"""What the tool reads from projects: layouts, addresses, environments. Most need neither database nor process."""

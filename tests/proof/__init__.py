@@ -1,0 +1,1 @@
+"""The proofs again, by `verify`. A whole squash each."""

@@ -1,0 +1,1 @@
+"""What stands for the old migrations. A whole squash each."""

@@ -1,0 +1,182 @@
+"""Shapes that real projects have: arguments of migrations, odd version tables, programs of their own."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.conftest import SHOP, Make, MakePlain
+from tests.project.test_urls import aborted, asked
+from tests.support.project import APP, URL_IN_ENV, VARIABLE, Step, query
+from tests.unharmed.test_hostile import edit_env
+
+pytestmark = pytest.mark.usefixtures("put_back")
+
+BLOCK = "    with connectable.connect() as connection:\n"
+
+
+def test_the_base_takes_the_arguments_that_env_py_gives_to_the_others(make_plain: MakePlain) -> None:
+    project = make_plain([])
+    edit_env(
+        project,
+        "context.run_migrations()",
+        "context.run_migrations(op=__import__('alembic').op, tables={}, tester=None)",
+    )
+    for step in SHOP[:3]:
+        (one,) = project.add(step, commit=False)
+        file = project.file_of(one)
+        text = file.read_text().replace("def upgrade():", "def upgrade(op, tables: dict, tester=None):")
+        file.write_text(text.replace("def downgrade():", "def downgrade(op, tables, tester=None):"))
+    project.commit("migrations with arguments")
+    done = project.tool("squash", "--rev", "head-1")
+    assert done.code == 0, done.said
+    assert "def upgrade(op, tables, tester=None):" in project.base_text(project.ids[1])
+    project.new_database("arguments")
+    project.db("upgrade", "head", database="arguments")
+    project.assert_nothing_left()
+
+
+MAKES = """        import sqlalchemy as sa
+
+        {makes}
+        connection.commit()
+"""
+TABLES = {
+    # As people do whose ids are longer than 32 characters.
+    "makes it wider": "connection.execute(sa.text('CREATE TABLE IF NOT EXISTS alembic_version "
+    "(version_num varchar(128) NOT NULL CONSTRAINT alembic_version_pkc PRIMARY KEY)'))",
+    "names the default schema": "",
+    # From the schema where it was to the one where it is now.
+    "copies it": "connection.execute(sa.text('CREATE SCHEMA IF NOT EXISTS new'))\n"
+    "        if sa.inspect(connection).has_table('alembic_version'):\n"
+    "            copy = 'CREATE TABLE IF NOT EXISTS new.alembic_version AS TABLE alembic_version'\n"
+    "            connection.execute(sa.text(copy))\n"
+    "        else:\n"
+    "            connection.execute(sa.text('CREATE TABLE IF NOT EXISTS alembic_version (version_num varchar(32))'))",
+}
+
+
+@pytest.mark.parametrize("way", TABLES)
+def test_version_tables_that_env_py_makes_or_names_are_its_own(make_plain: MakePlain, way: str) -> None:
+    project = make_plain(SHOP[:4])
+    edit_env(project, BLOCK, BLOCK + MAKES.format(makes=TABLES[way] or "pass"))
+    schema = {"names the default schema": "public", "copies it": "new"}.get(way)
+    if schema:
+        edit_env(
+            project,
+            "target_metadata=target_metadata\n",
+            f"target_metadata=target_metadata,\n            version_table_schema={schema!r},\n",
+        )
+    done = project.tool("squash", "--rev", "head-1")
+    assert done.code == 0, done.said
+    project.assert_nothing_left()
+    address = project.new_database("tables")
+    project.db("upgrade", "head", database="tables")
+    assert query(address, f"SELECT version_num FROM {schema or 'public'}.alembic_version") == [(project.ids[3],)]
+    assert "alembic_version" not in project.base_text(project.ids[2])
+
+
+def test_what_migrations_add_to_the_version_table_is_refused_in_words(make_plain: MakePlain) -> None:
+    project = make_plain(
+        [*SHOP[:2], Step("when", sql=["ALTER TABLE alembic_version ADD COLUMN at timestamptz DEFAULT now()"])]
+    )
+    head = project.git("rev-parse", "HEAD")
+    done = project.tool("squash", "--rev", "head")
+    assert done.code == 1 and "public.alembic_version more than it has: the column at" in done.err, done.said
+    project.assert_nothing_left(head)
+
+
+OWN = """
+import sys
+
+from alembic import command
+from alembic.config import Config
+
+config = Config("migrations/alembic.ini")
+config.set_main_option("script_location", "migrations")
+words = [word for word in sys.argv[2:] if word != "--verbose"]
+if any(word.startswith("-") for word in words):
+    sys.exit(f"shop: error: unrecognized arguments: {' '.join(words)}")
+from app import app
+
+with app.app_context():
+    getattr(command, words[0])(config, *words[1:])
+"""
+
+
+@pytest.mark.parametrize("server", [True])
+def test_a_program_of_the_projects_own_with_a_word_db_is_not_taken_for_flask_migrate(make: Make, server: bool) -> None:
+    project = make(SHOP)
+    project.write("shop/__init__.py", "")
+    project.write("shop/__main__.py", OWN)
+    project.commit("a program of its own")
+    project.environment = {VARIABLE: "postgresql+psycopg2://u:p@db.example/shop"}
+    done = project.tool("squash", "--rev", "head-2", "--command", "python -m shop db")
+    assert done.code == 0, done.said
+    assert "takes no -d: it is a program of the project's own" in done.err
+    project.assert_nothing_left()
+
+
+BY_DIALECT = """
+from pathlib import Path
+
+context.script.version_locations = [str(Path("migrations/versions/postgresql").absolute())]
+"""
+
+
+def test_a_directory_of_revisions_for_each_kind_of_database_that_env_py_chooses(make_plain: MakePlain) -> None:
+    project = make_plain([], env=URL_IN_ENV + BY_DIALECT)
+    project.add(*SHOP[:3], commit=False)
+    for kind in ("postgresql", "sqlite"):
+        for file in project.versions.glob("*.py"):
+            text = file.read_text().replace("import sqlalchemy", f"# of {kind}\nimport sqlalchemy")
+            project.write(f"migrations/versions/{kind}/{file.name}", text)
+    for file in project.versions.glob("*.py"):
+        file.unlink()
+    project.commit("by kind")
+    done = project.tool("squash", "--rev", "head-1")
+    assert done.code == 0, done.said
+    assert len(list((project.versions / "postgresql").glob("*.py"))) == 2
+    assert len(list((project.versions / "sqlite").glob("*.py"))) == 3
+    project.assert_nothing_left()
+
+
+def test_backslashes_of_old_python_are_no_warnings_and_line_ends_stay(make_plain: MakePlain) -> None:
+    project = make_plain(SHOP[:3])
+    for revision in project.ids:
+        file = project.file_of(revision)
+        text = file.read_text().replace('"""\nimport sqlalchemy', '\\d+ is what they were\n"""\nimport sqlalchemy', 1)
+        file.write_text(text, newline="\r\n")
+    project.commit("from another system")
+    done = project.tool("squash", "--rev", "head-1")
+    assert done.code == 0 and "SyntaxWarning" not in done.said, done.said
+    base = project.file_of(project.ids[1]).read_bytes()
+    assert base.count(b"\r\n") == base.count(b"\n") > 20
+    project.assert_nothing_left()
+
+
+def test_an_application_that_makes_its_engine_by_hand_and_asks_at_its_start_is_led(make: Make) -> None:
+    asks = """
+import psycopg2
+with app.app_context():
+    c = psycopg2.connect("postgresql://u:p@db.example/shop")
+    c.close()
+"""
+    project = make(SHOP, app=APP.replace('os.environ["DATABASE_URL"]', '"postgresql://u:p@db.example/shop"') + asks)
+    done = asked(project)
+    assert done.code == 0 and "db.example:5432/shop → a scratch database" in done.err, done.said
+    aborted(project)
+
+
+def test_an_extension_that_somebody_made_by_hand_is_named_with_the_option_that_makes_it(make_plain: MakePlain) -> None:
+    index = "CREATE INDEX by_trigrams ON users USING gin (email gin_trgm_ops)"
+    later = "ALTER TABLE users ADD COLUMN later text"
+    project = make_plain([SHOP[0], Step("trigrams", sql=[index]), Step("later", sql=[later])])
+    done = project.tool("squash", "--rev", "head-1")
+    assert done.code == 2 and "That is of the extension pg_trgm" in done.err, done.said
+    option = re.search(r"--before '(.+?)' makes it first", done.err)
+    assert option is not None
+    done = project.tool("squash", "--rev", "head-1", "--before", option.group(1))
+    assert done.code == 0, done.said
+    assert "pg_trgm" in project.file_of(project.ids[1]).read_text()

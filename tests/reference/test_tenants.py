@@ -1,0 +1,75 @@
+"""Histories that an argument or a variable runs for one schema after the other: served by the base, or refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.conftest import MakePlain
+from tests.support.project import URL_IN_ENV, Plain, Step, query
+from tests.unharmed.test_hostile import edit_env
+
+pytestmark = pytest.mark.usefixtures("put_back")
+
+BLOCK = "    with connectable.connect() as connection:\n"
+# How env.py takes the name, and what it does with it.
+ARGUMENT = 'context.get_x_argument(as_dictionary=True).get("schema", "{}")'
+VARIABLE = 'os.environ.get("TENANT_SCHEMA", "{}")'
+SEARCHES = """        import os
+        import sqlalchemy as sa
+
+        schema = {place}
+        connection.execute(sa.text(f'CREATE SCHEMA IF NOT EXISTS "{{schema}}"'))
+        connection.execute(sa.text(f'SET search_path TO "{{schema}}"'))
+        connection.commit()
+        connection.dialect.default_schema_name = schema
+"""
+NATIVE = (
+    Step("plans", """
+        plans = op.create_table("plans", sa.Column("id", sa.Integer(), primary_key=True), sa.Column("code", sa.Text()))
+        op.bulk_insert(plans, [{"id": 1, "code": "free"}])
+    """),
+    Step("index", 'op.create_index("plans_code", "plans", ["code"])'),
+    Step("later", 'op.add_column("plans", sa.Column("note", sa.Text()))'),
+)  # fmt: skip
+
+
+def tenants(make_plain: MakePlain, place: str, does: str, steps: tuple[Step, ...] = NATIVE) -> Plain:
+    project = make_plain(steps, env=URL_IN_ENV)
+    edit_env(project, BLOCK, BLOCK + does.format(place=place))
+    return project
+
+
+@pytest.mark.parametrize("place", [ARGUMENT, VARIABLE])
+def test_a_base_that_names_no_schema_serves_every_tenant_and_is_proven_for_another(
+    make_plain: MakePlain, place: str
+) -> None:
+    project = tenants(make_plain, place.format("public"), SEARCHES)
+    done = project.tool("squash", "--rev", "head-1")
+    assert done.code == 0, done.said
+    project.assert_nothing_left()
+    assert "for another schema by" in done.out and "schema=" not in project.base_text(project.ids[1])
+    address = project.new_database("tenants")
+    for schema in ("a", "b"):
+        words = ["-x", f"schema={schema}"] if place == ARGUMENT else []
+        project.environment = {"TENANT_SCHEMA": schema} if place == VARIABLE else {}
+        project.db(*words, "upgrade", "head", database="tenants")
+        assert query(address, f"SELECT code, note FROM {schema}.plans") == [("free", None)]
+
+
+@pytest.mark.parametrize(("place", "does"), [(ARGUMENT, SEARCHES), (VARIABLE, SEARCHES)])
+def test_a_base_that_would_name_one_tenant_alone_is_refused(make_plain: MakePlain, place: str, does: str) -> None:
+    project = tenants(make_plain, place.format("acme"), does)
+    head = project.git("rev-parse", "HEAD")
+    done = project.tool("squash", "--rev", "head-1")
+    assert done.code == 3, done.said
+    assert "run for whichever schema" in done.err and "(acme in this squash)" in done.err, done.said
+    project.assert_nothing_left(head)
+
+
+def test_a_schema_that_no_run_chooses_is_named_as_before(make_plain: MakePlain) -> None:
+    project = tenants(make_plain, '"acme"', SEARCHES)
+    project.environment = {"NOBODY_READS_IT": "acme"}
+    done = project.tool("squash", "--rev", "head-1")
+    assert done.code == 0 and "for another schema" not in done.out, done.said
+    assert 'schema="acme"' in project.base_text(project.ids[1])
+    project.assert_nothing_left()

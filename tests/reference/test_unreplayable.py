@@ -1,0 +1,97 @@
+"""What is said of an old migration that does not run today: its cause where it shows, and what else is the truth."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tasklib.errors import Failed
+from tasklib.history.cut import History, Migration
+from tasklib.project.layout import Layout
+from tasklib.reference import failure_advice
+from tasklib.settings import Settings
+from tasklib.shell import Result
+from tasklib.workbench.plan import Plan
+from tests.conftest import MakePlain
+from tests.support.project import VARIABLE, Step
+
+HISTORY = History(
+    Migration(name, (below,) if below else (), (), (), f"versions/{name}.py", name)
+    for name, below in (("a", ""), ("b", "a"), ("r", "b"), ("k", "r"))
+)
+PLAN = Plan(
+    revision="r", original="main", tip="", branch="", start="", source="history", base_path="versions/r.py",
+    gone=("a", "b", "r"), kept=("k",), layout=Layout("flask", "migrations", ("versions",), None, (), "."),
+    settings=Settings(), program="alembic-squash", head_was="main",
+)  # fmt: skip
+MISSING = 'sqlalchemy.exc.ProgrammingError: (psycopg2.errors.UndefinedTable) relation "public.users" does not exist\n'
+
+
+def explained(said: str, revision: str = "b", plan: Plan = PLAN, **files: str) -> Failed:
+    result = Result(("flask",), 1, "", said)
+    texts = dict.fromkeys(HISTORY.migrations, "") | files
+    return failure_advice.explain(Failed("It failed."), result, revision, HISTORY, plan, texts.__getitem__)
+
+
+def test_a_table_that_no_migration_made_is_told_from_one_that_a_migration_made() -> None:
+    elsewhere = 'No migration up to it makes "users"'
+    assert elsewhere in explained(MISSING).text
+    assert elsewhere in explained(MISSING, a='op.add_column("users", x)', r='op.create_table("users", x)').text
+    for made in (
+        'op.create_table(\n    "users",',
+        "op.execute('CREATE TABLE IF NOT EXISTS public.users (id integer)')",
+        'op.rename_table("people", "users")',
+        'op.execute("ALTER TABLE people RENAME TO users")',
+        'op.execute("CREATE MATERIALIZED VIEW users AS SELECT 1")',
+    ):
+        assert elsewhere not in explained(MISSING, a=made).text, made
+    assert 'makes "users"' in explained("sqlalchemy.exc.NoSuchTableError: users\n").text
+
+
+def test_a_migration_that_fails_in_python_is_told_from_one_that_the_database_refused() -> None:
+    python = "It fails in Python, before the database"
+    for said in ("ImportError: cannot import name 'Old' from 'app'\n", "AttributeError: no attribute 'x'\n",
+                 "sqlalchemy.exc.ObjectNotExecutableError: Not an executable object: 'UPDATE'\n"):  # fmt: skip
+        assert python in explained("Traceback (most recent call last):\n" + said).text, said
+    for said in ("psycopg2.errors.UndefinedColumn: column x does not exist\n",
+                 "sqlalchemy.exc.DataError: (psycopg.errors.NumericValueOutOfRange) out of range\n"):  # fmt: skip
+        assert explained(said).text == "It failed.", said
+
+
+def test_the_ways_out_are_those_that_are_left() -> None:
+    hint = explained(MISSING).hint
+    for way in ("repair versions/b.py in a commit of its own", "--before 'COMMAND'", "--reference URL",
+                "a real database at r", "--source models"):  # fmt: skip
+        assert way in hint, way
+    before = replace(PLAN, settings=Settings(before=("flask", "create-db")))
+    again = explained('(psycopg2.errors.DuplicateTable) relation "users" already exists\n', plan=before)
+    assert "The command of --before made it already" in again.text
+    assert "--before" not in again.hint and "--reference URL" in again.hint
+    models = explained(MISSING, plan=replace(PLAN, source="models"))
+    assert "proves it by one" in models.text and "--source models" not in models.hint
+
+
+@pytest.mark.parametrize("reference", [None, "postgresql://host/database"])
+def test_one_that_stays_must_be_repaired_whatever_the_truth_is(reference: str | None) -> None:
+    error = explained(MISSING, "k", replace(PLAN, settings=Settings(reference=reference)))
+    assert "repair versions/k.py" in error.hint and "it stays" in error.hint
+    assert ("--data TABLE" in error.hint) == (reference is not None) and "--before" not in error.hint
+
+
+def test_an_error_that_a_migration_caught_is_named_from_the_servers_record(make_plain: MakePlain) -> None:
+    careful = Step("careful", """
+        try:
+            op.add_column("queries", sa.Column("is_draft", sa.Boolean()))
+        except sa.exc.ProgrammingError as error:
+            if "already exists" not in str(error):
+                print("an error was caught")
+    """)  # fmt: skip
+    project = make_plain([careful, Step("next")])
+    done = project.tool("squash", "--rev", "head", "--uri-var", VARIABLE)
+    assert done.code == 2 and "current transaction is aborted" in done.err, done.said
+    assert 'Error that was caught before it: relation "queries" does not exist; ALTER TABLE queries ADD' in done.err
+    # Of the traceback that follows from it, what the database and SQLAlchemy said.
+    assert "  | [SQL: " in done.err and "  |   File" not in done.err and "  |     ^" not in done.err, done.err
+    assert 'No migration up to it makes "queries"' in done.err and f"the migration {project.ids[0]} (" in done.err
+    project.assert_nothing_left()

@@ -1,0 +1,1 @@
+"""The tasks as users type them, single and chained. A whole squash each."""

@@ -1,0 +1,1 @@
+"""Histories that a careless squash gets wrong. A whole squash each."""

@@ -1,0 +1,385 @@
+"""Real kills in the middle of a squash: what is put back at once, and what `abort` puts back afterwards."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasklib import interrupts
+from tasklib.errors import SquashError
+from tasklib.postgres import client
+from tasklib.postgres import server as servers
+from tasklib.postgres.client import Address
+from tests.conftest import SHOP, Make
+from tests.support.project import BIN, VARIABLE, Done, Project, Step, _clean_environment, query, server_homes
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
+
+# A migration that takes as many seconds as the environment says: long for the squash that is killed, none for others.
+SLOW = Step("a slow one", 'import os\nop.execute("SELECT pg_sleep(" + os.environ.get("NAP", "0") + ")")')
+LONG = "300"
+NAMED = ("--uri-var", VARIABLE)
+PATIENCE = 60.0
+
+
+@dataclass
+class Running:
+    """A squash at work, with its streams in files: a pipe would wait for orphans too."""
+
+    process: subprocess.Popen[bytes]
+    out: Path
+    err: Path
+
+    @property
+    def said(self) -> str:
+        return self.out.read_text() + self.err.read_text()
+
+    def done(self) -> Done:
+        code = self.process.wait(timeout=PATIENCE)
+        return Done(code, self.out.read_text(), self.err.read_text())
+
+
+def begin(project: Project, *words: str, nap: str = LONG, **variables: str) -> Running:
+    """Start a squash (or the step that ``words`` say) in a session of its own, as a terminal does; its migrations sleep
+    for ``nap`` seconds.
+    """
+    project.temporary.mkdir(exist_ok=True)
+    out, err = (project.top.parent / f"{project.top.name}-{name}" for name in ("out", "err"))
+    environment = {**_clean_environment(), "TMPDIR": str(project.temporary), "NAP": nap, **variables}
+    with out.open("w") as stdout, err.open("w") as stderr:
+        process = subprocess.Popen(
+            [str(BIN / "alembic-squash"), *(words or ("squash", "--rev", "head-2", *NAMED))], cwd=project.top,
+            env=environment, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, start_new_session=True,
+            # A shell ignores Ctrl-C in what it runs in the background, nohup SIGHUP, and these tests may be.
+            preexec_fn=lambda: [signal.signal(number, signal.SIG_DFL) for number in interrupts.SIGNALS],
+        )  # fmt: skip
+    return Running(process, out, err)
+
+
+def until(what: str, question: Callable[[], Any], running: Running | None = None) -> Any:
+    """The first true answer; a failure with the name of what was waited for."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        if answer := question():
+            return answer
+        assert running is None or running.process.poll() is None, f"it ended before {what}: {running.said}"
+        time.sleep(0.05)
+    raise AssertionError(f"{what}: not within {PATIENCE} s{f': {running.said}' if running else ''}")
+
+
+def plan_path(project: Project) -> Path:
+    return project.top / ".git" / "alembic-squash" / "plan.json"
+
+
+def place(project: Project) -> dict[str, Any] | None:
+    """Where the scratch databases are, as the plan says."""
+    if not plan_path(project).exists():
+        return None
+    found: dict[str, Any] | None = json.loads(plan_path(project).read_text())["place"]
+    return found
+
+
+def home(project: Project) -> Path:
+    found = place(project)
+    assert found is not None and found["server"], "there is no throwaway server"
+    return Path(found["server"])
+
+
+def password(home: Path) -> str:
+    return (home / "password").read_text().strip()
+
+
+def address(project: Project) -> Address | None:
+    """The server that a squash in this repository works on now."""
+    found = place(project)
+    if found is None:
+        return None
+    if found["server"] is None:
+        return project.address()
+    return Address(found["host"], found["port"], found["user"], password(Path(found["server"])))
+
+
+def is_replaying(project: Project) -> bool:
+    """Whether the slow migration runs, in both of the replays."""
+    at = address(project)
+    mine = (place(project) or {}).get("token")
+    if at is None:
+        return False
+    asleep = (
+        f"SELECT count(*) = 2 FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(%'"
+        f" AND state = 'active' AND datname LIKE 'alembic_squash_{mine}_%'"
+    )
+    try:
+        return query(at, asleep) == [(True,)]
+    except SquashError:
+        return False
+
+
+def processes(project: Project) -> dict[int, str]:
+    """Processes that work for this project: by their TMPDIR, which all inherit, or in its server's home."""
+    marks = (f"TMPDIR={project.temporary}\0".encode(), *(os.fsencode(one) for one in server_homes(project)))
+    found = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            line, environment = (entry / "cmdline").read_bytes(), (entry / "environ").read_bytes()
+        except OSError:
+            continue
+        if line and any(mark in environment or mark in line for mark in marks):
+            found[int(entry.name)] = os.fsdecode(line.replace(b"\0", b" "))
+    return found
+
+
+def command_lines() -> str:
+    """The arguments of every process on this machine."""
+    lines = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            lines.append(os.fsdecode((entry / "cmdline").read_bytes()))
+        except OSError:
+            continue
+    return "\n".join(lines)
+
+
+def assert_all_is_back(project: Project, head: str, databases: set[str]) -> None:
+    project.assert_nothing_left(head)
+    assert project.git("symbolic-ref", "--short", "HEAD") == "main"
+    assert server_homes(project) == []
+    assert project.databases() == databases
+    until("no process is left", lambda: not processes(project))
+
+
+@pytest.fixture
+def slow(make: Make) -> Iterator[Project]:
+    """The shop with a migration that can be made to sleep; no process of it outlives a test."""
+    project = make([*SHOP[:3], SLOW, *SHOP[3:]])
+    yield project
+    for pid in processes(project):
+        os.kill(pid, signal.SIGKILL)
+    for one in server_homes(project):
+        servers.stop(one)
+
+
+@pytest.mark.parametrize(
+    ("how", "where"),
+    [
+        ("Ctrl-C", "throwaway server"),
+        ("SIGTERM", "named server"),
+        pytest.param("SIGHUP", "throwaway server", marks=pytest.mark.slow),
+        pytest.param("Ctrl-C", "named server", marks=pytest.mark.slow),
+    ],
+)
+def test_an_interrupt_during_the_replay_puts_everything_back(slow: Project, how: str, where: str) -> None:
+    head, databases = slow.git("rev-parse", "HEAD"), slow.databases()
+    named = {} if where == "throwaway server" else {"INVOKE_SQUASH_SERVER": slow.server_url}
+    running = begin(slow, **named)
+    until("the replay", lambda: is_replaying(slow), running)
+    secret = slow.server.password if named else password(home(slow))
+    assert secret not in plan_path(slow).read_text()
+    assert secret not in command_lines()
+    if how == "Ctrl-C":  # the terminal sends it to everything that runs in the foreground
+        os.killpg(running.process.pid, signal.SIGINT)
+    else:
+        running.process.send_signal(signal.SIGTERM if how == "SIGTERM" else signal.SIGHUP)
+    done = running.done()
+    assert done.code == 130, done.said
+    assert "interrupted; everything is as it was" in done.err
+    assert secret not in done.said and "Traceback" not in done.said
+    assert_all_is_back(slow, head, databases)
+
+
+def test_an_impatient_second_interrupt_does_not_stop_the_putting_back(slow: Project) -> None:
+    head, databases = slow.git("rev-parse", "HEAD"), slow.databases()
+    running = begin(slow)
+    until("the replay", lambda: is_replaying(slow), running)
+    os.killpg(running.process.pid, signal.SIGINT)
+    while plan_path(slow).exists():
+        assert running.process.poll() is None or not plan_path(slow).exists(), running.said
+        os.killpg(running.process.pid, signal.SIGINT)
+        time.sleep(0.02)
+    assert running.done().code == 130, running.said
+    assert_all_is_back(slow, head, databases)
+
+
+def test_a_second_interrupt_in_the_very_moment_of_the_first_is_none(tmp_path: Path) -> None:
+    # The first lines of an `except`, stretched to seconds.
+    code = (
+        "import time\nfrom pathlib import Path\nfrom tasklib import interrupts, shell\n"
+        "with interrupts.heard():\n  try:\n    print('begun', flush=True); shell.run(['sleep', '60'], cwd=Path('.'))\n"
+        "  except KeyboardInterrupt:\n    print('first', flush=True); shell.run(['sleep', '2'], cwd=Path('.'))\n"
+        "    print('put back', flush=True)\n"
+    )
+    out = tmp_path / "out"
+    with out.open("w") as stdout:
+        process = subprocess.Popen(
+            [BIN / "python", "-c", code], stdout=stdout, stderr=subprocess.STDOUT,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )  # fmt: skip
+    until("the block", lambda: "begun" in out.read_text())
+    process.send_signal(signal.SIGINT)
+    until("the first interrupt", lambda: "first" in out.read_text())
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        process.send_signal(number)
+    assert process.wait(timeout=PATIENCE) == 0
+    assert out.read_text().split("\n") == ["begun", "first", "put back", ""]
+
+
+def test_a_program_with_a_handler_of_its_own_is_not_interrupted_while_things_are_put_back(tmp_path: Path) -> None:
+    # As git is: it handles the signal whatever it inherited, and its other threads write the lock that it removes.
+    program = (
+        "import signal, time; signal.signal(signal.SIGINT, signal.SIG_DFL)\n"
+        "open('begun', 'w'); time.sleep(2); open('ended', 'w')\n"
+    )
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom tasklib import interrupts, shell\n"
+        "with interrupts.heard(), interrupts.uninterrupted():\n"
+        f"  shell.run([sys.executable, '-c', {program!r}], cwd=Path('.'))\n"
+    )
+    process = subprocess.Popen([BIN / "python", "-c", code], cwd=tmp_path, start_new_session=True)
+    until("the program", lambda: (tmp_path / "begun").exists())
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(timeout=PATIENCE) == 0
+    assert (tmp_path / "ended").exists()
+
+
+def test_after_a_kill_status_says_where_it_stands_and_abort_puts_everything_back(slow: Project) -> None:
+    head, databases = slow.git("rev-parse", "HEAD"), slow.databases()
+    running = begin(slow)
+    until("the replay", lambda: is_replaying(slow), running)
+    running.process.kill()
+    running.process.wait()
+    assert processes(slow) != {}
+    status = slow.tool("status")
+    assert status.code == 0, status.said
+    assert f"Squash of 5 migrations into {slow.ids[4]}, for the branch main" in status.out
+    assert f"on squash-{slow.ids[4]}" in status.out
+    done = [line.split()[0] for line in status.out.splitlines() if line.endswith("  done")]
+    assert done == ["checkout", "reinit", "restore", "createdb"]
+    assert "Next: alembic-squash migrate" in status.out and "alembic-squash abort puts everything back" in status.out
+    refused = slow.tool("squash", "--rev", "head-2", *NAMED)
+    assert refused.code == 1 and "already under way" in refused.err and "alembic-squash abort" in refused.err
+    abort = slow.tool("abort")
+    assert abort.code == 0, abort.said
+    assert "Everything is as it was; on main." in abort.out
+    assert_all_is_back(slow, head, databases)
+    assert slow.tool("abort").out.startswith("No squash is under way")
+
+
+def test_after_a_kill_on_a_named_server_abort_asks_for_its_password_and_drops_the_databases(slow: Project) -> None:
+    head, databases = slow.git("rev-parse", "HEAD"), slow.databases()
+    running = begin(slow, INVOKE_SQUASH_SERVER=slow.server_url)
+    until("the replay", lambda: is_replaying(slow), running)
+    running.process.kill()
+    running.process.wait()
+    assert slow.databases() > databases
+    first = slow.tool("abort", HOME="/nonexistent")
+    assert first.code == 2, first.said
+    assert "alembic_squash_" in first.err and "abort --server URL" in first.err
+    assert plan_path(slow).exists() and slow.databases() > databases
+    second = slow.tool("abort", "--server", slow.server_url)
+    assert second.code == 0, second.said
+    assert slow.server.password not in first.said + second.said
+    assert_all_is_back(slow, head, databases)
+
+
+@pytest.mark.slow
+def test_an_interrupted_step_by_hand_leaves_no_process_at_work_and_can_be_taken_up_again(slow: Project) -> None:
+    head, databases = slow.git("rev-parse", "HEAD"), slow.databases()
+    for words in (("checkout", "--rev", "head-2", *NAMED), ("reinit",), ("restore",)):
+        assert slow.tool(*words).code == 0
+    running = begin(slow, "replay")
+    until("the replay", lambda: is_replaying(slow), running)
+    running.process.send_signal(signal.SIGTERM)
+    done = running.done()
+    assert done.code == 130 and "interrupted; alembic-squash status" in done.err, done.said
+    assert "Traceback" not in done.said
+    until("only the server is left", lambda: all("postgres" in line for line in processes(slow).values()))
+    assert slow.tool("replay").code == 0
+    assert slow.tool("abort").code == 0
+    assert_all_is_back(slow, head, databases)
+
+
+@pytest.mark.slow
+def test_after_a_kill_one_can_go_on_by_hand_although_the_server_was_swept_meanwhile(slow: Project) -> None:
+    databases = slow.databases()
+    running = begin(slow)
+    until("the replay", lambda: is_replaying(slow), running)
+    running.process.kill()
+    running.process.wait()
+    old = home(slow)
+    # What the next squash on this machine does, in whatever repository.
+    until("the sweep", lambda: servers.sweep() or not old.exists())
+    assert not old.exists()
+    for step in ("migrate", "cleanup", "merge"):
+        done = slow.tool(step)
+        assert done.code == 0, f"{step}: {done.said}"
+    assert_all_is_back(slow, slow.git("rev-parse", "HEAD"), databases)
+    assert sorted(p.name[:12] for p in slow.versions.glob("*.py")) == slow.ids[4:]
+
+
+@pytest.mark.slow
+def test_a_server_whose_plan_was_removed_by_hand_is_swept_by_the_next_squash(slow: Project) -> None:
+    databases = slow.databases()
+    running = begin(slow)
+    until("the replay", lambda: is_replaying(slow), running)
+    running.process.kill()
+    running.process.wait()
+    stale, work = home(slow), Path((place(slow) or {})["work"])
+    shutil.rmtree(plan_path(slow).parent)
+    slow.git("checkout", "--quiet", "--force", "main")
+    slow.git("branch", "--quiet", "-D", f"squash-{slow.ids[4]}")
+    done = slow.tool("squash", "--rev", "head-2", *NAMED)
+    assert done.code == 0, done.said
+    assert not stale.exists() and not work.exists()
+    assert_all_is_back(slow, slow.git("rev-parse", "HEAD"), databases)
+
+
+def test_a_failure_in_the_middle_leaves_no_server(make: Make) -> None:
+    project = make([*SHOP, Step("a column too many", sql=["ALTER TABLE users DROP COLUMN no_such_column"])])
+    head, databases = project.git("rev-parse", "HEAD"), project.databases()
+    done = project.tool("squash", "--rev", "head-2", *NAMED)
+    assert done.code == 2, done.said
+    assert "everything was put back" in done.err
+    assert f"the migration {project.ids[6]}" in done.err
+    assert_all_is_back(project, head, databases)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("where", ["throwaway server", "named server"])
+def test_a_second_squash_is_refused_and_no_password_shows_while_the_first_one_runs(slow: Project, where: str) -> None:
+    databases = slow.databases()
+    named = {} if where == "throwaway server" else {"INVOKE_SQUASH_SERVER": slow.server_url}
+    running = begin(slow, nap="5", **named)
+    until("the replay", lambda: is_replaying(slow), running)
+    before, at = plan_path(slow).read_text(), slow.git("rev-parse", "HEAD")
+    second = slow.tool("squash", "--rev", "head-1", *NAMED)
+    assert second.code == 1 and "already under way" in second.err, second.said
+    assert plan_path(slow).read_text() == before and slow.git("rev-parse", "HEAD") == at
+    secret = slow.server.password if named else password(home(slow))
+    looks = 0
+    while running.process.poll() is None:
+        assert secret not in command_lines()
+        if plan_path(slow).parent.exists():
+            for file in plan_path(slow).parent.iterdir():
+                try:
+                    assert secret not in file.read_text()
+                except FileNotFoundError:
+                    continue  # replaced meanwhile
+        looks += 1
+    done = running.done()
+    assert done.code == 0, done.said
+    assert looks > 20
+    assert secret not in done.said
+    assert secret not in slow.git("log", "-1", "-p", "--format=%B")
+    with client.connect(slow.address()) as connection:
+        assert connection.value("SELECT 1") == 1
+    assert_all_is_back(slow, slow.git("rev-parse", "HEAD"), databases)
