@@ -17,7 +17,7 @@ from tasklib.proof.proofs import Proof
 from tasklib.repository import git
 from tasklib.repository.git import Repository
 from tasklib.settings import Settings
-from tasklib.workbench import plan, prepare
+from tasklib.workbench import plan, prepare_verify
 from tasklib.workbench.bench import Bench, open_bench
 
 
@@ -40,7 +40,7 @@ def verify(context: Context, given: Given) -> None:
 
 def _verify_checkout(repository: Repository, chosen: Settings, dry: bool) -> None:
     """The proof of the commit at HEAD. The checkout may be read only, shallow, and at a detached HEAD."""
-    prepared = prepare.from_checkout(repository, Path.cwd(), chosen)
+    prepared = prepare_verify.prepare(repository, Path.cwd(), chosen)
     if dry:
         console.say(f"Would prove the base {prepared.plan.revision} against its originals.")
         return
