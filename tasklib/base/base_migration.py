@@ -23,6 +23,7 @@ from tasklib.render import head as heads
 from tasklib.render.file import File, Mark
 from tasklib.render.head import Head
 from tasklib.render.source import Source
+from tasklib.repository import trees
 from tasklib.workbench import decisions, groundwork
 from tasklib.workbench.bench import Bench
 from tasklib.workbench.groundwork import Ground
@@ -165,7 +166,7 @@ def _head(bench: Bench) -> Head:
 
 def old_sources(bench: Bench) -> dict[str, str]:
     """The texts of the migrations that go, by path, oldest first."""
-    return bench.repository.read_many(bench.plan.tip, [migration.path for migration in bench.cut().gone])
+    return trees.read_many(bench.repository, bench.plan.tip, [migration.path for migration in bench.cut().gone])
 
 
 def source(

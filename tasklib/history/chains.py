@@ -17,6 +17,7 @@ from tasklib.history import data_files, revisions
 from tasklib.history.cut import History
 from tasklib.project import configs
 from tasklib.project.layout import Layout
+from tasklib.repository import status, trees
 from tasklib.repository.git import Repository
 
 # The project's own logging may be silent or go to a file; without it we could not say which migration is running.
@@ -99,7 +100,7 @@ def write(repository: Repository, tree: str, layout: Layout, name: str, work: Pa
     roots = _outermost((layout.script, *layout.locations))
     paths = [entry.path for one in roots for entry in repository.files(tree, one)]
     _mirror(repository.top, root, [*roots, layout.ini] if layout.ini else roots)
-    repository.export(tree, paths, root)
+    trees.export(repository, tree, paths, root)
     history = revisions.read_history(repository, tree, layout)
     ours = {migration.path for migration in history.migrations.values()}
     _copy_helpers(repository, root, roots, layout, ours)
@@ -153,7 +154,7 @@ def _copy_helpers(repository: Repository, root: Path, roots: list[str], layout: 
     Nor a data file of one of ``ours``: a chain that a commit would lack it in must lack it too.
     """
     for one in roots:
-        for path in repository.unheld(one):
+        for path in status.unheld(repository, one):
             at = PurePosixPath(path)
             source = repository.top / path
             theirs = layout.holds_revision(path) or data_files.owner(path) in ours

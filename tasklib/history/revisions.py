@@ -11,6 +11,7 @@ from tasklib.errors import Refused
 from tasklib.history.cut import History, Migration
 from tasklib.project.layout import Layout
 from tasklib.project.sources import parsed
+from tasklib.repository import trees
 from tasklib.repository.git import Entry, Repository, remembered
 
 
@@ -25,7 +26,7 @@ def read_history(repository: Repository, commit: str, layout: Layout) -> History
     """The history at a commit (or tree): every revision file in the version locations."""
     found: dict[str, Migration] = {}
     paths = [entry.path for entry in files(repository, commit, layout)]
-    for path, text in repository.read_many(commit, paths).items():
+    for path, text in trees.read_many(repository, commit, paths).items():
         migration = parse(text, path)
         if migration is None:
             continue

@@ -6,6 +6,7 @@ from tasklib.errors import Refused
 from tasklib.history import revisions
 from tasklib.history.cut import History, Migration
 from tasklib.project.layout import Layout
+from tasklib.repository import log
 from tasklib.repository.git import Repository
 
 
@@ -30,13 +31,13 @@ def find(
             )
         return commit
     sole: list[str] = []
-    for commit in repository.commits_touching(layout.locations, tip):
+    for commit in log.commits_touching(repository, layout.locations, tip):
         heads = _heads_at(repository, layout, commit, cache)
         if heads == (target.id,):
             return commit
         if len(heads) == 1:
             sole.append(heads[0])
-    moved = repository.renamed_from(target.path, tip)
+    moved = log.renamed_from(repository, target.path, tip)
     if moved is not None and not layout.holds_revision(moved[1]):
         raise Refused(
             f"{target.path} was {moved[1]} until the commit {moved[0][:12]}, and {target.id} was the sole head of no "

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tasklib.project import temporary_ini
+from tasklib.repository import trees
 from tasklib.repository.git import Repository
 
 if sys.version_info >= (3, 11):
@@ -57,7 +58,7 @@ def read_all(repository: Repository, commit: str, around: Iterable[str]) -> list
     A file named alembic.ini comes first, then the ones that are higher up.
     """
     found: list[Config] = []
-    tracked = repository.files_matching(r"^[[:space:]]*script_location[[:space:]]*=", commit, "*")
+    tracked = trees.files_matching(repository, r"^[[:space:]]*script_location[[:space:]]*=", commit, "*")
     texts = {path: repository.read(commit, path) for path in tracked if is_config(path)}
     for directory in around:
         path = os.path.normpath(f"{directory}/{INI}")

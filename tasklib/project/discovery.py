@@ -14,6 +14,7 @@ from tasklib.project.command_line import Words
 from tasklib.project.configs import Config
 from tasklib.project.layout import Layout
 from tasklib.project.tree import Tree, join, upwards
+from tasklib.repository import trees
 from tasklib.repository.git import Repository, remembered
 from tasklib.settings import Settings
 
@@ -186,8 +187,8 @@ def _import_each_other(tree: Tree, locations: Sequence[str]) -> bool:
     """Whether revision files seem to import each other by their package's path, which leads into the work tree."""
     for place in locations:
         package = r"\.".join(re.escape(part) for part in PurePosixPath(place).parts[-2:])
-        if tree.repository.files_matching(
-            rf"(from|import|import_module\().*\b{package}\b", tree.commit, f"{place}/*.py"
+        if trees.files_matching(
+            tree.repository, rf"(from|import|import_module\().*\b{package}\b", tree.commit, f"{place}/*.py"
         ):
             return True
     return False

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 
+from tasklib.repository import trees
 from tasklib.repository.git import Repository, remembered
 
 # Calls whose value is another one in each run, by the dotted end of their name; in SQL text, by the functions' names.
@@ -71,7 +72,7 @@ def version_tables(repository: Repository, commit: str) -> tuple[tuple[str, str]
     A literal ``version_table`` or ``version_table_schema`` (keyword or key) in a tracked Python file counts.
     """
     names, schemas = ["alembic_version"], [""]
-    for path in repository.files_matching("version_table", commit, "*.py"):
+    for path in trees.files_matching(repository, "version_table", commit, "*.py"):
         try:
             tree = parsed(repository.read(commit, path))
         except SyntaxError:
@@ -94,7 +95,7 @@ def version_tables(repository: Repository, commit: str) -> tuple[tuple[str, str]
 def grants(repository: Repository, commit: str, places: Iterable[str]) -> list[str]:
     """Files below these directories that seem to grant or revoke privileges; better one too many than one too few."""
     pattern = "(GRANT|REVOKE|Grant|Revoke|grant|revoke)([^A-Za-z_]|$)"
-    found = {path for place in places for path in repository.files_matching(pattern, commit, f"{place}/*")}
+    found = {path for place in places for path in trees.files_matching(repository, pattern, commit, f"{place}/*")}
     return sorted(found)
 
 
@@ -137,7 +138,7 @@ def declared_majors(repository: Repository, commit: str) -> dict[int, str]:
     names = re.compile(
         r"(^|/)(docker-compose|compose|Dockerfile|\.gitlab-ci|\.travis|azure-pipelines|Jenkinsfile)|^\.(github|circleci)/"
     )
-    for path in repository.files_matching("[Pp]ost(gres|gis|GRES|gres)", commit, "*"):
+    for path in trees.files_matching(repository, "[Pp]ost(gres|gis|GRES|gres)", commit, "*"):
         if names.search(path):
             for match in IMAGE.finditer(repository.read(commit, path)):
                 if 9 < int(match.group(1)) < 40:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from tasklib.project.sources import Read, constant, dotted, nodes
+from tasklib.repository import trees
 from tasklib.repository.git import Repository, remembered
 
 # A variable whose name says "database"; only these are named or offered where the user named none.
@@ -42,12 +43,14 @@ def likely_variables(repository: Repository, commit: str) -> list[Read]:
 
     Python files count, by what they read and by the fields of their pydantic settings, and what .env files set.
     """
-    names = repository.files_matching(READS, commit, "*.py")
-    texts = repository.read_many(commit, names)
+    names = trees.files_matching(repository, READS, commit, "*.py")
+    texts = trees.read_many(repository, commit, names)
     reads = [*environment_reads(texts), *_settings_fields(texts)]
     for glob in ("*.env*", "*.flaskenv"):
-        files = repository.files_matching("=", commit, glob)
-        reads += [read for path, text in repository.read_many(commit, files).items() for read in env_file(text, path)]
+        files = trees.files_matching(repository, "=", commit, glob)
+        reads += [
+            read for path, text in trees.read_many(repository, commit, files).items() for read in env_file(text, path)
+        ]
     first: dict[str, Read] = {}
     for read in reads:
         if LIKELY.search(read.name):
@@ -60,8 +63,8 @@ def likely_variables(repository: Repository, commit: str) -> list[Read]:
 @remembered
 def all_reads(repository: Repository, commit: str) -> dict[str, Read]:
     """Every variable that the project's own Python files read, with its first place."""
-    names = repository.files_matching(READS, commit, "*.py")
-    texts = repository.read_many(commit, names)
+    names = trees.files_matching(repository, READS, commit, "*.py")
+    texts = trees.read_many(repository, commit, names)
     found: dict[str, Read] = {}
     for read in [*environment_reads(texts), *_settings_fields(texts)]:
         found.setdefault(read.name, read)
@@ -92,7 +95,9 @@ def drivers(repository: Repository, commit: str) -> list[Read]:
     places = [
         (path, number, f"postgresql+{name}")
         for glob in ("*.py", "*.ini", "*.ini.*", "*.cfg", "*.toml", "*.y*ml", "*.env*")
-        for path, text in repository.read_many(commit, repository.files_matching(DRIVER, commit, glob)).items()
+        for path, text in trees.read_many(
+            repository, commit, trees.files_matching(repository, DRIVER, commit, glob)
+        ).items()
         for number, line in enumerate(text.splitlines(), 1)
         for name in DRIVER_NAME.findall(line)
     ]

@@ -9,7 +9,7 @@ from tasklib import console
 from tasklib.errors import Conflict, Refused
 from tasklib.history import revisions
 from tasklib.proof.proofs import Proof
-from tasklib.repository import refs, worktree
+from tasklib.repository import log, refs, status, worktree
 from tasklib.repository.git import Repository
 from tasklib.workbench import inplace, plan
 from tasklib.workbench.bench import Bench
@@ -41,7 +41,7 @@ def integrate(bench: Bench) -> None:
     tip = repository.commit(f"refs/heads/{made.original}")
     if tip is None:
         raise Refused(f"The original branch {made.original} is gone.", f"{made.program} abort")
-    if repository.is_ancestor(tip, "HEAD"):
+    if log.is_ancestor(repository, tip, "HEAD"):
         return
     refuse_changes_elsewhere(bench)  # they would be committed with ours
     console.note(f"  … merging {made.original} ({tip[:12]}) into {made.branch}")
@@ -81,7 +81,7 @@ def refuse_changes_elsewhere(bench: Bench) -> None:
     head = bench.head()
     # What a run of the project's command changed is left out of the commit anyway.
     known = {*bench.ours, *bench.gone(head), *bench.plan.left}
-    if changed := [path for path in bench.repository.differing(head) if path not in known]:
+    if changed := [path for path in status.differing(bench.repository, head) if path not in known]:
         raise Refused(
             f"Files that are no part of the squash were changed meanwhile: {', '.join(changed[:5])}.",
             f"git stash push -- {changed[0]}, then {bench.plan.program} merge",
@@ -138,7 +138,7 @@ def is_brought_in(repository: Repository, made: Plan) -> bool:
     squash = repository.commit(f"refs/heads/{made.branch}") or now
     if now is None or squash is None or made.proof is None or not is_squash(repository, squash):
         return False
-    return repository.tree(squash) == made.proof["tree"] and repository.is_ancestor(squash, now)
+    return repository.tree(squash) == made.proof["tree"] and log.is_ancestor(repository, squash, now)
 
 
 def finish(bench: Bench) -> None:
@@ -177,10 +177,10 @@ def put_back(bench: Bench) -> list[str]:
     # The plan is written before the branch is made: a branch of that name that we did not make has no plan.
     if at is not None:
         refs.delete_branch(repository, made.branch, at)
-        theirs = [c for c in repository.commits_since(at, made.start, made.tip) if not _is_ours(repository, c)]
+        theirs = [c for c in log.commits_since(repository, at, made.start, made.tip) if not _is_ours(repository, c)]
         if theirs:
             console.note(f"{made.branch} had commits of somebody's; git still holds them: git branch NAME {at[:12]}")
-    if left := repository.dirty():
+    if left := status.dirty(repository):
         console.note(f"not of the squash, so it stays in the work tree: {', '.join(line[3:] for line in left[:10])}"
                      + (f" and {len(left) - 10} more" if len(left) > 10 else ""))  # fmt: skip
     if not trouble:
@@ -197,7 +197,7 @@ def _put_files_back(bench: Bench) -> None:
     # Where a switch was interrupted, the tree holds files of either commit.
     other = repository.commit(made.start if away else f"refs/heads/{made.head_was}") or here
     placed = {**made.placed, **dict.fromkeys(_drafts(bench), "")}
-    paths = {*placed, made.base_path, *bench.gone(here), *repository.differing(here, other)}
+    paths = {*placed, made.base_path, *bench.gone(here), *status.differing(repository, here, other)}
     tell(worktree.put_back(repository, here, paths, placed, bench.aside, [other]))
     if not away:
         refs.switch(repository, made.head_was)
@@ -209,7 +209,7 @@ def _drafts(bench: Bench) -> list[str]:
     if made.source != "models":
         return []
     found = []
-    for path in repository.unheld("."):
+    for path in status.unheld(repository, "."):
         if made.layout.holds_revision(path) and path not in (made.base_path, *made.placed):
             text = (repository.top / path).read_text(encoding="utf-8", errors="replace")
             if re.search(rf"(?m)^revision\b.*= ['\"]{re.escape(made.revision)}['\"]", text):

@@ -17,6 +17,7 @@ from tasklib.history.cut import History
 from tasklib.postgres import client, version_table
 from tasklib.reference import side_effects, version_row
 from tasklib.reference.targets import learn
+from tasklib.repository import status
 from tasklib.workbench import groundwork, inplace
 from tasklib.workbench.bench import Bench
 from tasklib.workbench.plan import Plan
@@ -48,7 +49,7 @@ def run(bench: Bench, chain: Chain, apart: float, *roles: str) -> None:
     The old chain is in the work tree meanwhile: such commands often stamp what they find there. Raises `Failed` where
     the command fails, `Refused` where it goes elsewhere, leaves files in the tree, or leaves the database past R.
     """
-    before = set(bench.repository.dirty())
+    before = set(status.dirty(bench.repository))
     history = chain.history
     gone = [history.migrations[one].path for one in bench.plan.gone]
     started = 0.0
@@ -59,7 +60,7 @@ def run(bench: Bench, chain: Chain, apart: float, *roles: str) -> None:
             started = time.monotonic()
             _run(bench, role)
             refuse_wrong_version(bench, history, role)
-    left = sorted(set(bench.repository.dirty()) - before)
+    left = sorted(set(status.dirty(bench.repository)) - before)
     if left:
         raise Refused(
             f"`{shown(bench.plan)}` left files in the work tree, or changed some there: {', '.join(left[:5])}. They "

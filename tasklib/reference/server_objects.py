@@ -15,6 +15,7 @@ from tasklib.judge.roles import Cluster, Made
 from tasklib.postgres import client
 from tasklib.project import server_sql
 from tasklib.reference.targets import Learnt
+from tasklib.repository import trees
 from tasklib.workbench.bench import Bench
 from tasklib.workbench.decisions import Decision
 
@@ -58,7 +59,7 @@ def refuse_on_a_users_server(bench: Bench) -> None:
     if bench.place().server is not None:
         return
     run = bench.cut().run(from_r=bench.plan.settings.reference is not None)
-    sources = bench.repository.read_many(bench.plan.tip, [migration.path for migration in run])
+    sources = trees.read_many(bench.repository, bench.plan.tip, [migration.path for migration in run])
     user = bench.address().user
     if named := server_sql.naming(sources, user):
         raise Refused(
@@ -87,7 +88,9 @@ def refuse_roles_for_several(bench: Bench) -> None:
     if len(bench.binds) == 1:
         return
     run = bench.cut().run(from_r=bench.plan.settings.reference is not None)
-    found = server_sql.of_roles(bench.repository.read_many(bench.plan.tip, [migration.path for migration in run]))
+    found = server_sql.of_roles(
+        trees.read_many(bench.repository, bench.plan.tip, [migration.path for migration in run])
+    )
     if found:
         raise Refused(SEVERAL.format("\n  ".join(read.listed for read in found[:10])), NO_ROLES)
 

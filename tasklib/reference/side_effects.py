@@ -13,6 +13,7 @@ from tasklib.history.chains import Chain
 from tasklib.judge import roles
 from tasklib.project import discovery
 from tasklib.reference import targets
+from tasklib.repository import status
 from tasklib.workbench.bench import Bench
 
 IMPORT_FAILED = re.compile(r"(?m)^(ModuleNotFoundError|ImportError|SyntaxError|IndentationError)\b")
@@ -120,12 +121,12 @@ def new_files_removed(bench: Bench) -> Iterator[None]:
     """
     top = bench.repository.top
     around = {top, bench.cwd}
-    before = set(bench.repository.unheld("."))
+    before = set(status.unheld(bench.repository, "."))
     directories = {child for base in around for child in base.iterdir() if child.is_dir()}
     try:
         yield
     finally:
-        for path in set(bench.repository.unheld(".")) - before:
+        for path in set(status.unheld(bench.repository, ".")) - before:
             file = top / path
             # One that was opened and not written is empty; no other empty file is taken for one.
             named = file.suffix in (".db", ".sqlite", ".sqlite3")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from tasklib.errors import CommandFailed, Refused
+from tasklib.repository import status, trees
 from tasklib.repository.git import Repository
 
 # The user's hooks are for commits that stay: one that fails after a switch would make it look as if there was none.
@@ -49,7 +50,7 @@ def merging(repository: Repository) -> bool:
 def abort_merge(repository: Repository) -> None:
     """As before the merge; files that somebody added to the index meanwhile stay, where git would delete them."""
     known = {entry.path for one in ("HEAD", "MERGE_HEAD") for entry in repository.files(one)}
-    repository.set_entries(dict.fromkeys(path for path in repository.entries() if path not in known))
+    trees.set_entries(repository, dict.fromkeys(path for path in status.entries(repository) if path not in known))
     repository.run("merge", "--abort")
 
 

@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tasklib.repository import status, trees
 from tasklib.repository.git import Repository
 
 LOCKS = ("index.lock", "HEAD.lock", "config.lock", "packed-refs.lock")
@@ -28,7 +29,7 @@ def take_out(repository: Repository, commit: str, paths: Sequence[str], aside: P
     """
     top = repository.top
     same = as_committed(repository, commit, paths)
-    repository.set_entries(dict.fromkeys(paths))
+    trees.set_entries(repository, dict.fromkeys(paths))
     for path in sorted(same):
         if aside is None:
             (top / path).unlink()
@@ -66,8 +67,8 @@ def put_back(
     top, wanted = repository.top, set(paths)
     held = {entry.path: entry for entry in repository.files(commit) if entry.path in wanted}
     # An entry that is right keeps its flags.
-    now = repository.entries()
-    repository.set_entries({path: held.get(path) for path in sorted(wanted) if now.get(path) != held.get(path)})
+    now = status.entries(repository)
+    trees.set_entries(repository, {path: held.get(path) for path in sorted(wanted) if now.get(path) != held.get(path)})
     other = {path for path in wanted if exists(top / path)} - as_committed(repository, commit, wanted)
     mine = other & {*placed, *(path for one in ours for path in as_committed(repository, one, other))}
     mine = {path for path in mine if not (top / path).is_dir() or (top / path).is_symlink()}
@@ -116,7 +117,7 @@ def as_committed(repository: Repository, commit: str, paths: Iterable[str]) -> s
     if not held:
         return set()
     # An index of these files alone has no flags by which git would not look at them.
-    with repository.own_index(held) as env:
+    with trees.own_index(repository, held) as env:
         repository.run("update-index", "-q", "--refresh", ok=None, env=env)
         unlike = repository.run("diff-files", "--name-only", "-z", env=env).stdout.split("\0")
     return {entry.path for entry in held} - {*unlike}

@@ -14,7 +14,7 @@ from tasklib.errors import CommandFailed, Refused
 from tasklib.options import Given, dry, step
 from tasklib.proof import deployed_condition, proofs, squash_branch
 from tasklib.proof.proofs import Proof
-from tasklib.repository import git
+from tasklib.repository import git, status, trees
 from tasklib.settings import truth
 from tasklib.workbench import plan
 from tasklib.workbench.bench import Bench, open_bench
@@ -72,9 +72,9 @@ def run(bench: Bench, *, bring_in: bool = True) -> None:
     console.say(f"{len(made.gone)} migrations are one base migration, {made.base_path}; commit {new[:12]} on {where}.")
     console.say("\n".join(deployed_condition.condition(made.revision, bench.plan.kept, tables)))
     gone = [one for one in made.gone if one != made.revision]
-    if left := bench.repository.dirty():
+    if left := status.dirty(bench.repository):
         console.note(f"not of the squash, so it stays in the work tree: {', '.join(line[3:] for line in left[:10])}")
-    if mentions := bench.repository.mentions(gone, [made.base_path]):
+    if mentions := trees.mentions(bench.repository, gone, [made.base_path]):
         console.listing("Left for you to mend, for they name revisions that are gone", mentions)
 
 

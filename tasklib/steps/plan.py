@@ -19,6 +19,7 @@ from tasklib.project import configs, server_sql, sources, variables_read
 from tasklib.project.layout import Layout
 from tasklib.proof import deployed_condition
 from tasklib.reference import before_command, deployed_database
+from tasklib.repository import log, trees
 from tasklib.settings import Settings
 from tasklib.workbench import provenance
 from tasklib.workbench.prepare import Prepared, kept_mentions, prepare
@@ -56,7 +57,7 @@ def show(cwd: Path, chosen: Settings) -> Prepared:
     data = data_files.of_bases(repository, made.tip, cut.gone)
     _section("Data files that go with the base which is squashed again", [entry.path for entry in data])
     paths = [m.path for m in cut.gone]
-    texts = repository.read_many(made.tip, paths)
+    texts = trees.read_many(repository, made.tip, paths)
     _section("Squashed migrations that read the environment: the base keeps what it holds when you squash",
              [read.listed for read in variables_read.environment_reads(texts)])  # fmt: skip
     _section("Squashed migrations that call for time or chance (in a row, one run's value becomes everybody's)",
@@ -70,7 +71,7 @@ def show(cwd: Path, chosen: Settings) -> Prepared:
              [read.listed for read in server_sql.server_wide(texts)])  # fmt: skip
     _section("Migrations for other databases too (the base is for PostgreSQL only)",
              [read.listed for read in sources.other_databases(
-                 {**texts, **repository.read_many(made.tip, [m.path for m in cut.kept])})])  # fmt: skip
+                 {**texts, **trees.read_many(repository, made.tip, [m.path for m in cut.kept])})])  # fmt: skip
     _warn_of_newer_server(prepared, server)
     tables = sources.version_tables(repository, made.tip)
     say()
@@ -148,7 +149,7 @@ def _other_branches(prepared: Prepared) -> list[str]:
     known = {m.id for m in prepared.cut.gone} | {m.id for m in prepared.cut.kept}
     held = {entry.path for entry in revisions.files(repository, made.tip, made.layout)}
     found = []
-    for branch in repository.unmerged_branches(made.tip):
+    for branch in log.unmerged_branches(repository, made.tip):
         for entry in revisions.files(repository, f"refs/heads/{branch}", made.layout):
             if entry.path in held:
                 continue

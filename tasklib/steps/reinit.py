@@ -16,7 +16,7 @@ from tasklib import console
 from tasklib.errors import CommandFailed, Refused
 from tasklib.options import Given, dry, step
 from tasklib.proof import squash_branch
-from tasklib.repository import worktree
+from tasklib.repository import status, worktree
 from tasklib.workbench.bench import Bench, open_bench
 
 TEMPLATES = (
@@ -84,7 +84,7 @@ def _init(bench: Bench) -> None:
             path = target.relative_to(bench.repository.top).as_posix()
             # Only over what is as git holds it, or where there is nothing: all else is somebody's.
             free = path in same or not worktree.exists(target)
-            ignored = path not in held and bench.repository.ignoring(path) is not None
+            ignored = path not in held and status.ignoring(bench.repository, path) is not None
             if source.is_file() and "__pycache__" not in source.parts and free and not ignored:
                 bench.placing(path)
                 if worktree.exists(target):

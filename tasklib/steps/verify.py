@@ -14,7 +14,7 @@ from tasklib import console, interrupts, settings
 from tasklib.options import Given, dry, step
 from tasklib.proof import proofs, squash_branch
 from tasklib.proof.proofs import Proof
-from tasklib.repository import git
+from tasklib.repository import git, status
 from tasklib.repository.git import Repository
 from tasklib.settings import Settings
 from tasklib.workbench import plan, prepare_verify
@@ -44,7 +44,7 @@ def _verify_checkout(repository: Repository, chosen: Settings, dry: bool) -> Non
     if dry:
         console.say(f"Would prove the base {prepared.plan.revision} against its originals.")
         return
-    if repository.dirty():
+    if status.dirty(repository):
         console.warn("the work tree holds changes that are not committed; the commit at HEAD is proven, without them")
     bench = Bench(repository, prepared.plan, chosen.server, detached=True)
     try:

@@ -23,7 +23,7 @@ from tasklib.history.cut import Cut, History
 from tasklib.judge import passwords
 from tasklib.project import discovery, sources
 from tasklib.project.addresses import Addresses
-from tasklib.repository import git, worktree
+from tasklib.repository import git, status, trees, worktree
 from tasklib.timings import Tally
 from tasklib.workbench import inplace, plan
 from tasklib.workbench.scratch import Scratch
@@ -53,7 +53,7 @@ class Bench(Scratch):
         if not roles:
             return roles, ()
         run = self.cut().run(from_r=False)
-        texts = self.repository.read_many(self.plan.tip, [migration.path for migration in run])
+        texts = trees.read_many(self.repository, self.plan.tip, [migration.path for migration in run])
         return roles, passwords.written(texts[path] for path in sorted(texts))
 
     def head(self) -> str:
@@ -229,11 +229,11 @@ class Bench(Scratch):
     def watching(self) -> Iterator[None]:
         """Files that the project's command leaves in the work tree over the block are named, and never committed."""
         repository = self.repository
-        before = {*repository.unheld("."), *repository.changed()}
+        before = {*status.unheld(repository, "."), *status.changed(repository)}
         try:
             yield
         finally:
-            after = dict.fromkeys((*repository.unheld("."), *repository.changed()))
+            after = dict.fromkeys((*status.unheld(repository, "."), *status.changed(repository)))
             known = before | {self.plan.base_path, *self.plan.left}
             # TMPDIR may be in the work tree, and our server in it.
             mine = (
@@ -281,6 +281,6 @@ def open_bench(cwd: Path, server_url: str | None = None, reference_url: str | No
     repository = git.find(cwd)
     inplace.recover(repository)
     made = plan.load(repository, program())
-    if (elsewhere := repository.in_other_work_tree(made.branch)) is not None:
+    if (elsewhere := status.in_other_work_tree(repository, made.branch)) is not None:
         raise Refused(f"The squash that is under way is in another work tree, {elsewhere}.", f"cd {elsewhere}")
     return Bench(repository, made, server_url, reference_url=reference_url)

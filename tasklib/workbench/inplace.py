@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import PurePosixPath
 
 from tasklib import interrupts
-from tasklib.repository import worktree
+from tasklib.repository import trees, worktree
 from tasklib.repository.git import Repository
 from tasklib.workbench import plan
 
@@ -44,7 +44,7 @@ def old_chain(repository: Repository, tree: str, paths: Sequence[str]) -> Iterat
         try:
             for number, path in enumerate(standing):
                 worktree.move(repository.top / path, state / ASIDE / str(number))
-            repository.export(tree, wanted, repository.top)
+            trees.export(repository, tree, wanted, repository.top)
             yield
         finally:
             with interrupts.uninterrupted():

@@ -12,7 +12,7 @@ from tasklib.history import data_files, revisions, sole_head
 from tasklib.history.cut import Cut, History, Migration
 from tasklib.project import discovery, server_sql
 from tasklib.project.layout import Layout
-from tasklib.repository import git, worktree
+from tasklib.repository import git, status, trees, worktree
 from tasklib.repository.git import Repository
 from tasklib.settings import Settings
 from tasklib.workbench import inplace, plan
@@ -84,7 +84,7 @@ def _refuse_unfinished(repository: Repository) -> None:
             "A squash is already under way in this repository; a finished or aborted one was expected.",
             f"{called} status shows where it stands, {called} abort puts everything back",
         )
-    if (waiting := repository.under_way()) is not None:
+    if (waiting := status.under_way(repository)) is not None:
         raise Refused(f"A {waiting} is in progress in this repository; a finished one was expected.", "git status")
 
 
@@ -93,7 +93,7 @@ def _tip(repository: Repository, original: str, current: str) -> str:
     tip = repository.commit(f"refs/heads/{original}")
     if tip is None:
         raise Refused(f"--into {original} is no branch of this repository.", f"--into {current}")
-    if (elsewhere := repository.in_other_work_tree(original)) is not None:
+    if (elsewhere := status.in_other_work_tree(repository, original)) is not None:
         raise Refused(f"The branch {original} is checked out in another work tree, {elsewhere}.", f"cd {elsewhere}")
     return tip
 
@@ -112,12 +112,12 @@ def _target(history: History, layout: Layout, original: str, settings: Settings)
 
 def _refuse_no_commits(repository: Repository) -> None:
     """`Refused` where git could not commit in the end."""
-    if not repository.has_identity():
+    if not status.has_identity(repository):
         raise Refused(
             "git does not know who you are, so it could not commit.",
             'git config user.name "…" and git config user.email "…"',
         )
-    if (why := repository.why_not_signed()) is not None:
+    if (why := status.why_not_signed(repository)) is not None:
         raise Refused(
             f"git is to sign commits (commit.gpgSign) and cannot. It said: {why}",
             "unlock the key for your agent (it cannot ask here), or git config commit.gpgSign false",
@@ -127,7 +127,7 @@ def _refuse_no_commits(repository: Repository) -> None:
 def texts(repository: Repository, commit: str, cut: Cut, settings: Settings) -> dict[str, str]:
     """The migrations that will be run, by path: all, or what is kept where a real database stands for the rest."""
     run = cut.run(from_r=settings.reference is not None)
-    return repository.read_many(commit, [migration.path for migration in run])
+    return trees.read_many(repository, commit, [migration.path for migration in run])
 
 
 def refuse_server_wide(run: Mapping[str, str]) -> None:
@@ -143,7 +143,7 @@ def refuse_server_wide(run: Mapping[str, str]) -> None:
 
 
 def _refuse_dirty(repository: Repository) -> None:
-    dirty = repository.dirty()
+    dirty = status.dirty(repository)
     if dirty:
         listed = "\n  ".join(dirty[:10]) + (f"\n  … and {len(dirty) - 10} more" if len(dirty) > 10 else "")
         raise Refused(
@@ -195,4 +195,4 @@ def kept_mentions(prepared: Prepared) -> Sequence[str]:
     ids = [m.id for m in prepared.cut.gone if m.id != prepared.plan.revision]
     repository, cut = prepared.repository, prepared.cut
     data = data_files.of_bases(repository, prepared.plan.tip, cut.gone)
-    return repository.mentions(ids, [m.path for m in cut.gone] + [entry.path for entry in data])
+    return trees.mentions(repository, ids, [m.path for m in cut.gone] + [entry.path for entry in data])

@@ -8,6 +8,7 @@ from pathlib import Path
 from tasklib.errors import Refused
 from tasklib.history import data_files, revisions
 from tasklib.project import discovery, server_sql
+from tasklib.repository import trees
 from tasklib.repository.git import Repository
 from tasklib.settings import Settings
 from tasklib.workbench import inplace, provenance
@@ -49,7 +50,7 @@ def prepare(repository: Repository, cwd: Path, settings: Settings) -> Prepared:
     files = {entry.path: entry for entry in revisions.files(repository, commit, layout)}
     originals = [files[m.path] for m in gone] + data_files.of_bases(repository, commit, gone)
     written = [base.path, *(entry.path for entry in data_files.of_bases(repository, head, [base]))]
-    tree = repository.composed_tree(head, remove=written, add=originals)
+    tree = trees.composed_tree(repository, head, remove=written, add=originals)
     cut = revisions.read_history(repository, tree, layout).cut(base.id)
     run = texts(repository, tree, cut, settings)
     refuse_server_wide(run)
