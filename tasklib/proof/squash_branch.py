@@ -8,7 +8,7 @@ from dataclasses import replace
 from tasklib import console
 from tasklib.errors import Conflict, Refused
 from tasklib.history import revisions
-from tasklib.proof.proofs import Proof
+from tasklib.proof.record import Proof
 from tasklib.repository import log, refs, status, worktree
 from tasklib.repository.git import Repository
 from tasklib.workbench import inplace, plan

@@ -13,7 +13,7 @@ from tasklib import console, interrupts
 from tasklib.errors import CommandFailed, Refused
 from tasklib.options import Given, dry, step
 from tasklib.proof import deployed_condition, proofs, squash_branch
-from tasklib.proof.proofs import Proof
+from tasklib.proof.record import Proof
 from tasklib.repository import git, status, trees
 from tasklib.settings import truth
 from tasklib.workbench import plan

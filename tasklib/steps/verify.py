@@ -13,7 +13,7 @@ from invoke.context import Context
 from tasklib import console, interrupts, settings
 from tasklib.options import Given, dry, step
 from tasklib.proof import proofs, squash_branch
-from tasklib.proof.proofs import Proof
+from tasklib.proof.record import Proof
 from tasklib.repository import git, status
 from tasklib.repository.git import Repository
 from tasklib.settings import Settings

@@ -1,0 +1,38 @@
+"""What the judge says of scratch databases by their roles, for all binds of a project."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tasklib.errors import Differs
+from tasklib.judge import compare
+from tasklib.judge.compare import TableKey, Verdict
+from tasklib.reference import replay
+from tasklib.workbench.bench import Bench
+
+# By bind: what was found, and the tables whose rows --data leaves out.
+Verdicts = Mapping[str, Verdict]
+LeftOut = Mapping[str, frozenset[TableKey]]
+
+
+def at_base(bench: Bench, role: str, left_out: LeftOut) -> Verdicts:
+    return {bind: _compared(bench, "base", ("reference", role), bind, left_out) for bind in bench.binds}
+
+
+def at_head(bench: Bench, role: str, left_out: LeftOut) -> Verdicts:
+    return {bind: _compared(bench, "head", ("oldhead", role), bind, left_out) for bind in bench.binds}
+
+
+def _compared(bench: Bench, where: str, roles: tuple[str, str], bind: str, left_out: LeftOut) -> Verdict:
+    volatile, stable = replay.volatile(bench, where, bind), replay.stable(bench, where, bind)
+    return compare.databases(bench, *roles, volatile, left_out.get(bind, frozenset()), stable, bind)
+
+
+def refuse_differences(what: str, found: Verdicts, left: str, other: str) -> None:
+    """`Differs`, with the whole report, where anything was found."""
+    count = sum(len(verdict.found) for verdict in found.values())
+    if count:
+        raise Differs(
+            f"The databases differ {what}: {count} differences. Nothing is merged.\n"
+            + compare.report(found, left, other)
+        )
