@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import io
+import re
 import tokenize
 from collections.abc import Iterator
 from functools import cache
@@ -142,3 +143,15 @@ def test_what_is_out_of_order_is_noticed(name: str, line: str, said: str) -> Non
     known = modules(ROOT)
     known[name] = f"{known.get(name, '')}\n{line}\n"
     assert any(said in fault for fault in faults(known)), faults(known)
+
+
+def test_contributing_names_files_that_there_are_and_every_wing() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    named = set(re.findall(r"`((?:\w+/)*\w+\.py|(?:\w+/)+)`", text))
+    assert len(named) > 40
+    assert [one for one in named if not any((top / one).exists() for top in (ROOT, ROOT / "tasklib"))] == []
+    picture = re.search(r"(?s)```\n(program .*?)```", text)
+    assert picture is not None
+    drawn = re.findall(r"[a-z]+", "".join(line[:47] + "\n" for line in picture[1].splitlines()))
+    assert drawn == [one for one in drawn if one in WINGS], drawn
+    assert set(WINGS) - set(drawn) == {"__init__", "binds"}

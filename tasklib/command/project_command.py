@@ -21,7 +21,7 @@ from tasklib.command.started_once import Held, Order, Start
 from tasklib.command.watch import Seen, Watch
 from tasklib.errors import Failed, MigrationFailed, Refused
 from tasklib.history.chains import Chain
-from tasklib.postgres import client
+from tasklib.postgres import client, missing_extension
 from tasklib.postgres.client import Address
 from tasklib.project import temporary_ini
 from tasklib.timings import Tally
@@ -361,10 +361,10 @@ def explain_failure(result: shell.Result, chain: Chain, what: str) -> Failed | R
     frames = re.findall(rf'{re.escape(Path(path).name)}", line (\d+)', result.stderr) if revision else []
     line = int(frames[-1]) if frames else 0
     name = f"the migration {revision} ({path}{f':{line}' if line else ''})" if revision else "a migration"
-    if extension := client.lacking_extension(result.stderr):
+    if extension := missing_extension.not_on_server(result.stderr):
         return Refused(
             f"{what}: {name} needs the extension {extension!r}, which the server does not have.",
-            client.how_to_get(extension),
+            missing_extension.how_to_get(extension),
         )
     text = f"{what}: {name} failed. The command ended with exit code {result.code} and said:\n  | {database}"
     return MigrationFailed(text, revision or "", line)

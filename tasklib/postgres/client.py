@@ -244,20 +244,6 @@ def create_database(connection: Connection, name: str, template: str, token: str
         connection.run(comment.format(sql.Identifier(name), sql.Literal(f"{MARKER}={token}")))
 
 
-def lacking_extension(error: str) -> str:
-    """The extension that a server said it does not have, or ""."""
-    found = re.search(r'extension "([^"]+)" is not available|extension control file "[^"]*/([^/"]+)\.control"', error)
-    return (found.group(1) or found.group(2)) if found else ""
-
-
-def how_to_get(extension: str) -> str:
-    """The hint for an extension that a server lacks."""
-    return (
-        f"install it (Debian: postgresql-contrib or postgresql-NN-{extension}), "
-        "or name a server that has it: --server URL"
-    )
-
-
 def create_roles(address: Address, roles: Mapping[str, str]) -> None:
     """CREATE ROLE on a server of ours; ``roles`` maps names to attributes in SQL's words."""
     with connect(address) as connection:

@@ -12,7 +12,7 @@ from tasklib import console
 from tasklib.errors import CommandFailed, Failed, Refused
 from tasklib.history.chains import Chain
 from tasklib.judge import catalog, compare, roles
-from tasklib.postgres import client, read_only, version_table
+from tasklib.postgres import client, missing_extension, read_only, version_table
 from tasklib.postgres.client import Address, Connection, sql
 from tasklib.postgres.version_table import Name
 from tasklib.project import sources
@@ -120,8 +120,7 @@ def _refuse_poorer_server(connection: Connection, address: Address, scratch: Add
     if extensions:
         raise Refused(
             f"{address.masked()} has the extensions {', '.join(extensions)}, which the scratch server does not have.",
-            "install them (Debian: postgresql-contrib or postgresql-NN-NAME), or name a server that has them: "
-            "--server URL",
+            missing_extension.how_to_get(*extensions),
         )
 
 

@@ -8,20 +8,9 @@ from collections.abc import Callable
 from tasklib import shell
 from tasklib.errors import Failed
 from tasklib.history.cut import History
-from tasklib.postgres import client
+from tasklib.postgres import client, missing_extension
 from tasklib.workbench.plan import Plan
 
-# What of the usual extensions a database without one says that it lacks.
-BROUGHT = {
-    "pg_trgm": r"g(in|ist)_trgm_ops|function (word_)?similarity\(",
-    "uuid-ossp": r"uuid_generate_v\d",
-    "pgcrypto": r"function (gen_random_bytes|gen_salt|crypt|digest|hmac)\(",
-    "btree_gist": r'has no default operator class for access method "gist"',
-    "btree_gin": r'has no default operator class for access method "gin"',
-    "postgis": r'type "(public\.)?(geometry|geography)"|function st_\w+\(',
-    **{name: rf'type "(public\.)?{name}"' for name in ("citext", "hstore", "ltree", "vector")},
-    "unaccent": r"function (public\.)?unaccent\(",
-}
 DRIVERS = r"(psycopg2?|asyncpg|pg8000)\b"
 
 
@@ -78,7 +67,7 @@ def _extension(said: str) -> str:
     missing = [
         line for line in said.splitlines() if "does not exist" in line or "has no default operator class" in line
     ]
-    return next((name for name, words in BROUGHT.items() if re.search(words, " ".join(missing[-1:]))), "")
+    return missing_extension.not_in_database(" ".join(missing[-1:]))
 
 
 def _makes(text: str, name: str) -> bool:

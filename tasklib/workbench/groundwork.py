@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tasklib.errors import Failed, Refused
 from tasklib.judge import catalog
-from tasklib.postgres import client
+from tasklib.postgres import client, missing_extension
 from tasklib.postgres.archive import Entry, Key
 from tasklib.postgres.binaries import Binaries
 from tasklib.postgres.client import Address, Connection
@@ -80,10 +80,10 @@ def lay(connection: Connection, statements: Iterable[str]) -> None:
         try:
             connection.run(one)
         except Failed as error:
-            if name := client.lacking_extension(error.text):
+            if name := missing_extension.not_on_server(error.text):
                 raise Refused(
                     f"env.py makes the extension {name!r}, which the scratch server does not have.",
-                    client.how_to_get(name),
+                    missing_extension.how_to_get(name),
                 ) from None
             raise
 
