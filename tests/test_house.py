@@ -152,6 +152,6 @@ def test_contributing_names_files_that_there_are_and_every_wing() -> None:
     assert [one for one in named if not any((top / one).exists() for top in (ROOT, ROOT / "tasklib"))] == []
     picture = re.search(r"(?s)```\n(program .*?)```", text)
     assert picture is not None
-    drawn = re.findall(r"[a-z]+", "".join(line[:47] + "\n" for line in picture[1].splitlines()))
+    drawn = re.findall(r"[a-z]+", " ".join(line.split("   ")[0] for line in picture[1].splitlines()))
     assert drawn == [one for one in drawn if one in WINGS], drawn
     assert set(WINGS) - set(drawn) == {"__init__", "binds"}
