@@ -20,8 +20,9 @@ from tasklib.repository.git import Repository
 from tasklib.steps import checkout, cleanup, createdb, merge, migrate, reinit, replay, restore, verify
 from tasklib.steps import plan as plans
 from tasklib.timings import Timings
-from tasklib.workbench import inplace, plan
+from tasklib.workbench import inplace, kept_replay, plan
 from tasklib.workbench.bench import Bench, open_bench, program
+from tasklib.workbench.decisions import Undecided
 from tasklib.workbench.plan import Plan
 from tasklib.workbench.prepare import prepare
 from tasklib.workbench.scratch import refuse_unusable_server
@@ -76,6 +77,8 @@ def run(cwd: Path, chosen: settings.Settings) -> None:
         bench = checkout.run(cwd, chosen, os.getpid())
         try:
             timings = Timings(bench.tally)
+            if kept_replay.adopt(bench):
+                console.note(f"the replay that was kept is taken again: {len(bench.plan.gone)} migrations")
             for step in (HISTORY if chosen.source == "history" else MODELS)[1:]:
                 console.note(f"{step}")
                 with timings.of(step):
@@ -85,8 +88,10 @@ def run(cwd: Path, chosen: settings.Settings) -> None:
                         RUN[step](bench)
             if chosen.timings:
                 console.say("\n".join(["", console.table(timings.rows()), *timings.lines()]))
-        except BaseException:
+        except BaseException as error:
             interrupted = interrupts.noted()
+            if isinstance(error, Undecided) and not interrupted:
+                _keep(bench)
             text = _give_up(bench) if plan.exists(bench.repository) else "after the squash was finished"
             raise
     except KeyboardInterrupt:
@@ -95,6 +100,16 @@ def run(cwd: Path, chosen: settings.Settings) -> None:
         if interrupted:  # whoever ended us may have ended our processes too
             raise ended(text) from None
         raise
+
+
+def _keep(bench: Bench) -> None:
+    """Keep the replay for the next try; that it cannot be kept is no reason to lose sight of why this one ended."""
+    with interrupts.uninterrupted():
+        try:
+            if kept_replay.keep(bench) and (found := kept_replay.kept(bench.repository)):
+                console.note(kept_replay.said(found))
+        except (SquashError, OSError) as error:
+            console.warn(f"the replay could not be kept: {error}")
 
 
 def _give_up(bench: Bench) -> str:
@@ -117,6 +132,8 @@ def status(context: Context, given: Given) -> None:
     repository = git.find(Path.cwd())
     if not plan.exists(repository):
         console.say(f"No squash is under way in {repository.top}. To begin: {program()} squash --rev R")
+        if (found := kept_replay.kept(repository)) is not None:
+            console.say(f"{kept_replay.said(found)} ({program()} abort takes it away).")
         return
     made = plan.load(repository, program())
     order = HISTORY if made.source == "history" else MODELS
@@ -152,7 +169,13 @@ def abort(context: Context, given: Given) -> None:
     repository = git.find(Path.cwd())
     inplace.recover(repository)
     if not plan.exists(repository):
-        console.say("No squash is under way; there is nothing to put back.")
+        if kept_replay.kept(repository) is None:
+            console.say("No squash is under way; there is nothing to put back.")
+        elif dry(context):
+            console.say("Would take the replay away that is kept for the next squash.")
+        else:
+            kept_replay.drop(repository)
+            console.say("No squash is under way; the replay that was kept for the next one is taken away.")
         return
     bench = open_bench(Path.cwd(), given["server"])
     if dry(context):

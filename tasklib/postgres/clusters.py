@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tasklib.errors import Failed
 from tasklib.postgres import server, server_home
-from tasklib.postgres.binaries import environment
+from tasklib.postgres.binaries import Binaries, environment
 from tasklib.postgres.processes import DATA
 from tasklib.postgres.server import Server
 from tasklib.shell import run
@@ -34,7 +34,7 @@ def make(ours: Server, name: str, source: str, port: int = 0) -> int:
     """
     end(ours, name)
     other = _data(source)
-    running = _port(ours, other) if server.is_running(ours.home, other) else 0
+    running = _port(ours.home, other) if server.is_running(ours.home, other) else 0
     if running:
         _halt(ours, other)
     _copy(ours, other, _data(name))
@@ -65,10 +65,31 @@ def exists(ours: Server, name: str) -> bool:
     return (ours.home / _data(name)).is_dir()
 
 
+def pause(ours: Server) -> None:
+    """Stop all servers of a home, so that what is on them is on disk."""
+    for data in _kept(ours.home):
+        if server.is_running(ours.home, data):
+            _halt(ours, data)
+
+
+def resume(home: Path) -> bool:
+    """Start what `pause` stopped; whether all of it is there again, on the ports that it had."""
+    known = server_home.known(home)
+    if known is None:
+        return False
+    there = Binaries(Path(known["bin"]), known["major"], known["origin"])
+    ports = {data: _port(home, data) for data in _kept(home)}
+    return all(server.launch(there, home, _uid(), data, port) == port for data, port in ports.items())
+
+
+def _kept(home: Path) -> list[str]:
+    """The data directories with a server of their own: all but the one that is only copied."""
+    return [path.name for path in sorted(home.glob(f"{DATA}*")) if path.is_dir() and path.name != _data(FRESH)]
+
+
 def all_run(home: Path) -> bool:
     """Whether a server runs on every data directory of a home but the one that is only copied."""
-    names = [path.name for path in home.glob(f"{DATA}*") if path.is_dir() and path.name != _data(FRESH)]
-    return all(server.is_running(home, name) for name in names)
+    return all(server.is_running(home, name) for name in _kept(home))
 
 
 def _data(name: str) -> str:
@@ -106,7 +127,7 @@ def _copy(ours: Server, source: str, target: str) -> None:
     run(["cp", "-Rp", f"{ours.home / source}/.", ours.home / target], cwd=ours.home, env=environment(), uid=_uid())
 
 
-def _port(ours: Server, data: str) -> int:
+def _port(home: Path, data: str) -> int:
     """The port that the last line of a cluster's configuration gives."""
-    lines = (ours.home / data / "postgresql.conf").read_text().splitlines()
+    lines = (home / data / "postgresql.conf").read_text().splitlines()
     return int(lines[-1].removeprefix("port = "))

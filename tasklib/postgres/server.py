@@ -6,6 +6,7 @@ for whom it runs. Nothing outside that directory is written.
 
 from __future__ import annotations
 
+import math
 import os
 import pwd
 import secrets
@@ -160,6 +161,8 @@ def sweep() -> list[Path]:
 
 def _is_stale(marker: Mapping[str, Any]) -> bool:
     pid, owner = marker["owner_pid"], Path(marker["owner"])
+    if time.time() > (marker.get("until") or math.inf):
+        return True
     if pid is None:
         return owner.is_absolute() and not owner.exists()
     started = processes.started(pid)

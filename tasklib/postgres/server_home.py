@@ -66,8 +66,12 @@ def make(owner: str, account: pwd.struct_passwd | None) -> Path:
     raise Refused("There is no temporary directory for a server; tried\n  " + "\n  ".join(reasons), "set TMPDIR")
 
 
-def mark(home: Path, owner: str, owner_pid: int | None, server: Mapping[str, Any] | None) -> None:
-    """Write the marker in one move. ``server`` is what `attach` needs of it, without the password."""
+def mark(
+    home: Path, owner: str, owner_pid: int | None, server: Mapping[str, Any] | None, until: float | None = None
+) -> None:
+    """Write the marker in one move. ``server`` is what `attach` needs of it, without the password; ``until`` the time,
+    in seconds since the epoch, after which nobody wants it any more.
+    """
     text = {
         "program": "alembic-squash",
         "owner": owner,
@@ -75,6 +79,7 @@ def mark(home: Path, owner: str, owner_pid: int | None, server: Mapping[str, Any
         "owner_started": processes.started(owner_pid) if owner_pid is not None else None,
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "server": server,
+        "until": until,
     }
     (home / "marker.new").write_text(json.dumps(text, indent=2))
     (home / "marker.new").replace(home / "marker")
@@ -91,6 +96,12 @@ def marker(home: Path) -> dict[str, Any] | None:
     keys = {"owner", "owner_pid", "owner_started", "server"}
     ours = isinstance(known, dict) and known.get("program") == "alembic-squash" and keys <= known.keys()
     return known if ours else None
+
+
+def known(home: Path) -> Mapping[str, Any] | None:
+    """What the marker holds of the server."""
+    found = marker(home)
+    return found["server"] if found else None
 
 
 def remove(home: Path) -> None:

@@ -12,6 +12,10 @@ from tasklib.errors import Refused
 from tasklib.workbench.bench import Bench
 
 
+class Undecided(Refused):
+    """Nobody was there to decide, or somebody said no."""
+
+
 @dataclass(frozen=True)
 class Decision:
     """One value that would be in the base migration, readable in git: ``name`` is what --keep-value calls it, ``why``
@@ -35,7 +39,7 @@ def settle(bench: Bench, found: Iterable[Decision]) -> None:
             names = (*bench.plan.settings.keep_value, *(one.name for one in left))
             bench.save(replace(bench.plan, settings=replace(bench.plan.settings, keep_value=names)))
             return
-    raise Refused(_text(left), _hint(left))
+    raise Undecided(_text(left), _hint(left))
 
 
 def _text(left: Sequence[Decision]) -> str:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import re
 import subprocess
 import threading
+from pathlib import Path
 
 import pytest
 
+from tasklib.postgres import server as servers
 from tests.conftest import Make
 from tests.support.project import BIN, VARIABLE, Project, Step, query
 
@@ -59,6 +62,11 @@ def answered(project: Project, answer: str, *words: str) -> tuple[int, str]:
     return process.returncode, out.decode() + said.decode(errors="replace")
 
 
+def kept_home(project: Project) -> Path:
+    """The directory of the server with the replay that is kept."""
+    return Path(json.loads(project.kept_replay().read_text())["plan"]["place"]["server"])
+
+
 def test_all_of_them_are_in_one_message_with_one_line_to_paste(make: Make) -> None:
     project = make(TOKENS)
     head = project.git("rev-parse", "HEAD")
@@ -66,11 +74,53 @@ def test_all_of_them_are_in_one_message_with_one_line_to_paste(make: Make) -> No
     assert done.code == 1 and "2 values would be in the base migration" in done.err, done.said
     line = re.search(r"(--keep-value clients\.api_token --keep-value users\.password_hash) ", done.err)
     assert line is not None and "a list of tables without clients, users for --data" in done.err
-    project.assert_nothing_left(head)
+    assert project.git("rev-parse", "HEAD") == head and project.git("status", "--porcelain") == ""
+    # The replay is kept, without a process, and the next squash of the same begins with it.
+    home = kept_home(project)
+    assert home.is_dir() and not servers.is_running(home)
+    assert "The replay of 2 migrations" in project.tool("status").out
     done = project.tool("squash", "--rev", "head", *line.group(1).split())
-    assert done.code == 0, done.said
+    assert done.code == 0 and "the replay that was kept is taken again" in done.err, done.said
+    assert "a second run beside it" not in done.err
     # A column that is different each time and no secret is a constant that is named, and no question.
     assert "always the same value: clients.api_token, users.at, users.password_hash" in done.out
+    project.assert_nothing_left()
+
+
+def test_a_kept_replay_is_for_the_same_commit_and_settings_and_for_an_hour(make: Make) -> None:
+    project = make(TOKENS)
+
+    def kept() -> Path:
+        done = project.tool("squash", "--rev", "head")
+        assert done.code == 1 and "is kept until" in done.err, done.said
+        return kept_home(project)
+
+    home = kept()
+    done = project.tool("abort")
+    assert done.code == 0 and "taken away" in done.out and not home.exists() and not project.kept_replay().exists()
+    # Another commit: another history may be in it.
+    home = kept()
+    project.write("notes.txt", "another commit")
+    project.commit("notes")
+    assert kept() != home and not home.exists()
+    # An hour later: whatever looks at it takes it away, and so does the next server that is started anywhere.
+    data = json.loads(project.kept_replay().read_text())
+    project.kept_replay().write_text(json.dumps({**data, "until": data["until"] - 3601}))
+    assert "is kept" not in project.tool("status").out
+    project.assert_nothing_left()
+    home = kept()
+    marker = json.loads((home / "marker").read_text())
+    (home / "marker").write_text(json.dumps({**marker, "until": marker["until"] - 3601}))
+    assert project.tool("squash", "--rev", "head", "--data", "none").code == 0
+    project.assert_nothing_left()
+
+
+def test_a_kept_replay_whose_server_was_taken_away_is_made_again(make: Make) -> None:
+    project = make(TOKENS)
+    assert project.tool("squash", "--rev", "head").code == 1
+    servers.stop(kept_home(project))
+    done = project.tool("squash", "--rev", "head", "--data", "none")
+    assert done.code == 0 and "a second run beside it" in done.err, done.said
     project.assert_nothing_left()
 
 
@@ -81,7 +131,7 @@ def test_on_a_terminal_they_are_asked_there_and_then_and_the_squash_goes_on(make
     assert code == 1 and said.count("[y/N]") == 1 and "--keep-value clients.api_token" in said, said
     project.assert_nothing_left(head)
     code, said = answered(project, "y", "squash", "--rev", "head")
-    assert code == 0 and said.count("[y/N]") == 2, said
+    assert code == 0 and said.count("[y/N]") == 2 and "taken again" not in said, said
     project.assert_nothing_left()
     address = project.new_database("decided")
     project.db("upgrade", "head", database="decided")
