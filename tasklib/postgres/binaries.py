@@ -6,7 +6,7 @@ import importlib.util
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -74,6 +74,30 @@ def nearest(major: int) -> Binaries | None:
     """Server programs of this major version, else of the next later one; None where all are older, or none is there."""
     fitting = [one for one in find_binaries() if one.major >= major]
     return min(fitting, key=lambda one: one.major, default=None)
+
+
+def having(extensions: Iterable[str], places: Places | None = None) -> Binaries | None:
+    """The first installation that has all of these extensions, or None."""
+    wanted = {*extensions}
+    found = find_binaries(places) if wanted else []
+    return next((one for one in found if wanted <= _extensions(one)), None)
+
+
+def _extensions(one: Binaries) -> set[str]:
+    """The extensions of an installation, by their control files."""
+    pg_config = one.bin / "pg_config"
+    told = (
+        run([pg_config, "--sharedir"], cwd=ROOT, env=environment(), ok=None).stdout.strip()
+        if pg_config.exists()
+        else ""
+    )
+    shares = [
+        *([Path(told)] if told else []),
+        *(one.bin.parent / "share", one.bin.parent / "share/postgresql"),
+        *(Path(f"/usr/share/postgresql/{one.major}"), Path(f"/usr/share/postgresql{one.major}")),  # Debian; Alpine
+    ]
+    there = next((share / "extension" for share in shares if (share / "extension").is_dir()), None)
+    return {path.stem for path in there.glob("*.control")} if there else set()
 
 
 def _search(places: Places, needed: tuple[str, ...] = NEEDED) -> tuple[list[Binaries], list[str]]:

@@ -31,7 +31,7 @@ class Config:
     """What one file says: ``path`` from the top level, ``section`` of an ini ("" of pyproject.toml).
 
     ``script_location`` and ``version_locations`` are as they are written, ``%(here)s`` filled in; ``hooks``: whether
-    revision files go through post_write_hooks.
+    revision files go through post_write_hooks; ``sourceless``: whether compiled files are revisions too.
     """
 
     path: str
@@ -40,6 +40,7 @@ class Config:
     version_locations: tuple[str, ...]
     recursive: bool
     hooks: bool
+    sourceless: bool = False
 
     @property
     def directory(self) -> str:
@@ -112,6 +113,7 @@ def parse_ini(text: str, path: str, section: str, top: Path) -> Config:
     return Config(
         path, section, option("script_location"), tuple(part.strip() for part in parts if part.strip()),
         option("recursive_version_locations") == "true", bool(option("hooks", "post_write_hooks")),
+        option("sourceless") == "true",
     )  # fmt: skip
 
 
@@ -133,6 +135,7 @@ def parse_toml(text: str, path: str, top: Path) -> Config | None:
     return Config(
         path, "", filled(table.get("script_location", "")), tuple(filled(one) for one in listed),
         table.get("recursive_version_locations") is True, bool(table.get("post_write_hooks")),
+        table.get("sourceless") is True,
     )  # fmt: skip
 
 

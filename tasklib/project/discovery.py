@@ -44,6 +44,12 @@ def find_layout(repository: Repository, commit: str, settings: Settings, cwd: Pa
                       "--command 'alembic -c FILE', or --directory DIR")  # fmt: skip
     if fitting and not named and start_directory.needs_application(tree, script, fitting[0][0]):
         fitting = []
+    if fitting and fitting[0][0].sourceless:
+        raise Refused(
+            f"{fitting[0][0].path} says sourceless = true: Alembic takes compiled files for revisions, and those of "
+            "the squashed migrations would stay beside the base, here and wherever else they were run.",
+            f"set sourceless = false, commit, squash; and in every checkout: find {script} -name '*.pyc' -delete",
+        )
     if fitting:
         return _alembic(tree, named, script, *fitting[0])
     if not named and not start_directory.is_flask(tree, script):
@@ -120,7 +126,10 @@ def _script_directory(
 ) -> str:
     found = sorted({*scripts, *configured})
     if settings.directory:
-        wanted = Path(tree.top, tree.here, settings.directory).resolve()
+        # From where the user is; or from the top level, as paths in messages are.
+        places = [Path(tree.top, one, settings.directory).resolve() for one in (tree.here, ".")]
+        held = (one for one in places if os.path.relpath(one / "env.py", tree.top) in tree.paths)
+        wanted = next(held, places[0])
         if not wanted.is_relative_to(tree.top):
             raise Refused(f"--directory {settings.directory} is outside of the repository {tree.top}.")
         inner = wanted.relative_to(tree.top).as_posix()
@@ -128,7 +137,7 @@ def _script_directory(
             raise Refused(
                 f"--directory {settings.directory} holds no committed env.py, so it is no script directory; "
                 f"{'found: ' + ', '.join(found) if found else 'none was found in this repository'}.",
-                f"--directory {found[0]}" if found else "flask db init",
+                f"--directory {_shown(tree, found[0])}" if found else "flask db init",
             )
         return inner
     if len(configured) == 1 and named is not None:
@@ -147,8 +156,15 @@ def _script_directory(
             "commit your migrations, or name the directory with --directory",
         )
     if len(choice) > 1:
-        raise Refused(f"There are several script directories: {', '.join(choice)}.", f"--directory {choice[0]}")
+        raise Refused(
+            f"There are several script directories: {', '.join(choice)}.", f"--directory {_shown(tree, choice[0])}"
+        )
     return choice[0]
+
+
+def _shown(tree: Tree, path: str) -> str:
+    """A path as it can be typed where the user is."""
+    return os.path.relpath(path, tree.here)
 
 
 def _locations(tree: Tree, config: Config, script: str, cwd: str) -> tuple[str, ...]:

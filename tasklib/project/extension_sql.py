@@ -47,6 +47,12 @@ def written(sources: Mapping[str, str]) -> Written:
     return Written(plain - asked, asked, _names(pinned) - newest)
 
 
+def made(sources: Mapping[str, str]) -> tuple[str, ...]:
+    """All extensions that the SQL in the strings of migrations makes, in one way or the other."""
+    found = written(sources)
+    return tuple(sorted(found.plain | found.asked))
+
+
 def _names(found: Iterable[re.Match[str]]) -> frozenset[str]:
     names = (one.group("name") for one in found)
     return frozenset(sqltext.unquoted(name if name.startswith('"') else name.lower()) or name for name in names)

@@ -22,7 +22,7 @@ from tasklib.reference import before_command, deployed_database
 from tasklib.repository import log, trees
 from tasklib.settings import Settings
 from tasklib.workbench import provenance
-from tasklib.workbench.prepare import Prepared, kept_mentions, prepare
+from tasklib.workbench.prepare import Prepared, kept_mentions, prepare, unread
 
 
 @step(*ALL)
@@ -56,6 +56,8 @@ def show(cwd: Path, chosen: Settings) -> Prepared:
     _section("Mentions of revisions that go, outside of their files (they will point nowhere)", kept_mentions(prepared))
     data = data_files.of_bases(repository, made.tip, cut.gone)
     _section("Data files that go with the base which is squashed again", [entry.path for entry in data])
+    _section("Files that only squashed migrations read (they stay; git rm them afterwards, if nothing else needs them)",
+             unread(prepared))  # fmt: skip
     paths = [m.path for m in cut.gone]
     texts = trees.read_many(repository, made.tip, paths)
     _section("Squashed migrations that read the environment: the base keeps what it holds when you squash",
@@ -132,7 +134,11 @@ def _warn_of_newer_server(prepared: Prepared, server: str) -> None:
         oldest = min(declared)
         console.warn(
             f"the proof will be made on PostgreSQL {major.group(0)}, and {declared[oldest]} names {oldest}: "
-            "make it there, with --server"
+            + (
+                f"put the programs of PostgreSQL {oldest} first on PATH (a history that makes roles takes no --server)"
+                if prepared.plan.apart
+                else "make it there, with --server"
+            )
         )
 
 

@@ -71,6 +71,8 @@ class Plan:
     version_table: tuple[str, str] | None = None
     # Whether the history makes or changes roles, so that each run needs a cluster of its own.
     apart: bool = False
+    # Extensions that the migrations make, by the SQL in their strings.
+    extensions: tuple[str, ...] = ()
     # Roles that the history names and does not make, which the throwaway server is given: name → attributes.
     needed_roles: Mapping[str, str] = field(default_factory=dict)
     # What the application connects to (host:port/database) → the name of the scratch database that stands for it.
@@ -132,6 +134,7 @@ class Plan:
                 "left": tuple(data["left"]),
                 "names": tuple(data["names"]),
                 "ground": tuple(data["ground"]),
+                "extensions": tuple(data.get("extensions", ())),
                 "found": tuple((name, template) for name, template in data["found"]),
                 "version_table": (data["version_table"][0], data["version_table"][1])
                 if data["version_table"]

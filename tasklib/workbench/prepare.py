@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -10,7 +11,7 @@ from tasklib import binds
 from tasklib.errors import Refused
 from tasklib.history import data_files, revisions, sole_head
 from tasklib.history.cut import Cut, History, Migration
-from tasklib.project import discovery, server_sql
+from tasklib.project import discovery, extension_sql, server_sql
 from tasklib.project.layout import Layout
 from tasklib.repository import git, status, trees, worktree
 from tasklib.repository.git import Repository
@@ -72,6 +73,7 @@ def prepare(cwd: Path, settings: Settings, *, reading: bool = False) -> Prepared
         base_path=target.path, gone=tuple(m.id for m in cut.gone), kept=tuple(m.id for m in cut.kept),
         layout=layout, settings=settings, program=called, head_was=current,
         apart=settings.server is None and bool(server_sql.of_roles(run)),
+        extensions=extension_sql.made(run),
     )  # fmt: skip
     return Prepared(repository, made, cut)
 
@@ -188,6 +190,22 @@ def _has_tasks(repository: Repository, commit: str, cwd: Path) -> bool:
 def _suggestion(history: History) -> str:
     legal = [m.id for m in history.ordered(history.migrations) if history.legal(m.id)]
     return legal[-1] if legal else "REVISION"
+
+
+def unread(prepared: Prepared) -> list[str]:
+    """Files in the script directory that squashed migrations name, and no migration that stays: they stay, unread."""
+    made, repository = prepared.plan, prepared.repository
+    files = [entry.path for place in dict.fromkeys((made.layout.script, *made.layout.locations))
+             for entry in repository.files(made.tip, place)]  # fmt: skip
+    data = {entry.path for entry in data_files.of_bases(repository, made.tip, prepared.cut.gone)}
+    gone, kept = (
+        "\n".join(trees.read_many(repository, made.tip, [m.path for m in of]).values())
+        for of in (prepared.cut.gone, prepared.cut.kept)
+    )
+    own = {made.layout.script + f"/{name}" for name in ("env.py", "README", "script.py.mako", "alembic.ini")}
+    others = [path for path in dict.fromkeys(files) if not path.endswith(".py") and path not in own | data]
+    named = [(path, re.compile(rf"\b{re.escape(PurePosixPath(path).name)}\b")) for path in others]
+    return [path for path, name in named if name.search(gone) and not name.search(kept)]
 
 
 def kept_mentions(prepared: Prepared) -> Sequence[str]:

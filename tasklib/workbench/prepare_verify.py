@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tasklib.errors import Refused
 from tasklib.history import data_files, revisions
-from tasklib.project import discovery, server_sql
+from tasklib.project import discovery, extension_sql, server_sql
 from tasklib.repository import trees
 from tasklib.repository.git import Repository
 from tasklib.settings import Settings
@@ -59,6 +59,7 @@ def prepare(repository: Repository, cwd: Path, settings: Settings) -> Prepared:
         gone=tuple(m.id for m in cut.gone), kept=tuple(m.id for m in cut.kept), layout=layout,
         settings=replace(settings, rev=base.id), program=program(), head_was="",
         apart=settings.server is None and bool(server_sql.of_roles(run)),
+        extensions=extension_sql.made(run),
     )  # fmt: skip
     provenance.refuse_missing(repository.read(head, base.path), made)
     return Prepared(repository, made, cut)

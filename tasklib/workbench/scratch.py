@@ -90,7 +90,7 @@ class Scratch:
             if chosen is None:
                 owner = str(plan.state_directory(self.repository) / "plan.json")
                 pid = os.getpid() if self.detached else self.pid
-                ours = self._server = server.start(owner, owner_pid=pid, binaries=self._binaries_for_reference())
+                ours = self._server = server.start(owner, owner_pid=pid, binaries=self._fitting_binaries())
                 # In the server's own directory, which a later start sweeps where we are killed.
                 work = str(ours.home / "work")
                 Path(work).mkdir(mode=0o700)
@@ -121,10 +121,12 @@ class Scratch:
         place = self.place()
         return self._ours(place.server) if self.plan.apart and place.server is not None else None
 
-    def _binaries_for_reference(self) -> Binaries | None:
-        """Server programs of the major version of the real database, which may hold what an older one cannot make."""
+    def _fitting_binaries(self) -> Binaries | None:
+        """Server programs of the major version of the real database, which may hold what an older one cannot make; else
+        those that have the extensions which the migrations make. None: the first ones that there are.
+        """
         if self.plan.settings.reference is None:
-            return None
+            return binaries.having(self.plan.extensions)
         with read_only.opened(self.reference()) as connection:
             return binaries.nearest(connection.major())
 

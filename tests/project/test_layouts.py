@@ -219,6 +219,14 @@ def test_an_ini_that_the_projects_own_program_fills_in_needs_no_option(make_plai
         layout_of(made, command="alembic -c ../elsewhere.ini")
 
 
+def test_compiled_revisions_are_refused(make_plain: MakePlain) -> None:
+    made = make_plain(SHOP[:1])
+    change(made.top / "alembic.ini", (r"^\[alembic\]$", "[alembic]\nsourceless = true"))
+    made.commit("compiled ones")
+    with pytest.raises(Refused, match="sourceless = true"):
+        layout_of(made)
+
+
 def test_which_of_several_script_directories_is_meant_is_said_by_c_n_directory_or_where_one_stands(
     make_plain: MakePlain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -235,6 +243,11 @@ def test_which_of_several_script_directories_is_meant_is_said_by_c_n_directory_o
     assert layout_of(made, cwd="books").ini == "books/alembic.ini"
     by_directory = layout_of(made, directory="books/migrations")
     assert (by_directory.ini, by_directory.cwd) == ("books/alembic.ini", "books")
+    # A path as a message shows it, from the top level, does as well; a hint can be typed where one is.
+    assert layout_of(made, directory="books/migrations", cwd="shop").script == "books/migrations"
+    with pytest.raises(Refused) as error:
+        layout_of(made, directory="nowhere", cwd="shop")
+    assert error.value.hint == "--directory ../books/migrations"
     by_c = layout_of(made, command="alembic -c books/alembic.ini")
     # From here its relative script_location means nothing, so it runs where it does.
     assert (by_c.script, by_c.cwd, by_c.command) == ("books/migrations", "books", ("alembic",))

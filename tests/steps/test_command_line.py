@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import Make
 from tests.support.project import APP, BIN, VARIABLE, Done, Project, Step, query
 
 SEPARATE = APP.replace(
@@ -204,6 +205,18 @@ def test_unknown_options_and_tasks_are_exit_1_and_a_bug_is_a_traceback_and_70(sh
     bug = shop.run([sys.executable, "-c", broken], check=False)
     assert bug.code == 70 and "Traceback" in bug.err, bug.said
     assert shop.run(["sh", "-c", f"{BIN}/alembic-squash --list | head -1"]).err == ""
+
+
+def test_plan_names_files_that_only_squashed_migrations_read(make: Make) -> None:
+    made = make(
+        [Step("one", "open('seed.csv'); open('both.sql')"), Step("two", "pass"), Step("three", "open('both.sql')")]
+    )
+    for name in ("seed.csv", "both.sql", "other.txt"):
+        made.write(f"migrations/data/{name}", "1\n")
+    made.commit("their data")
+    done = made.tool("plan", "--rev", "head-1")
+    assert "migrations/data/seed.csv" in done.out, done.said
+    assert "both.sql" not in done.out and "other.txt" not in done.out
 
 
 def test_plan_reads_only_and_shows_mentions_other_branches_and_reads_of_the_environment(shop: Project) -> None:
