@@ -118,8 +118,8 @@ def _row(
             relation = int(row[key[0]] or 0)
             numbers = _numbers(row[last]) if array else [int(row[last] or 0)]
             result[last] = [columns.get((relation, number), str(number)) for number in numbers]
-        elif last in result and str(row[last] or "").strip("-")[:1].isalpha() and not array:
-            continue  # a regproc: a name already
+        elif last in result and not array and not re.fullmatch(r"-|\d+", str(row[last] or 0)):
+            continue  # a regproc: a name already, which may be in quotes
         elif last in result and row[last] is not None:
             oids = _numbers(row[last]) if array else [0 if row[last] == "-" else int(row[last])]
             ours = ours or any(oid >= FIRST for oid in oids)
