@@ -133,6 +133,12 @@ EXACT: dict[str, tuple[str, ...]] = {
         "create table other_t(a int references p)",
         "alter table p1 rename constraint p1_pkey to foo",
     ),
+    "a long chain of views": (
+        "create table v0 (a int)",
+        """do $$ begin for n in 1..600 loop
+            execute format('create view v%s as select a from v%s', n, n - 1);
+        end loop; end $$""",
+    ),
     "several foreign keys between partitioned tables": (
         "create table pk (a int primary key) partition by range (a)",
         "create table pk1 partition of pk for values from (1) to (100) partition by range (a)",
