@@ -75,11 +75,15 @@ def _rows(connection: Connection) -> Iterator[str]:
     for catalog, keys in sorted(catalogs.items()):
         if catalog == "pg_depend":
             continue
-        trees = connection.rows(
-            "SELECT attname FROM pg_catalog.pg_attribute WHERE attrelid = %s::regclass AND (atttypid ="
-            " 'pg_node_tree'::regtype OR atttypid = 'aclitem[]'::regtype)", [f"pg_catalog.{catalog}"])  # fmt: skip
-        without = {*COLUMNS_LEFT_OUT, *(str(row[0]) for row in trees)}
-        for (row,) in connection.rows(f"SELECT to_jsonb(r) FROM pg_catalog.{catalog} r"):
+        there = connection.rows(
+            "SELECT attname, atttypid IN ('pg_node_tree'::regtype, 'aclitem[]'::regtype)"
+            " FROM pg_catalog.pg_attribute WHERE attrelid = %s::regclass", [f"pg_catalog.{catalog}"])  # fmt: skip
+        without = {*COLUMNS_LEFT_OUT, *(str(name) for name, left_out in there if left_out)}
+        oids = [str(name) for name, _ in there if name == "oid"]
+        oids += [_latest(key[0], array) for key, _, array in keys if len(key) == 1]
+        # Thousands of rows are without one of the history's, and would be left out below.
+        query = f"SELECT to_jsonb(r) FROM pg_catalog.{catalog} r WHERE greatest({', '.join(oids)}) >= {FIRST}"
+        for (row,) in connection.rows(query):
             shown = _row(catalog, row, keys, names, columns, without)
             if shown is not None:
                 yield f"{catalog}{SEPARATOR}{shown}"
@@ -89,6 +93,11 @@ def _rows(connection: Connection) -> Iterator[str]:
         f" WHERE objoid >= {FIRST}"
     ):
         yield f"pg_description {about}: {said}"
+
+
+def _latest(column: str, array: bool) -> str:
+    """The oid in a column, or the last one of several."""
+    return f"(SELECT max(one) FROM unnest({column}::oid[]) AS one)" if array else f"{column}::oid"
 
 
 def _row(
