@@ -8,6 +8,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 
 from tasklib.errors import Failed, Refused
+from tasklib.judge.objects import Difference
 from tasklib.postgres import client
 from tasklib.postgres.client import Address, Connection, sql
 
@@ -56,6 +57,18 @@ def refuse(found: Collection[Name], sources: Mapping[str, str], revision: str) -
         f"add {refreshes} to the end of upgrade() in {revision}'s file, in a commit of its own (it goes with the "
         "squash; databases out there are refreshed or not, as before)",
     )
+
+
+def refuse_uncertain(populated: Collection[Name], found: Collection[Difference]) -> None:
+    """`Refused` where rows of materialized views are all that differs: on the same tables their queries give others."""
+    views = {one.key[1:] for one in found if one.kind == "ROWS"} & {*populated}
+    if views and len(views) == len(found):
+        raise Refused(
+            f"The queries of these materialized views give other rows in a new database with the same tables: "
+            f"{', '.join(map(shown, sorted(views)))}. They depend on the order in which rows lie there.",
+            "say in their ORDER BY, also within aggregates and windows, an order that leaves nothing open: in a "
+            "migration before R, or at the end of R's own in a commit of its own",
+        )
 
 
 def shown(view: Name) -> str:

@@ -47,14 +47,18 @@ Verdicts = Mapping[str, Verdict]  # by bind
 
 
 def converge(
-    render: Callable[[frozenset[Mark], bool], File], attempt: Callable[[File, int], Verdicts | None], revision: str
+    render: Callable[[frozenset[Mark], bool], File],
+    attempt: Callable[[File, int], Verdicts | None],
+    doomed: Callable[[str, str, Failed | Verdict], None],
+    revision: str,
 ) -> tuple[File, Verdicts]:
     """The file that makes the reference, and the verdicts on what it made.
 
     ``render`` writes the file with these objects as DDL, or as a survey of what fails (see `file.assemble`);
     ``attempt`` builds the candidate with it (the second argument says how many objects are DDL) and compares; None
     where it learnt what the file must say instead. It goes on while each round makes progress. Raises `Failed` where
-    the migration of ``revision`` cannot run, `Differs` where it does not make the same, `Refused` where no dump could.
+    the migration of ``revision`` cannot run, `Differs` where it does not make the same, `Refused` where no dump could:
+    ``doomed`` is asked that, with the bind, the object that failed, and what went wrong.
     """
     ddl: frozenset[Mark] = frozenset()
     # Tried as DDL only because they print differently: those of this round, and all so far.
@@ -70,6 +74,8 @@ def converge(
                 ddl, trial = ddl - trial, frozenset()
             elif first is None or first in ddl or first[1][0] not in FALLBACKS:
                 what = f"{first[1][0]} {'.'.join(part for part in first[1][1:] if part)}" if first else "a statement"
+                if first:
+                    doomed(first[0], what, error)
                 hint = f"your own migrations ran, so this is a gap of this program: please report {what}, as said above"
                 raise Failed(error.text, hint) from None
             else:
@@ -87,6 +93,9 @@ def converge(
             trial = frozenset()
         elif differ and not more:
             _refuse_what_no_dump_holds(verdicts)
+            for bind, one in verdicts.items():
+                if one.found:
+                    doomed(bind, "", one)
             raise Differs(
                 "The base migration could not be brought to make the reference. What is left:\n"
                 + compare.report(verdicts, "reference", "candidate"),

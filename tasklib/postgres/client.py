@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -320,6 +320,22 @@ def copy_schema(source: Address, target: Address, binaries: Binaries, directory:
         # `public` exists already in a database from template0: its CREATE fails and is no loss.
         _client(target, binaries, "pg_restore", "--no-owner", f"--dbname={target.database}", str(path), cwd=directory,
                 ok=(0, 1))  # fmt: skip
+    finally:
+        path.unlink()
+
+
+def copy(
+    source: Address, target: Address, binaries: Binaries, directory: Path, empty: Iterable[tuple[str, str]]
+) -> list[str]:
+    """Restore a dump of ``source``, rows too but for those of the tables ``empty``, into an empty database; what the
+    server refused of it, in a line each.
+    """
+    path = directory / f"{source.database}.copy"
+    without = (f"--exclude-table-data={identifier(name, schema)}" for schema, name in empty)
+    _client(source, binaries, "pg_dump", "--format=custom", "--compress=0", "--no-tablespaces", "--no-owner", *without,
+            f"--file={path}", cwd=directory)  # fmt: skip
+    try:
+        return [error.splitlines()[0] for error in restore(path, target, binaries)]
     finally:
         path.unlink()
 
