@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 
 from tasklib.errors import Failed, Refused
 from tasklib.judge.objects import Difference
@@ -29,15 +30,18 @@ def views(address: Address, populated: Collection[Name], volatile: Collection[Na
 
 
 def _is_stale(connection: Connection, view: Name) -> bool:
-    # With an empty path every name in the query comes out qualified.
+    # With an empty path every name in the query comes out qualified and means what it did; functions in it may rely on
+    # the usual one.
     connection.run("SET search_path = ''")
     definition = connection.value("SELECT pg_get_viewdef(%s::regclass)", [client.identifier(view[1], view[0])])
-    connection.run("RESET search_path")
     query = sql.SQL(str(definition).rstrip("; \n"))
-    try:
-        return bool(connection.value(sql.SQL(DIFFERENT).format(view=sql.Identifier(*view), query=query)))
-    except Failed:
-        return False  # a query that needs what only a refresh has; the comparison shows what comes out
+    other = sql.SQL(DIFFERENT).format(view=sql.Identifier(*view), query=query)
+    found: list[bool] = []
+    for path in ("SET search_path = ''", "RESET search_path"):
+        connection.run(path)
+        with suppress(Failed):  # a query that needs what only a refresh has; the comparison shows what comes out
+            found.append(bool(connection.value(other)))
+    return bool(found) and all(found)
 
 
 def refuse(found: Collection[Name], sources: Mapping[str, str], revision: str) -> None:

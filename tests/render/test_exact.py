@@ -133,6 +133,26 @@ EXACT: dict[str, tuple[str, ...]] = {
         "create table other_t(a int references p)",
         "alter table p1 rename constraint p1_pkey to foo",
     ),
+    "functions that came later and fit better than the built-in ones that are meant": (
+        "create table t (a text default concat('a', 'b'), b int, check (num_nonnulls(b, 3) > 1))",
+        "insert into t (b) values (3)",
+        "create index on t (num_nonnulls(b, 1)) where num_nonnulls(b, 2) > 0",
+        "create materialized view v as select concat(a, 'x'::text) from t",
+        "create policy p on t using (num_nonnulls(b, 1) > 0)",
+        "create function concat(text, text) returns text immutable language sql as 'select $1'",
+        "create function num_nonnulls(int, int) returns int immutable language sql as 'select 7'",
+    ),
+    "settings of the database by which all prints and is found otherwise": (
+        "create schema s",
+        r"create table s.t (a text default 'a\b')",
+        r"insert into s.t values (E'x\\y'), ('é')",
+        "create table t (a int)",
+        """do $$ declare one text; begin
+            foreach one in array array['search_path = s, public', 'standard_conforming_strings = off',
+                'quote_all_identifiers = on', 'client_encoding = latin1', 'datestyle = SQL']
+            loop execute format('alter database %I set ', current_database()) || one; end loop;
+        end $$""",
+    ),
     "a long chain of views": (
         "create table v0 (a int)",
         """do $$ begin for n in 1..600 loop

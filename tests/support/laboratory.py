@@ -194,7 +194,8 @@ class Laboratory:
         """pg_dump's own text of a database, rows sorted."""
         address = self.bench.address(role)
         done = subprocess.run(
-            [str(self.server.binaries.bin / "pg_dump"), "--no-owner", "--inserts", "--dbname", address.url()],
+            [str(self.server.binaries.bin / "pg_dump"), "--no-owner", "--inserts", "--encoding=UTF8",
+             "--dbname", address.url()],
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         if done.returncode:
