@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from tasklib import console
-from tasklib.base import contents, stale_views
+from tasklib.base import contents, restorable, stale_views
 from tasklib.base.contents import Reference
 from tasklib.base.trials import NOT_IN_A_DUMP, Verdicts, converge, in_no_dump
 from tasklib.command import programs
-from tasklib.errors import Refused
+from tasklib.errors import Failed, Refused
 from tasklib.judge import compare
+from tasklib.judge.compare import Verdict
 from tasklib.judge.rows import Volatile
 from tasklib.postgres import client, version_table
 from tasklib.project import configs, extension_sql, script_mako
@@ -77,7 +78,10 @@ def write(bench: Bench) -> File:
                 for bind, one in read.items()
             }
 
-    file, verdicts = converge(render, attempt, bench.plan.revision)
+    def doomed(bind: str, what: str, why: Failed | Verdict) -> None:
+        restorable.refuse_what_is_not(bench, read[bind], _of_views(bench, read[bind]), what, why)
+
+    file, verdicts = converge(render, attempt, doomed, bench.plan.revision)
     bench.at_base = (bench.tree(), verdicts)
     return file
 

@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 
 from tasklib.errors import Failed, Refused
+from tasklib.judge.objects import Difference
 from tasklib.postgres import client
 from tasklib.postgres.client import Address, Connection, sql
 
@@ -28,15 +30,18 @@ def views(address: Address, populated: Collection[Name], volatile: Collection[Na
 
 
 def _is_stale(connection: Connection, view: Name) -> bool:
-    # With an empty path every name in the query comes out qualified.
+    # With an empty path every name in the query comes out qualified and means what it did; functions in it may rely on
+    # the usual one.
     connection.run("SET search_path = ''")
     definition = connection.value("SELECT pg_get_viewdef(%s::regclass)", [client.identifier(view[1], view[0])])
-    connection.run("RESET search_path")
     query = sql.SQL(str(definition).rstrip("; \n"))
-    try:
-        return bool(connection.value(sql.SQL(DIFFERENT).format(view=sql.Identifier(*view), query=query)))
-    except Failed:
-        return False  # a query that needs what only a refresh has; the comparison shows what comes out
+    other = sql.SQL(DIFFERENT).format(view=sql.Identifier(*view), query=query)
+    found: list[bool] = []
+    for path in ("SET search_path = ''", "RESET search_path"):
+        connection.run(path)
+        with suppress(Failed):  # a query that needs what only a refresh has; the comparison shows what comes out
+            found.append(bool(connection.value(other)))
+    return bool(found) and all(found)
 
 
 def refuse(found: Collection[Name], sources: Mapping[str, str], revision: str) -> None:
@@ -56,6 +61,18 @@ def refuse(found: Collection[Name], sources: Mapping[str, str], revision: str) -
         f"add {refreshes} to the end of upgrade() in {revision}'s file, in a commit of its own (it goes with the "
         "squash; databases out there are refreshed or not, as before)",
     )
+
+
+def refuse_uncertain(populated: Collection[Name], found: Collection[Difference]) -> None:
+    """`Refused` where rows of materialized views are all that differs: on the same tables their queries give others."""
+    views = {one.key[1:] for one in found if one.kind == "ROWS"} & {*populated}
+    if views and len(views) == len(found):
+        raise Refused(
+            f"The queries of these materialized views give other rows in a new database with the same tables: "
+            f"{', '.join(map(shown, sorted(views)))}. They depend on the order in which rows lie there.",
+            "say in their ORDER BY, also within aggregates and windows, an order that leaves nothing open: in a "
+            "migration before R, or at the end of R's own in a commit of its own",
+        )
 
 
 def shown(view: Name) -> str:

@@ -17,7 +17,7 @@ from tasklib.judge.compare import Verdict
 from tasklib.judge.objects import Difference
 from tasklib.postgres import sqltext
 from tasklib.postgres.archive import Key
-from tasklib.render import children
+from tasklib.render import children, entries
 from tasklib.render.file import File, Mark, failed
 
 # Kinds of objects that the dump's own DDL stands for where our words do not make the same.
@@ -47,14 +47,18 @@ Verdicts = Mapping[str, Verdict]  # by bind
 
 
 def converge(
-    render: Callable[[frozenset[Mark], bool], File], attempt: Callable[[File, int], Verdicts | None], revision: str
+    render: Callable[[frozenset[Mark], bool], File],
+    attempt: Callable[[File, int], Verdicts | None],
+    doomed: Callable[[str, str, Failed | Verdict], None],
+    revision: str,
 ) -> tuple[File, Verdicts]:
     """The file that makes the reference, and the verdicts on what it made.
 
     ``render`` writes the file with these objects as DDL, or as a survey of what fails (see `file.assemble`);
     ``attempt`` builds the candidate with it (the second argument says how many objects are DDL) and compares; None
     where it learnt what the file must say instead. It goes on while each round makes progress. Raises `Failed` where
-    the migration of ``revision`` cannot run, `Differs` where it does not make the same, `Refused` where no dump could.
+    the migration of ``revision`` cannot run, `Differs` where it does not make the same, `Refused` where no dump could:
+    ``doomed`` is asked that, with the bind, the object that failed, and what went wrong.
     """
     ddl: frozenset[Mark] = frozenset()
     # Tried as DDL only because they print differently: those of this round, and all so far.
@@ -68,18 +72,20 @@ def converge(
             first = _culprit(error, file, revision)
             if trial:
                 ddl, trial = ddl - trial, frozenset()
-            elif first is None or first in ddl or first[1][0] not in FALLBACKS:
+            elif first is None or (form := _next_form(first, ddl)) is None:
                 what = f"{first[1][0]} {'.'.join(part for part in first[1][1:] if part)}" if first else "a statement"
+                if first:
+                    doomed(first[0], what, error)
                 hint = f"your own migrations ran, so this is a gap of this program: please report {what}, as said above"
                 raise Failed(error.text, hint) from None
             else:
-                ddl |= {first} | _others(render(ddl, True), attempt, len(ddl))
+                ddl |= {form} | _others(render(ddl, True), attempt, len(ddl))
             continue
         if verdicts is None:
             continue
         found = {bind: one.found for bind, one in verdicts.items()}
         # Names that the server makes up depend on the order of all else, and so they are learnt last.
-        more = _marks(found, _learnt) - ddl or _marks(found, _other_names) - ddl
+        more = _marks(found, _learnt) - ddl or _marks(found, _other_names) - ddl or _marks(found, _without_a_path) - ddl
         differ = any(one.found for one in verdicts.values())
         inexact = _marks({bind: one.reprinted for bind, one in verdicts.items()}, _learnt)
         if trial and (differ or trial & inexact):
@@ -87,6 +93,9 @@ def converge(
             trial = frozenset()
         elif differ and not more:
             _refuse_what_no_dump_holds(verdicts)
+            for bind, one in verdicts.items():
+                if one.found:
+                    doomed(bind, "", one)
             raise Differs(
                 "The base migration could not be brought to make the reference. What is left:\n"
                 + compare.report(verdicts, "reference", "candidate"),
@@ -145,6 +154,13 @@ def _culprit(error: MigrationFailed, file: File, revision: str) -> Mark | None:
     return next((mark for first, last, mark in file.spans if first <= error.line <= last), None)
 
 
+def _next_form(mark: Mark, ddl: Set[Mark]) -> Mark | None:
+    """What to try next for an object whose statement failed."""
+    bind, key = mark
+    forms = (mark, (bind, entries.pathless(key))) if key[0] in FALLBACKS else ()
+    return next((form for form in forms if form not in ddl), None)
+
+
 def _learnt(found: Sequence[Difference]) -> Set[Key]:
     """What must be written in another form because of these differences."""
     keys = {key for difference in found for key in fallbacks(difference)}
@@ -167,6 +183,12 @@ def _other_names(found: Sequence[Difference]) -> Set[Key]:
         for (schema, table, text), names in wanted.items()
         for old, new in zip(made.get((schema, table, text), ()), names, strict=False)
     }
+
+
+def _without_a_path(found: Sequence[Difference]) -> Set[Key]:
+    """What may have been read otherwise than it is printed, for the names on the search path."""
+    keys = [one.key for one in found if one.what == "changed" and one.kind in FALLBACKS]
+    return {*keys, *map(entries.pathless, keys)}
 
 
 def fallbacks(difference: Difference) -> Set[Key]:

@@ -124,7 +124,7 @@ class Model:
 
     ``moved`` are functions that come with types: (schema, name) as the server makes them, arguments, and as they are;
     ``languages`` are by name the CREATE LANGUAGE of those that are no extension's;
-    ``built_in`` are the names that pg_catalog has, which is searched before public;
+    ``hidden`` are the names that need their schema, such as those that pg_catalog has, which is searched before public;
     ``parents`` are those of tables that inherit and are no partitions; ``extensions`` are by name; ``keywords`` are the
     words that SQL takes as a name only between quotes.
     """
@@ -137,17 +137,17 @@ class Model:
     parents: Mapping[tuple[str, str], tuple[tuple[str, str], ...]]
     extensions: Mapping[str, Extension]
     keywords: frozenset[str]
-    built_in: frozenset[str] = frozenset()
+    hidden: frozenset[str] = frozenset()
     languages: Mapping[str, str] = field(default_factory=dict)
     moved: Sequence_[tuple[tuple[str, str], str, tuple[str, str]]] = ()
 
     def needs_schema(self, schema: str, name: str) -> bool:
         """Whether a name means something else, or nothing, without its schema."""
-        return schema != "public" or name in self.built_in
+        return schema != "public" or name in self.hidden
 
     def without_public(self, text: str) -> str:
         """SQL without the schema public where its names are found without it."""
-        return sqltext.without_schema(text, "public", self.built_in)
+        return sqltext.without_schema(text, "public", self.hidden)
 
     def quoted(self, name: str) -> str:
         """A name as SQL has it: between quotes where it must be."""
@@ -186,10 +186,18 @@ WHERE c.conrelid <> 0 AND c.contype IN ('p', 'u', 'c', 'f', 'x', 'n')
 AND NOT (c.contype = 'f' AND c.conparentid <> 0) ORDER BY c.conrelid, c.contype, c.conname
 """
 
-TABLES = """
+# Schemas whose names may mean something else, or nothing, without them: public too where the history gives its database
+# a search path, which counts from the next connection on.
+HIDDEN = """
+WITH hidden AS (SELECT oid FROM pg_namespace WHERE nspname = 'pg_catalog' OR nspname = 'public' AND EXISTS (
+    SELECT FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase, unnest(s.setconfig) AS one
+    WHERE d.datname = current_database() AND one LIKE 'search_path=%'))"""
+TABLES = (
+    HIDDEN
+    + """
 SELECT c.oid, n.nspname, c.relname,
        CASE WHEN n.nspname <> 'public' OR EXISTS (SELECT 1 FROM pg_class b WHERE b.relname = c.relname
-                 AND b.relnamespace = 'pg_catalog'::regnamespace) THEN quote_ident(n.nspname) || '.' ELSE '' END
+                 AND b.relnamespace IN (SELECT oid FROM hidden)) THEN quote_ident(n.nspname) || '.' ELSE '' END
        || quote_ident(c.relname),
        c.relpersistence = 'u', CASE WHEN c.relkind = 'p' THEN pg_get_partkeydef(c.oid) END,
        c.reloftype = 0 AND c.reloptions IS NULL
@@ -200,6 +208,7 @@ SELECT c.oid, n.nspname, c.relname,
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' ORDER BY 2, 3
 """
+)
 
 SEQUENCES = """
 SELECT n.nspname, c.relname, format_type(s.seqtypid, NULL), s.seqstart, s.seqincrement, s.seqmin, s.seqmax, s.seqcache,
@@ -256,16 +265,19 @@ FROM pg_language l WHERE lanispl AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE
                                                  AND d.objid = l.oid AND d.deptype = 'e')
 """
 
-BUILT_IN = """
-SELECT relname FROM pg_class WHERE relnamespace = 'pg_catalog'::regnamespace
-UNION SELECT proname FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace
-UNION SELECT typname FROM pg_type WHERE typnamespace = 'pg_catalog'::regnamespace
-UNION SELECT collname FROM pg_collation WHERE collnamespace = 'pg_catalog'::regnamespace
+NEED_THEIR_SCHEMA = (
+    HIDDEN
+    + """
+SELECT relname FROM pg_class WHERE relnamespace IN (SELECT oid FROM hidden)
+UNION SELECT proname FROM pg_proc WHERE pronamespace IN (SELECT oid FROM hidden)
+UNION SELECT typname FROM pg_type WHERE typnamespace IN (SELECT oid FROM hidden)
+UNION SELECT collname FROM pg_collation WHERE collnamespace IN (SELECT oid FROM hidden)
 UNION SELECT cfgname FROM pg_ts_config UNION SELECT dictname FROM pg_ts_dict
-UNION SELECT opcname FROM pg_opclass WHERE opcnamespace = 'pg_catalog'::regnamespace
-UNION SELECT opfname FROM pg_opfamily WHERE opfnamespace = 'pg_catalog'::regnamespace
-UNION SELECT conname FROM pg_conversion WHERE connamespace = 'pg_catalog'::regnamespace
+UNION SELECT opcname FROM pg_opclass WHERE opcnamespace IN (SELECT oid FROM hidden)
+UNION SELECT opfname FROM pg_opfamily WHERE opfnamespace IN (SELECT oid FROM hidden)
+UNION SELECT conname FROM pg_conversion WHERE connamespace IN (SELECT oid FROM hidden)
 """
+)
 
 EXTENSIONS = """
 SELECT e.extname, n.nspname, e.extversion, coalesce(a.default_version, ''),
@@ -279,10 +291,10 @@ def read_model(connection: Connection) -> Model:
     """Everything that the operations of a migration could say about a database's tables and sequences."""
     # As pg_dump does it: with an empty path every name in an expression comes out qualified.
     connection.run("SET search_path = ''")
-    built_in = frozenset(str(name) for (name,) in connection.rows(BUILT_IN))
+    hidden = frozenset(str(name) for (name,) in connection.rows(NEED_THEIR_SCHEMA))
 
     def readable(expression: str) -> str:
-        return sqltext.without_schema(as_typed(expression), "public", built_in)
+        return sqltext.without_schema(as_typed(expression), "public", hidden)
 
     columns: dict[int, list[Column]] = {}
     for oid, *rest in connection.rows(COLUMNS):
@@ -327,4 +339,4 @@ def read_model(connection: Connection) -> Model:
         for name, trusted, words in connection.rows(LANGUAGES)
     }
     moved = [((of, type_), words, (schema, name)) for of, type_, words, schema, name in connection.rows(MOVED)]
-    return Model(tables, sequences, enums, views, indexes, parents, extensions, keywords, built_in, languages, moved)
+    return Model(tables, sequences, enums, views, indexes, parents, extensions, keywords, hidden, languages, moved)

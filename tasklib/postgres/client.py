@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -181,12 +181,19 @@ class Connection:
                 cursor.close()
 
 
+# Values and definitions print exactly and alike, whatever a history sets for its database; a policy hides no rows.
+_SETTINGS = (
+    *("client_min_messages=warning", "timezone=UTC", "datestyle=ISO", "intervalstyle=iso_8601", "row_security=off"),
+    *("extra_float_digits=3", "bytea_output=hex", "lc_monetary=C"),
+    *("standard_conforming_strings=on", "quote_all_identifiers=off", "client_encoding=UTF8"),
+)
+OPTIONS = " ".join(f"-c {one}" for one in _SETTINGS)
+
+
 @contextmanager
 def connect(address: Address, *, read_only: bool = False) -> Iterator[Connection]:
     """Connect for the length of a block; `Failed` with the server's words where it cannot be reached."""
-    options = "-c client_min_messages=warning -c timezone=UTC -c datestyle=ISO -c intervalstyle=iso_8601"
-    # Values must print exactly and alike whatever a history set for its database, and a policy must not hide rows.
-    options += " -c extra_float_digits=3 -c bytea_output=hex -c lc_monetary=C -c row_security=off"
+    options = OPTIONS
     if read_only:
         options += " -c default_transaction_read_only=on"
     interrupts.check()
@@ -324,6 +331,22 @@ def copy_schema(source: Address, target: Address, binaries: Binaries, directory:
         path.unlink()
 
 
+def copy(
+    source: Address, target: Address, binaries: Binaries, directory: Path, empty: Iterable[tuple[str, str]]
+) -> list[str]:
+    """Restore a dump of ``source``, rows too but for those of the tables ``empty``, into an empty database; what the
+    server refused of it, in a line each.
+    """
+    path = directory / f"{source.database}.copy"
+    without = (f"--exclude-table-data={identifier(name, schema)}" for schema, name in empty)
+    _client(source, binaries, "pg_dump", "--format=custom", "--compress=0", "--no-tablespaces", "--no-owner", *without,
+            f"--file={path}", cwd=directory)  # fmt: skip
+    try:
+        return [error.splitlines()[0] for error in restore(path, target, binaries)]
+    finally:
+        path.unlink()
+
+
 def restore(path: Path, target: Address, binaries: Binaries, *words: str) -> list[str]:
     """Restore an archive into a scratch database; what the server refused comes back, each error with its DETAIL."""
     result = _client(target, binaries, "pg_restore", "--no-owner", *words, f"--dbname={target.database}", str(path),
@@ -337,5 +360,10 @@ def restore(path: Path, target: Address, binaries: Binaries, *words: str) -> lis
 def _client(
     address: Address, binaries: Binaries, program: str, *words: str, cwd: Path, ok: Sequence[int] = (0,)
 ) -> shell.Result:
-    environment: Mapping[str, str] = {**clean_environment(), **address.environment(), "LC_MESSAGES": "C"}
+    environment: Mapping[str, str] = {
+        **clean_environment(),
+        **address.environment(),
+        "LC_MESSAGES": "C",
+        "PGOPTIONS": OPTIONS,
+    }
     return shell.run([binaries.bin / program, *words], cwd=cwd, env=environment, ok=ok)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from tasklib.judge.tables import Constraint, Table
 from tasklib.postgres import sqltext
@@ -13,6 +13,9 @@ from tasklib.render.execute import execute_all
 from tasklib.render.items import Item
 from tasklib.render.pycode import Call, Node, string
 from tasklib.render.source import Source
+
+# (kind, schema, "table constraint") → both.
+ByTag = Mapping[tuple[str, str, str], tuple[Table, Constraint]]
 
 
 def primary_key(source: Source, table: Table) -> Sequence[str]:
@@ -47,14 +50,16 @@ def unique(source: Source, table: Table, constraint: Constraint, entry: Entry) -
     return Item(entry.key, "constraints", frozenset({entry.dump_id}), needs, tuple(up))
 
 
-def unique_of(source: Source, entry: Entry, native: Mapping[tuple[str, str], Table]) -> tuple[Table, Constraint] | None:
+def by_tag(native: Iterable[Table]) -> ByTag:
+    """The constraints of these tables by their kind and what the dump calls them."""
+    return {(c.kind, table.schema, f"{table.name} {c.name}"): (table, c) for table in native for c in table.constraints}
+
+
+def unique_of(source: Source, entry: Entry, named: ByTag) -> tuple[Table, Constraint] | None:
     if entry.kind != "CONSTRAINT":
         return None
-    for (schema, name), table in native.items():
-        for constraint in table.constraints if schema == entry.schema else ():
-            if entry.tag == f"{name} {constraint.name}" and constraint.kind == "u":
-                return (table, constraint) if key_is_native(source, table, constraint) else None
-    return None
+    found = named.get(("u", entry.schema, entry.tag))
+    return found if found is not None and key_is_native(source, *found) else None
 
 
 def inline(source: Source, table: Table, constraint: Constraint) -> Node | None:

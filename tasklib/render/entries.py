@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 
 from tasklib.judge import database_properties
 from tasklib.judge.tables import Definition
 from tasklib.postgres import client, sqltext
-from tasklib.postgres.archive import Entry
+from tasklib.postgres.archive import Entry, Key
 from tasklib.render import partitions, pycode, sequences
 from tasklib.render.execute import execute_all
 from tasklib.render.items import KIND_GROUP, PUBLIC, Item
@@ -100,6 +101,23 @@ def _execute(source: Source, entry: Entry, texts: Sequence[str], reason: str = "
     return execute_all([source.plain(entry.key, text.rstrip().rstrip(";")) for text in texts], reason)
 
 
+def pathless(key: Key) -> Key:
+    """The mark of an object whose DDL must be read as the server prints it, with an empty search path: a function of
+    the same name there may fit better than the built-in one that is meant.
+    """
+    kind, schema, name = key
+    return ("WITHOUT A PATH", schema, f"{kind} {name}")
+
+
+def _without_a_path(text: str) -> str:
+    """A statement that is run with an empty search path; afterwards the path is what it was, whoever had set it."""
+    tag = next(tag for n in itertools.count() if (tag := f"$ddl{n or ''}$") not in text)
+    return (
+        f"DO $path$\nDECLARE path text := current_setting('search_path');\nBEGIN\n    SET LOCAL search_path = '';\n"
+        f"    EXECUTE {tag}{text}{tag};\n    PERFORM set_config('search_path', path, true);\nEND\n$path$"
+    )
+
+
 def _ddl(source: Source, entry: Entry) -> tuple[list[str], str]:
     """The server's own statements as people would rather read them, and why they are no operation."""
     reason = REASONS.get(entry.kind, f"DDL: Alembic has no operation for {_plural(entry.kind.lower())}")
@@ -126,6 +144,10 @@ def _ddl(source: Source, entry: Entry) -> tuple[list[str], str]:
     # A table that no operation makes has its checks in it.
     checks = ("CHECK", entry.schema, f"{entry.tag} ")
     raw = entry.kind == "TABLE" and any(key[:2] == checks[:2] and key[2].startswith(checks[2]) for key in source.ddl)
+    if pathless(entry.key) in source.ddl:
+        return [
+            _without_a_path(text.rstrip().rstrip(";")) for text in texts
+        ], "DDL: with the path that it is printed for"
     if raw or entry.key in source.ddl:
         return texts, reason
     # A body in quotes is as somebody typed it.

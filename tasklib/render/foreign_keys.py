@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -34,16 +35,11 @@ def _has_key_from_the_start(source: Source, target: Table, columns: Sequence[str
     )
 
 
-def of_entry(
-    source: Source, entry: Entry, native: Mapping[tuple[str, str], Table]
-) -> tuple[tuple[str, str], Constraint] | None:
+def of_entry(source: Source, entry: Entry, named: constraints.ByTag) -> tuple[Table, Constraint] | None:
     if entry.kind != "FK CONSTRAINT":
         return None
-    for key, table in native.items():
-        for constraint in table.constraints:
-            if entry.schema == key[0] and entry.tag == f"{key[1]} {constraint.name}" and constraint.kind == "f":
-                return (key, constraint) if _is_native(source, table, constraint) else None
-    return None
+    found = named.get(("f", entry.schema, entry.tag))
+    return found if found is not None and _is_native(source, *found) else None
 
 
 def inline(table: Table, constraint: Constraint, names: Sequence[str]) -> Node | None:
@@ -103,19 +99,18 @@ def inline_by_table(source: Source, tables: Mapping[tuple[str, str], Table]) -> 
     """
     result: dict[tuple[str, str], list[str]] = {key: [] for key in tables}
     made: set[tuple[str, str]] = set()
-    left = sorted(tables)
-    while left:
-
-        def open_targets(key: tuple[str, str]) -> set[tuple[str, str]]:
-            keys = {
-                (c.target_schema, c.target_table)
-                for c in tables[key].constraints
-                if c.kind == "f" and _is_native(source, tables[key], c)
-            }
-            return {target for target in keys if target in tables and target not in made and target != key}
-
-        # Where all that is left hangs together in circles, the one with the fewest open ends begins.
-        key = min(left, key=lambda k: (len(open_targets(k)), k))
+    ends = {key: _targets(source, table) & tables.keys() - {key} for key, table in tables.items()}
+    users: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    for key, targets in ends.items():
+        for target in targets:
+            users.setdefault(target, []).append(key)
+    # Where all that is left hangs together in circles, the one with the fewest open ends begins.
+    waiting = [(len(targets), key) for key, targets in ends.items()]
+    heapq.heapify(waiting)
+    while waiting:
+        _, key = heapq.heappop(waiting)
+        if key in made:
+            continue  # it has had fewer since
         for constraint in tables[key].constraints:
             if constraint.kind != "f" or not _is_native(source, tables[key], constraint):
                 continue
@@ -134,8 +129,15 @@ def inline_by_table(source: Source, tables: Mapping[tuple[str, str], Table]) -> 
             ):
                 result[key].append(constraint.name)
         made.add(key)
-        left.remove(key)
+        for user in users.get(key, ()):
+            ends[user].discard(key)
+            heapq.heappush(waiting, (len(ends[user]), user))
     return result
+
+
+def _targets(source: Source, table: Table) -> set[tuple[str, str]]:
+    keys = (c for c in table.constraints if c.kind == "f" and _is_native(source, table, c))
+    return {(c.target_schema, c.target_table) for c in keys}
 
 
 def _dotted(constraint: Constraint, column: str) -> str:

@@ -69,21 +69,10 @@ def ordered(items: Sequence[Item]) -> list[Item]:
     An item that needs one of a later group (a function that returns a table's rows) moves down into that group, so that
     each group stands once.
     """
-    maker = {one: item for item in items for one in item.provides}
-    level: dict[Key, int] = {}
-
-    def level_of(item: Item, on_the_way: frozenset[Key]) -> int:
-        if item.key not in level:
-            needed = [maker[one] for one in item.needs if maker[one].key not in on_the_way]
-            below = [level_of(one, on_the_way | {item.key}) for one in needed]
-            level[item.key] = max([GROUPS.index(item.group), *below])
-        return level[item.key]
-
-    listed = sorted(items, key=lambda item: (level_of(item, frozenset()), item.rank))
-    waiting: dict[object, list[int]] = {}  # what is needed → who needs it, by place in that list
-    for place, item in enumerate(listed):
-        for one in item.needs:
-            waiting.setdefault(one, []).append(place)
+    level = _levels(items)
+    at = sorted(range(len(items)), key=lambda place: (level[place], items[place].rank))
+    listed = [replace(items[place], group=GROUPS[level[place]]) for place in at]
+    waiting = _users(listed)
     missing = [set(item.needs) for item in listed]
     free = [place for place, needs in enumerate(missing) if not needs]
     left = dict.fromkeys(range(len(listed)))
@@ -92,14 +81,36 @@ def ordered(items: Sequence[Item]) -> list[Item]:
         # pg_dump has broken every circle that the server knows; ours can only be between rows.
         place = heapq.heappop(free) if free else next(iter(left))
         del left[place]
-        item = listed[place]
-        done.append(replace(item, group=GROUPS[level[item.key]]))
-        for one in item.provides:
+        done.append(listed[place])
+        for one in listed[place].provides:
             for other in waiting.pop(one, ()):
                 missing[other].discard(one)
                 if not missing[other] and other in left:
                     heapq.heappush(free, other)
     return done
+
+
+def _levels(items: Sequence[Item]) -> dict[int, int]:
+    """Place of an item → the last of its group and of the groups of all that it needs, directly or not."""
+    users = _users(items)
+    found: dict[int, int] = {}
+    for group in reversed(GROUPS):
+        todo = [place for place, item in enumerate(items) if item.group == group]
+        while todo:
+            place = todo.pop()
+            if place not in found:
+                found[place] = GROUPS.index(group)
+                todo += [user for one in items[place].provides for user in users.get(one, ())]
+    return found
+
+
+def _users(items: Sequence[Item]) -> dict[object, list[int]]:
+    """What is needed → the places of those that need it."""
+    found: dict[object, list[int]] = {}
+    for place, item in enumerate(items):
+        for one in item.needs:
+            found.setdefault(one, []).append(place)
+    return found
 
 
 def with_early_drops(items: Sequence[Item]) -> list[Item]:

@@ -45,6 +45,7 @@ def items_of(source: Source) -> list[Item]:
         found.append(item)
         taken |= absorbed
         found += tables.options(source, table)
+    named = constraints.by_tag(native.values())
     taken |= partitions.needless(source, taken)
     found += [rows.item(source, one, inline) for one in source.rows]
     for entry in listed:
@@ -53,10 +54,10 @@ def items_of(source: Source) -> list[Item]:
         if entry.kind == "EXTENSION":
             found.append(extensions.item(source, entry))
             continue
-        constraint = foreign_keys.of_entry(source, entry, native)
-        unique = constraints.unique_of(source, entry, native)
+        constraint = foreign_keys.of_entry(source, entry, named)
+        unique = constraints.unique_of(source, entry, named)
         if constraint is not None:
-            late.append((native[constraint[0]], constraint[1], entry))
+            late.append((*constraint, entry))
         elif unique is not None:
             found.append(constraints.unique(source, *unique, entry))
         else:

@@ -75,11 +75,15 @@ def _rows(connection: Connection) -> Iterator[str]:
     for catalog, keys in sorted(catalogs.items()):
         if catalog == "pg_depend":
             continue
-        trees = connection.rows(
-            "SELECT attname FROM pg_catalog.pg_attribute WHERE attrelid = %s::regclass AND (atttypid ="
-            " 'pg_node_tree'::regtype OR atttypid = 'aclitem[]'::regtype)", [f"pg_catalog.{catalog}"])  # fmt: skip
-        without = {*COLUMNS_LEFT_OUT, *(str(row[0]) for row in trees)}
-        for (row,) in connection.rows(f"SELECT to_jsonb(r) FROM pg_catalog.{catalog} r"):
+        there = connection.rows(
+            "SELECT attname, atttypid IN ('pg_node_tree'::regtype, 'aclitem[]'::regtype)"
+            " FROM pg_catalog.pg_attribute WHERE attrelid = %s::regclass", [f"pg_catalog.{catalog}"])  # fmt: skip
+        without = {*COLUMNS_LEFT_OUT, *(str(name) for name, left_out in there if left_out)}
+        oids = [str(name) for name, _ in there if name == "oid"]
+        oids += [_latest(key[0], array) for key, _, array in keys if len(key) == 1]
+        # Thousands of rows are without one of the history's, and would be left out below.
+        query = f"SELECT to_jsonb(r) FROM pg_catalog.{catalog} r WHERE greatest({', '.join(oids)}) >= {FIRST}"
+        for (row,) in connection.rows(query):
             shown = _row(catalog, row, keys, names, columns, without)
             if shown is not None:
                 yield f"{catalog}{SEPARATOR}{shown}"
@@ -89,6 +93,11 @@ def _rows(connection: Connection) -> Iterator[str]:
         f" WHERE objoid >= {FIRST}"
     ):
         yield f"pg_description {about}: {said}"
+
+
+def _latest(column: str, array: bool) -> str:
+    """The oid in a column, or the last one of several."""
+    return f"(SELECT max(one) FROM unnest({column}::oid[]) AS one)" if array else f"{column}::oid"
 
 
 def _row(
@@ -107,6 +116,7 @@ def _row(
             return None
         if names.get(("pg_index", int(row["attrelid"]))):
             result["attname"] = "of an index"  # the name that its column had when the index was made
+            del result["attstorage"]  # nobody can give it one, and a change of the column's goes there if it is older
         result["at"] = sum(1 for relation, at in columns if relation == int(row["attrelid"]) and 0 < at < row["attnum"])
     if catalog == "pg_constraint" and row["contype"] in "puf":
         del result["connoinherit"]  # of a partition's key it depends on whether the key was made before it was attached
@@ -118,8 +128,8 @@ def _row(
             relation = int(row[key[0]] or 0)
             numbers = _numbers(row[last]) if array else [int(row[last] or 0)]
             result[last] = [columns.get((relation, number), str(number)) for number in numbers]
-        elif last in result and str(row[last] or "").strip("-")[:1].isalpha() and not array:
-            continue  # a regproc: a name already
+        elif last in result and not array and not re.fullmatch(r"-|\d+", str(row[last] or 0)):
+            continue  # a regproc: a name already, which may be in quotes
         elif last in result and row[last] is not None:
             oids = _numbers(row[last]) if array else [0 if row[last] == "-" else int(row[last])]
             ours = ours or any(oid >= FIRST for oid in oids)

@@ -133,6 +133,32 @@ EXACT: dict[str, tuple[str, ...]] = {
         "create table other_t(a int references p)",
         "alter table p1 rename constraint p1_pkey to foo",
     ),
+    "functions that came later and fit better than the built-in ones that are meant": (
+        "create table t (a text default concat('a', 'b'), b int, check (num_nonnulls(b, 3) > 1))",
+        "insert into t (b) values (3)",
+        "create index on t (num_nonnulls(b, 1)) where num_nonnulls(b, 2) > 0",
+        "create materialized view v as select concat(a, 'x'::text) from t",
+        "create policy p on t using (num_nonnulls(b, 1) > 0)",
+        "create function concat(text, text) returns text immutable language sql as 'select $1'",
+        "create function num_nonnulls(int, int) returns int immutable language sql as 'select 7'",
+    ),
+    "settings of the database by which all prints and is found otherwise": (
+        "create schema s",
+        r"create table s.t (a text default 'a\b')",
+        r"insert into s.t values (E'x\\y'), ('é')",
+        "create table t (a int)",
+        """do $$ declare one text; begin
+            foreach one in array array['search_path = s, public', 'standard_conforming_strings = off',
+                'quote_all_identifiers = on', 'client_encoding = latin1', 'datestyle = SQL']
+            loop execute format('alter database %I set ', current_database()) || one; end loop;
+        end $$""",
+    ),
+    "a long chain of views": (
+        "create table v0 (a int)",
+        """do $$ begin for n in 1..600 loop
+            execute format('create view v%s as select a from v%s', n, n - 1);
+        end loop; end $$""",
+    ),
     "several foreign keys between partitioned tables": (
         "create table pk (a int primary key) partition by range (a)",
         "create table pk1 partition of pk for values from (1) to (100) partition by range (a)",
@@ -801,6 +827,54 @@ REFUSED: dict[str, tuple[tuple[str, ...], str, str]] = {
          "create index on t (a) where only_owner(a) > only_owner(10)"),
         "The rows of t cannot be read: called by 10",
         "change what raises there",
+    ),
+    "a stored column that its function would no longer give": (
+        ("create function f(int) returns int immutable language sql as 'select $1'",
+         "create table t (a int, g int generated always as (f(a)) stored)",
+         "insert into t values (1)",
+         "create or replace function f(int) returns int immutable language sql as 'select $1 + 1'"),
+        "changed  ROWS public.t\n    -(1,1)\n    +(1,2)",
+        "mend it at the end of upgrade() in r's file",
+    ),
+    "rows that their check would no longer take": (
+        ("create function ok(int) returns bool immutable language sql as 'select true'",
+         "create table t (a int check (ok(a)))",
+         "insert into t values (1)",
+         "create or replace function ok(int) returns bool immutable language sql as 'select false'"),
+        'ROWS public.t: new row for relation "t" violates check constraint "t_a_check"',
+        "mend it at the end of upgrade() in r's file",
+    ),
+    "rows that came while their foreign key was switched off": (
+        ("create table t (a int primary key, b int references t)",
+         "alter table t disable trigger all",
+         "insert into t values (1, 99)",
+         "alter table t enable trigger all"),
+        'FK CONSTRAINT public.t t_b_fkey: insert or update on table "t" violates foreign key constraint "t_b_fkey"',
+        "mend it at the end of upgrade() in r's file",
+    ),
+    "a view that PostgreSQL prints as it does not read it": (
+        ("create view v as with recursive r(n) as (values (1) union all select n + 1 from r where n < 5)"
+         " cycle n set c to 'Y' default 'N' using p select n, c from r",),
+        'VIEW public.v: syntax error at or near "::"',
+        "mend it at the end of upgrade() in r's file",
+    ),
+    "an extension without one of its functions": (
+        ("create extension hstore", "alter extension hstore drop function hstore(text, text)"),
+        'function "hstore" already exists with same argument types',
+        "mend it at the end of upgrade() in r's file",
+    ),
+    "an extension with a table more": (
+        ("create extension hstore", "create table t (a int)", "alter extension hstore add table t",
+         "insert into t values (1)"),
+        "changed  EXTENSION MEMBERS hstore",
+        "mend it at the end of upgrade() in r's file",
+    ),
+    "a materialized view that numbers rows in no certain order": (
+        ("create table t (a int, b int)",
+         "insert into t values (2, 0), (1, 0)",
+         "create materialized view v as select a, row_number() over (order by b) from t"),
+        "The queries of these materialized views give other rows in a new database with the same tables: v.",
+        "say in their ORDER BY",
     ),
     "an index that is invalid for good": (
         ("create table p (a int, c text) partition by range (a)",

@@ -16,9 +16,9 @@ import alembic.command
 import sqlalchemy as sa
 from alembic.config import Config
 
-from tasklib.base import base_migration, contents
+from tasklib.base import base_migration, contents, restorable
 from tasklib.base.trials import converge
-from tasklib.errors import MigrationFailed, SquashError
+from tasklib.errors import Failed, MigrationFailed, SquashError
 from tasklib.judge import catalog, compare, objects
 from tasklib.judge.compare import Verdict
 from tasklib.postgres import client
@@ -134,7 +134,10 @@ class Laboratory:
                 self.run("candidate", file.text)
                 return {"": self.judge("candidate")}
 
-            _, verdicts = converge(render, attempt, REVISION)
+            def doomed(_: str, what: str, why: Failed | Verdict) -> None:
+                restorable.refuse_what_is_not(self.bench, read, {}, what, why)
+
+            _, verdicts = converge(render, attempt, doomed, REVISION)
             verdict = verdicts[""]
         except SquashError as error:
             return Outcome(text, verdict, error, "", ("", ""))
@@ -191,7 +194,8 @@ class Laboratory:
         """pg_dump's own text of a database, rows sorted."""
         address = self.bench.address(role)
         done = subprocess.run(
-            [str(self.server.binaries.bin / "pg_dump"), "--no-owner", "--inserts", "--dbname", address.url()],
+            [str(self.server.binaries.bin / "pg_dump"), "--no-owner", "--inserts", "--encoding=UTF8",
+             "--dbname", address.url()],
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         if done.returncode:
