@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
+import re
 import signal
 import sys
 import traceback
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from invoke.config import AmbiguousMergeError, Config
 from invoke.exceptions import Exit, ParseError
@@ -14,9 +17,47 @@ from invoke.program import Program
 
 from tasklib import console, ns
 from tasklib.errors import BUG, REFUSED
+from tasklib.settings import HELP
 
 
 class _Program(Program):
+    def parse_tasks(self) -> None:
+        """As Invoke does it; what it does not know is answered with what may be meant."""
+        try:
+            super().parse_tasks()
+        except ParseError as error:
+            raise ParseError(f"{error}{self._meant(str(error))}", error.context) from None
+
+    def _meant(self, said: str) -> str:
+        unknown = re.search(r"No idea what '(-*)([^'=]*)", said)
+        if unknown is None:
+            return ""
+        dashes, word = unknown.groups()
+        known = {flag for one in self.parser.contexts.values() for flag in one.flags if flag.startswith("--")}
+        names = sorted(flag[2:] for flag in known) if dashes else list(ns.task_names)
+        near = difflib.get_close_matches(word, names) or [one for one in names if word and word.startswith(one)]
+        listed = ", ".join(f"{dashes and '--'}{one}" for one in near)
+        return f" Did you mean {listed}?" if near else f" All there is: {self.binary} --list"
+
+    def list_flat(self) -> None:
+        """In the order of the steps, where Invoke sorts by name."""
+        order = list(ns.task_names)
+        self.display_with_columns(
+            pairs=sorted(self._make_pairs(self.scoped_collection), key=lambda one: order.index(one[0]))
+        )
+
+    def print_task_help(self, name: str) -> None:
+        """The options in the order of their table: those that are used most come first."""
+        context, order = self.parser.contexts[name], [f"--{one}" for one in HELP]
+
+        def place(one: tuple[str, Any]) -> int:
+            flag = re.match(r"--[\w-]+", one[0].replace("--[no-]", "--"))
+            return order.index(flag[0]) if flag and flag[0] in order else len(order)
+
+        listed = sorted(context.help_tuples(), key=place)
+        context.help_tuples = lambda: listed
+        super().print_task_help(name)
+
     def update_config(self, merge: bool = True) -> None:
         """As Invoke does it, and the project's invoke.yaml too: a Program with its own collection loads none."""
         super().update_config(merge=False)

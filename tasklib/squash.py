@@ -128,7 +128,10 @@ def _give_up(bench: Bench) -> str:
 
 @step()
 def status(context: Context, given: Given) -> None:
-    """Say where an unfinished squash stands, and what to type next."""
+    """Say where an unfinished squash stands, and what to type next.
+
+    Example: status
+    """
     repository = git.find(Path.cwd())
     if not plan.exists(repository):
         console.say(f"No squash is under way in {repository.top}. To begin: {program()} squash --rev R")
@@ -165,7 +168,10 @@ def _next(repository: Repository, made: Plan, order: Sequence[str]) -> str:
 
 @step("server")
 def abort(context: Context, given: Given) -> None:
-    """Give an unfinished squash up: branch, files, databases, server, all as before."""
+    """Give an unfinished squash up: branch, files, databases, server, all as before.
+
+    Example: abort
+    """
     repository = git.find(Path.cwd())
     inplace.recover(repository)
     if not plan.exists(repository):

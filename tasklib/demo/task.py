@@ -27,7 +27,10 @@ RUNS = 5  # the best of so many, old and new by turns: the machine may be busy
 
 @step(keep="Keep the project afterwards, and say where it is.")
 def demo(context: Context, given: Given) -> None:
-    """Make a Flask-Migrate project with 122 migrations, squash it, and show before and after."""
+    """Make a Flask-Migrate project with 122 migrations, squash it, and show before and after.
+
+    Example: demo; demo --keep leaves the project to be looked at.
+    """
     if dry(context):
         console.say("Would make a project in a temporary directory, squash it and show it.")
         return

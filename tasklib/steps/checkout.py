@@ -25,7 +25,10 @@ from tasklib.workbench.prepare import Prepared, prepare
 
 @step(*ALL)
 def checkout(context: Context, given: Given) -> None:
-    """Make the squash branch and write the plan that the next steps follow (step 1 of the recipe)."""
+    """Make the squash branch and write the plan that the next steps follow (step 1 of the recipe).
+
+    Example: checkout --rev head-20. Then reinit, restore, createdb, migrate, cleanup, merge.
+    """
     chosen = settings.resolve(context, given)
     if dry(context):
         made = prepare(Path.cwd(), chosen).plan

@@ -19,7 +19,10 @@ from tasklib.workbench.bench import Bench, open_bench
 
 @step("server")
 def cleanup(context: Context, given: Given) -> None:
-    """Drop the scratch databases, stop our server, remove our temporary files (step 6)."""
+    """Drop the scratch databases, stop our server, remove our temporary files (step 6).
+
+    Example: cleanup. A later step makes what it needs again.
+    """
     if not plan.exists(git.find(Path.cwd())):
         console.say("No squash is under way; there is nothing to clean up.")
         return

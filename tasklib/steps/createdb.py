@@ -17,7 +17,10 @@ from tasklib.workbench.bench import Bench, open_bench
 
 @step("server", "reference")
 def createdb(context: Context, given: Given) -> None:
-    """Make the empty scratch databases, and prove that the command reaches them (step 4)."""
+    """Make the empty scratch databases, and prove that the command reaches them (step 4).
+
+    Example: createdb; or, on a server of yours, createdb --server postgresql://me@localhost/postgres
+    """
     bench = open_bench(Path.cwd(), given["server"], given["reference"])
     if dry(context):
         console.say(

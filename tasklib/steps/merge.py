@@ -22,7 +22,10 @@ from tasklib.workbench.bench import Bench, open_bench
 
 @step("into", "server", "reference", "no-merge")
 def merge(context: Context, given: Given) -> None:
-    """Commit the proven tree and bring it into the original branch (step 7)."""
+    """Commit the proven tree and bring it into the original branch (step 7).
+
+    Example: merge; or merge --no-merge, which leaves the commit on the squash branch, to be pushed for review.
+    """
     repository = git.find(Path.cwd())
     if not plan.exists(repository) and squash_branch.is_squash(repository, "HEAD"):
         console.say(

@@ -19,7 +19,10 @@ from tasklib.workbench.bench import Bench, open_bench
 
 @step("server", "reference", force="Write the base migration anew, over a file that was edited since.")
 def migrate(context: Context, given: Given) -> None:
-    """Write the base migration with R's id, in R's own file (step 5)."""
+    """Write the base migration with R's id, in R's own file (step 5).
+
+    Example: migrate. Edit the file as you like then; migrate --force writes it anew.
+    """
     bench = open_bench(Path.cwd(), given["server"], given["reference"])
     if dry(context):
         console.say(f"Would write {bench.plan.base_path} from {bench.plan.source}.")

@@ -27,7 +27,10 @@ from tasklib.workbench.prepare import Prepared, kept_mentions, prepare, unread
 
 @step(*ALL)
 def plan(context: Context, given: Given) -> None:
-    """Say what a squash would do: what goes, what stays, what to look at. Reads only."""
+    """Say what a squash would do: what goes, what stays, what to look at. Reads only.
+
+    Example: plan --rev head-20
+    """
     show(Path.cwd(), settings.resolve(context, given))
 
 

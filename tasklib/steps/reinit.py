@@ -28,7 +28,10 @@ TEMPLATES = (
 
 @step(init="Also run the project's own `init`, into a new path, and copy its templates in.")
 def reinit(context: Context, given: Given) -> None:
-    """Take the squashed revisions out of index and tree (step 2; the recipe's rm and init)."""
+    """Take the squashed revisions out of index and tree (step 2; the recipe's rm and init).
+
+    Example: reinit
+    """
     bench = open_bench(Path.cwd())
     if dry(context):
         console.say(f"Would remove {len(bench.gone('HEAD'))} files of squashed revisions.")

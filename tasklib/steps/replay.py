@@ -17,7 +17,10 @@ from tasklib.workbench.bench import Bench, open_bench
 
 @step("server", "reference")
 def replay(context: Context, given: Given) -> None:
-    """Replay the old migrations, to R and on to the head (migrate and verify call it where it has not run)."""
+    """Replay the old migrations, to R and on to the head (migrate and verify call it where it has not run).
+
+    Example: replay
+    """
     bench = open_bench(Path.cwd(), given["server"], given["reference"])
     if dry(context):
         console.say(

@@ -21,7 +21,10 @@ from tasklib.workbench.bench import Bench, open_bench
 
 @step(only="FILE to restore, and no other, as the recipe does. Repeatable. Default: all but what is squashed.")
 def restore(context: Context, given: Given) -> None:
-    """Bring env.py, templates, helpers and the kept revisions back from git (step 3)."""
+    """Bring env.py, templates, helpers and the kept revisions back from git (step 3).
+
+    Example: restore; or, as in the recipe, restore --only migrations/env.py
+    """
     bench = open_bench(Path.cwd())
     if dry(context):
         console.say(f"Would restore {len(_paths(bench))} files of {bench.plan.layout.script} from git.")

@@ -23,7 +23,10 @@ from tasklib.workbench.bench import Bench, open_bench
 
 @step("rev", "directory", "command", "uri-var", "set", "server", "before", "reference", "data")
 def verify(context: Context, given: Given) -> None:
-    """Prove that the new chain builds the same database. Also on a plain checkout, as in CI: no plan is needed."""
+    """Prove that the new chain builds the same database. Also on a plain checkout, as in CI: no plan is needed.
+
+    Example: verify; exit code 3 where the databases differ.
+    """
     chosen = settings.resolve(context, given)
     repository = git.find(Path.cwd())
     if given["rev"] is None and plan.exists(repository):

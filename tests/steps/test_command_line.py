@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import tasklib
+from tasklib.shell import run
 from tests.conftest import Make
 from tests.support.project import APP, BIN, VARIABLE, Done, Project, Step, query
 
@@ -205,6 +208,30 @@ def test_unknown_options_and_tasks_are_exit_1_and_a_bug_is_a_traceback_and_70(sh
     bug = shop.run([sys.executable, "-c", broken], check=False)
     assert bug.code == 70 and "Traceback" in bug.err, bug.said
     assert shop.run(["sh", "-c", f"{BIN}/alembic-squash --list | head -1"]).err == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (("squash", "--revision", "x"), "Did you mean --rev?"),
+        (("squash", "--rev", "x", "--no-mrge"), "Did you mean --no-merge?"),
+        (("sqash",), "Did you mean squash?"),
+        (("zzz",), "alembic-squash --list"),
+    ],
+)
+def test_what_is_mistyped_is_answered_with_what_may_be_meant(tmp_path: Path, words: Sequence[str], meant: str) -> None:
+    done = run([BIN / "alembic-squash", *words], cwd=tmp_path, ok=None)
+    assert done.code == 1 and meant in done.stderr and done.stdout == ""
+
+
+def test_the_list_is_in_the_order_of_the_steps_and_every_help_has_an_example_and_begins_with_r(tmp_path: Path) -> None:
+    listed = run([BIN / "alembic-squash", "--list"], cwd=tmp_path).stdout
+    names = re.findall(r"(?m)^  (\w[\w-]*)  ", listed)
+    assert names == list(tasklib.ns.task_names) and names[:3] == ["plan", "checkout", "reinit"]
+    for name in names:
+        said = run([BIN / "alembic-squash", "--help", name], cwd=tmp_path).stdout
+        assert f"Example: {name}" in said or f"Example: alembic-squash {name}" in said, said
+    assert re.search(r"Options:\n  --rev", run([BIN / "alembic-squash", "--help", "squash"], cwd=tmp_path).stdout)
 
 
 def test_plan_names_files_that_only_squashed_migrations_read(make: Make) -> None:
