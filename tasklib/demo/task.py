@@ -10,16 +10,19 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from invoke.context import Context
 
 from tasklib import console, shell, squash
-from tasklib.demo.build import Demo, build
 from tasklib.options import Given, dry, step
 from tasklib.postgres import client, server
 from tasklib.postgres.client import Address
 from tasklib.repository import git
 from tasklib.settings import Settings
+
+if TYPE_CHECKING:
+    from tasklib.demo.build import Demo
 
 COMMAND = (sys.executable, "-m", "flask", "db")
 RUNS = 5  # the best of so many, old and new by turns: the machine may be busy
@@ -46,6 +49,8 @@ def demo(context: Context, given: Given) -> None:
 
 def run(directory: Path) -> None:
     """Build, squash, measure, show."""
+    from tasklib.demo.build import build  # it needs Alembic and Mako, which no other command waits for
+
     with console.doing("a Flask-Migrate project with its own migrations and git history"):
         made = build(directory)
     _show_history(made, "BEFORE")

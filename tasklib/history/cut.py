@@ -6,10 +6,12 @@ import re
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-
-from alembic.script.revision import Revision, RevisionError, RevisionMap
+from typing import TYPE_CHECKING
 
 from tasklib.errors import Refused
+
+if TYPE_CHECKING:
+    from alembic.script.revision import RevisionMap
 
 LIST = "`flask db history` (`alembic history`)"
 
@@ -140,6 +142,8 @@ class History:
         Raises `Refused` for an unknown or ambiguous one, and for a bare ``-N``, which means different things in
         different versions of Alembic.
         """
+        if name in self.migrations:
+            return self.migrations[name]
         if re.fullmatch(r"[+-]\d+", name):
             raise Refused(
                 f"--rev {name} is relative to nothing: a bare {name} means different revisions in different versions "
@@ -148,11 +152,13 @@ class History:
             )
         self._refuse_to_step_over_a_merge(name)
         heads = ", ".join(self.heads)
+        from alembic.script.revision import RevisionError  # half a second, with SQLAlchemy: only who asks it waits
+
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             revisions = self._map()
             try:
-                if re.search(r"[+-]\d+$", name) and name not in self.migrations:
+                if re.search(r"[+-]\d+$", name):
                     # Only iterate_revisions knows the relative forms; the upper end comes first.
                     found = next(iter(revisions.iterate_revisions(name, "base")), None)
                 else:
@@ -253,6 +259,8 @@ class History:
         return before + after[:1]
 
     def _map(self) -> RevisionMap:
+        from alembic.script.revision import Revision, RevisionMap
+
         def generator() -> Sequence[Revision]:
             return [
                 Revision(m.id, m.down or None, dependencies=m.depends_on or None, branch_labels=m.labels or None)

@@ -14,8 +14,6 @@ from urllib.parse import quote, urlencode
 import psycopg2
 import psycopg2.extensions
 from psycopg2 import sql as sql  # for those who compose statements for a `Connection`
-from sqlalchemy.engine.url import make_url
-from sqlalchemy.exc import ArgumentError
 
 from tasklib import interrupts, shell
 from tasklib.errors import Failed, Refused
@@ -94,6 +92,10 @@ class Address:
 
 def parse_url(text: str, option: str) -> Address:
     """The address that a URL names; ``option`` is where it came from, for the message of `Refused`."""
+    # A quarter of a second, which only a URL need take.
+    from sqlalchemy.engine.url import make_url
+    from sqlalchemy.exc import ArgumentError
+
     try:
         url = make_url(text)
         port = int(url.port or os.environ.get("PGPORT", "5432"))
