@@ -17,7 +17,7 @@ from tasklib.judge.compare import Verdict
 from tasklib.judge.objects import Difference
 from tasklib.postgres import sqltext
 from tasklib.postgres.archive import Key
-from tasklib.render import children, entries
+from tasklib.render import children, entries, items
 from tasklib.render.file import File, Mark, failed
 
 # Kinds of objects that the dump's own DDL stands for where our words do not make the same.
@@ -28,6 +28,8 @@ FALLBACKS = (
     *("CONVERSION", "TEXT SEARCH CONFIGURATION", "TEXT SEARCH DICTIONARY", "FOREIGN TABLE", "SHELL TYPE", "ACL"),
     *("EVENT TRIGGER", "PUBLICATION", "PUBLICATION TABLE", "CAST", "DEFAULT", "ROW SECURITY", "TRANSFORM"),
 )
+# Kinds that run functions of the history's when they are made; these may read what comes later.
+RUNNING = ("ROWS", "INDEX", "CONSTRAINT", "REFRESH")
 # What no dump can restore, by the judge's kinds: why, and what to do in the migrations.
 NOT_IN_A_DUMP = {
     "BUILT-IN OBJECTS": "it changes what PostgreSQL itself brings",
@@ -79,7 +81,8 @@ def converge(
                 hint = f"your own migrations ran, so this is a gap of this program: please report {what}, as said above"
                 raise Failed(error.text, hint) from None
             else:
-                ddl |= {form} | _others(render(ddl, True), attempt, len(ddl))
+                others = _others(render(ddl, True), attempt, len(ddl))
+                ddl |= {form} | {other for mark in others if (other := _next_form(mark, ddl)) is not None}
             continue
         if verdicts is None:
             continue
@@ -143,7 +146,7 @@ def _others(survey: File, attempt: Callable[[File, int], Verdicts | None], as_dd
         attempt(survey, as_ddl)
     except MigrationFailed as error:
         found = failed(error.text)
-        return frozenset(m for m in found if m[1][0] in FALLBACKS and not survey.needs.get(m, frozenset()) & found)
+        return frozenset(mark for mark in found if not survey.needs.get(mark, frozenset()) & found)
     return frozenset()
 
 
@@ -157,8 +160,10 @@ def _culprit(error: MigrationFailed, file: File, revision: str) -> Mark | None:
 def _next_form(mark: Mark, ddl: Set[Mark]) -> Mark | None:
     """What to try next for an object whose statement failed."""
     bind, key = mark
-    forms = (mark, (bind, entries.pathless(key))) if key[0] in FALLBACKS else ()
-    return next((form for form in forms if form not in ddl), None)
+    forms = [key] if key[0] in FALLBACKS else []
+    forms += [items.last(key)] if key[0] in RUNNING else []
+    forms += [entries.pathless(key)] if key[0] in FALLBACKS else []
+    return next(((bind, form) for form in forms if (bind, form) not in ddl), None)
 
 
 def _learnt(found: Sequence[Difference]) -> Set[Key]:

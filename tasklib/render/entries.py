@@ -12,7 +12,7 @@ from tasklib.postgres import client, sqltext
 from tasklib.postgres.archive import Entry, Key
 from tasklib.render import partitions, pycode, sequences
 from tasklib.render.execute import execute_all
-from tasklib.render.items import KIND_GROUP, PUBLIC, Item
+from tasklib.render.items import KIND_GROUP, LAST, PUBLIC, Item
 from tasklib.render.pycode import Call, Node, string
 from tasklib.render.source import Source
 
@@ -55,7 +55,7 @@ REASONS = {
 
 def item(source: Source, entry: Entry) -> Item:
     """An item for any entry: an index or enum in the field's words, else the server's DDL."""
-    group = KIND_GROUP.get(entry.kind, "everything else")
+    group = KIND_GROUP.get(entry.kind, LAST)
     needs: set[object] = set(entry.depends_on)
     provides: set[object] = {entry.dump_id}
     up: list[str] | None = None
@@ -212,7 +212,7 @@ def validator(source: Source, entry: Entry) -> Iterator[Item]:
         needs = {one.dump_id for one in source.entries if one.kind in kinds} | {entry.dump_id}
         text = source.plain(entry.key, f"ALTER FOREIGN DATA WRAPPER {found.group('name')} {found.group('validator')}")
         up = execute_all([text], "DDL: after the options that are older than it")
-        yield Item(("VALIDATOR", "", entry.tag), "everything else", frozenset(), frozenset(needs), tuple(up))
+        yield Item(("VALIDATOR", "", entry.tag), LAST, frozenset(), frozenset(needs), tuple(up))
 
 
 def _of_a_version_table(source: Source, entry: Entry) -> bool:
@@ -309,7 +309,7 @@ def _revoked(grant: str) -> str:
 def of_the_database(source: Source) -> Iterator[Item]:
     """What belongs to the database, whatever its name is."""
     for change in database_properties.changes(source.facts, source.migrator):
-        yield Item(change.key, "everything else", frozenset(), frozenset(),
+        yield Item(change.key, LAST, frozenset(), frozenset(),
                    tuple(execute_all([change.up], change.reason)), tuple(execute_all([change.down], "")))  # fmt: skip
 
 
@@ -328,9 +328,7 @@ def shell_operators(source: Source) -> Iterator[Item]:
     for kind, schema, name in source.facts:
         if kind == "SHELL OPERATOR":
             down = [f"DROP OPERATOR {source.model.quoted(schema)}.{name}"]
-            yield Item(
-                (kind, schema, name), "everything else", frozenset(), operators, (), tuple(execute_all(down, ""))
-            )
+            yield Item((kind, schema, name), LAST, frozenset(), operators, (), tuple(execute_all(down, "")))
 
 
 def wider_version(source: Source, schema: str, name: str) -> Iterator[Item]:

@@ -13,11 +13,12 @@ from dataclasses import dataclass, replace
 from tasklib.postgres.archive import Key
 
 PUBLIC = "public"
+LAST = "everything else"
 # Group → the comment above it. The order is that of the file.
 GROUPS = (
-    "roles", "schemas", "extensions", "types", "sequences", "functions", "tables", "rows", "sequence positions",
-    "constraints", "indexes", "foreign keys", "views", "triggers and rules", "statistics", "row security", "owners",
-    "privileges", "comments", "everything else",
+    "roles", "schemas", "extensions", "types", "sequences", "functions", "operators", "tables", "rows",
+    "sequence positions", "constraints", "indexes", "foreign keys", "views", "triggers and rules", "statistics",
+    "row security", "owners", "privileges", "comments", LAST,
     # What is made after them would get them.
     "default privileges", "event triggers",
 )  # fmt: skip
@@ -27,6 +28,8 @@ KIND_GROUP = {
     "SEQUENCE": "sequences", "SEQUENCE OWNED BY": "tables", "TABLE": "tables", "TABLE ATTACH": "tables",
     "FOREIGN TABLE": "tables", "DEFAULT": "tables",
     "FUNCTION": "functions", "PROCEDURE": "functions", "AGGREGATE": "functions",
+    # No dump says that a constraint needs the operator class of its index.
+    "OPERATOR": "operators", "OPERATOR FAMILY": "operators", "OPERATOR CLASS": "operators",
     "CONSTRAINT": "constraints", "CHECK CONSTRAINT": "constraints", "INDEX": "indexes", "INDEX ATTACH": "indexes",
     "FK CONSTRAINT": "foreign keys", "VIEW": "views", "MATERIALIZED VIEW": "views",
     "TRIGGER": "triggers and rules", "RULE": "triggers and rules",
@@ -61,6 +64,12 @@ class Item:
         if self.group in ("types", "functions"):
             return (GROUPS.index(self.group), schema, kind, name, "")
         return (GROUPS.index(self.group), schema, self.beside or name, name, kind)
+
+
+def last(key: Key) -> Key:
+    """The mark of what comes after all else that it can: it calls a function that reads what no dump says it needs."""
+    kind, schema, name = key
+    return (LAST, schema, f"{kind} {name}")
 
 
 def ordered(items: Sequence[Item]) -> list[Item]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tasklib.judge.tables import Constraint, Table
 from tasklib.postgres.archive import Entry
 from tasklib.render import (
@@ -19,7 +21,7 @@ from tasklib.render import (
     tables,
     types,
 )
-from tasklib.render.items import PUBLIC, Item, ordered, with_early_drops, without_missing_needs
+from tasklib.render.items import LAST, PUBLIC, Item, last, ordered, with_early_drops, without_missing_needs
 from tasklib.render.source import Source
 
 
@@ -80,6 +82,7 @@ def items_of(source: Source) -> list[Item]:
     found += sequences.positions(source)
     found += [entries.refresh(source, schema, name) for schema, name in source.populated]
     found = foreign_keys.by_the_right_index(source, sequences.with_owners(source, found))
+    found = [replace(one, group=LAST) if last(one.key) in source.ddl else one for one in found]
     return with_early_drops(ordered(without_missing_needs(found)))
 
 

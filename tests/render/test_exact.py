@@ -153,6 +153,41 @@ EXACT: dict[str, tuple[str, ...]] = {
             loop execute format('alter database %I set ', current_database()) || one; end loop;
         end $$""",
     ),
+    "rows, indexes and refreshes whose functions read what no dump says they need": (
+        "create table known (k int primary key)",
+        "create view z as select k from known",
+        "create function ok(int) returns bool language sql as 'select exists (select from z where k = $1)'",
+        "create function number(int) returns int immutable language sql as 'select (count(*) + $1)::int from z'",
+        "create table t (id serial primary key, k int check (ok(k)))",
+        "create table u (k int references t, l int check (ok(l)))",
+        "insert into known values (7)",
+        "insert into t (k) values (7)",
+        "insert into u values (1, 7)",
+        "create index i on t (number(k)) where number(k) > 1",
+        "alter table t add exclude using btree (number(k) with =)",
+        "create materialized view m as select number(k) from t",
+    ),
+    "operator classes that no dump says a key needs": (
+        "create type w",
+        "create function w_in(cstring) returns w language internal immutable strict as 'int4in'",
+        "create function w_out(w) returns cstring language internal immutable strict as 'int4out'",
+        "create type w (input = w_in, output = w_out, like = int4)",
+        """do $$ declare op text[]; begin
+            foreach op slice 1 in array array[['lt', '<'], ['le', '<='], ['eq', '='], ['ge', '>='], ['gt', '>']] loop
+                execute format('create function w_%s(w, w) returns bool language internal immutable strict'
+                    ' as ''int4%s''', op[1], op[1]);
+                execute format('create operator %s (leftarg = w, rightarg = w, function = w_%s)', op[2], op[1]);
+            end loop;
+        end $$""",
+        "create function w_cmp(w, w) returns int language internal immutable strict as 'btint4cmp'",
+        "create operator class w_ops default for type w using btree as operator 1 <, operator 2 <=, operator 3 =,"
+        " operator 4 >=, operator 5 >, function 1 w_cmp(w, w)",
+        "create operator class odd for type int using btree as operator 1 <, operator 2 <=, operator 3 =,"
+        " operator 4 >=, operator 5 >, function 1 btint4cmp(int, int)",
+        "create table t (a w primary key, b w unique, c int, exclude using btree (c odd with =))",
+        "insert into t values ('1', '2', 3)",
+        "create type ws as range (subtype = w)",
+    ),
     "a long chain of views": (
         "create table v0 (a int)",
         """do $$ begin for n in 1..600 loop
