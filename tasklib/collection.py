@@ -7,6 +7,7 @@ from invoke.collection import Collection
 from tasklib.demo.task import demo
 from tasklib.settings import DEFAULTS
 from tasklib.squash import abort, squash, status
+from tasklib.steps.catchup import catchup
 from tasklib.steps.checkout import checkout
 from tasklib.steps.cleanup import cleanup
 from tasklib.steps.createdb import createdb
@@ -34,6 +35,7 @@ ns = Collection(
     status,
     abort,
     instances,
+    catchup,
     demo,
 )
 ns.configure({"squash": dict(DEFAULTS)})
