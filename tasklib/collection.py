@@ -15,6 +15,7 @@ from tasklib.steps.instances import instances
 from tasklib.steps.merge import merge
 from tasklib.steps.migrate import migrate
 from tasklib.steps.plan import plan
+from tasklib.steps.rebase_revision import rebase_revision
 from tasklib.steps.reinit import reinit
 from tasklib.steps.replay import replay
 from tasklib.steps.restore import restore
@@ -36,6 +37,7 @@ ns = Collection(
     abort,
     instances,
     catchup,
+    rebase_revision,
     demo,
 )
 ns.configure({"squash": dict(DEFAULTS)})
