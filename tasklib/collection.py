@@ -19,6 +19,7 @@ from tasklib.steps.rebase_revision import rebase_revision
 from tasklib.steps.reinit import reinit
 from tasklib.steps.replay import replay
 from tasklib.steps.restore import restore
+from tasklib.steps.undo import undo
 from tasklib.steps.verify import verify
 
 ns = Collection(
@@ -38,6 +39,7 @@ ns = Collection(
     instances,
     catchup,
     rebase_revision,
+    undo,
     demo,
 )
 ns.configure({"squash": dict(DEFAULTS)})
