@@ -34,7 +34,7 @@ OPTIONS = ("rev", "directory", "command", "uri-var", "set", "same", "server", "b
         "timeout": f"Seconds for each connection (default {SECONDS}).",
     },
     drift="Also compare the schema of each with what the migrations build at its revision.",
-    json="Say it as JSON.",
+    json="Say it as JSON, for other programs.",
 )
 def instances(context: Context, given: Given) -> None:
     """Say which deployed databases are at R or past it, and which are behind.

@@ -22,7 +22,7 @@ OPTIONS = ("rev", "directory", "command", "uri-var", "set", "same", "server", "b
 def undo(context: Context, given: Given) -> None:
     """Bring the original migrations back after a squash was merged; `squash` squashes them again.
 
-    Of a squash of a squash it undoes the last one; run it again for the one before.
+    Of a squash of a squash it undoes the last one; run it again for the one before. Example: undo
     """
     names = [name.replace("-", "_") for name in OPTIONS]
     chosen = settings.resolve(context, {name: given[name] for name in names})
