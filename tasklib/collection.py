@@ -7,6 +7,7 @@ from invoke.collection import Collection
 from tasklib.demo.task import demo
 from tasklib.settings import DEFAULTS
 from tasklib.squash import abort, squash, status
+from tasklib.steps.catchup import catchup
 from tasklib.steps.checkout import checkout
 from tasklib.steps.cleanup import cleanup
 from tasklib.steps.createdb import createdb
@@ -14,9 +15,11 @@ from tasklib.steps.instances import instances
 from tasklib.steps.merge import merge
 from tasklib.steps.migrate import migrate
 from tasklib.steps.plan import plan
+from tasklib.steps.rebase_revision import rebase_revision
 from tasklib.steps.reinit import reinit
 from tasklib.steps.replay import replay
 from tasklib.steps.restore import restore
+from tasklib.steps.undo import undo
 from tasklib.steps.verify import verify
 
 ns = Collection(
@@ -34,6 +37,9 @@ ns = Collection(
     status,
     abort,
     instances,
+    catchup,
+    rebase_revision,
+    undo,
     demo,
 )
 ns.configure({"squash": dict(DEFAULTS)})

@@ -22,17 +22,23 @@ ALL = tuple(HELP)
 
 
 def step(
-    *options: str, lists: Mapping[str, str] | None = None, values: Mapping[str, str] | None = None, **others: str
+    *options: str,
+    lists: Mapping[str, str] | None = None,
+    values: Mapping[str, str] | None = None,
+    positional: Mapping[str, str] | None = None,
+    **others: str,
 ) -> Callable[[Callable[[Context, Given], None]], Task[Any]]:
     """Make a task of ``body(context, given)``, which gets its options as one mapping by name.
 
     ``options`` are names of `settings.HELP`; the rest are options of this task alone with their help: ``lists`` are
-    repeatable, as ``only`` is, ``values`` take a text, ``others`` are flags.
+    repeatable, as ``only`` is, ``values`` take a text, ``positional`` need no name, ``others`` are flags.
     """
     names = [option.replace("-", "_") for option in options]
-    texts = {**(lists or {}), **(values or {})}
+    texts = {**(positional or {}), **(lists or {}), **(values or {})}
 
     def default(name: str) -> object:
+        if name in (positional or {}):
+            return inspect.Parameter.empty
         return False if name in FLAGS or (name in others and name != "only") else None
 
     def decorate(body: Callable[[Context, Given], None]) -> Task[Any]:
@@ -51,6 +57,7 @@ def step(
         # Invoke makes the command line from the signature, which need not be written out in each task.
         kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
         parameters = [inspect.Parameter(name, kind, default=default(name)) for name in (*names, *texts, *others)]
+        parameters.sort(key=lambda one: one.default is not inspect.Parameter.empty)
         run.__signature__ = inspect.Signature([inspect.Parameter("context", kind), *parameters])  # type: ignore[attr-defined]
         run.__name__, run.__doc__, run.__module__ = body.__name__, _help(body), body.__module__
         made: Task[Any] = task(

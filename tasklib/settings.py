@@ -17,7 +17,8 @@ from tasklib.postgres import client
 
 # The option names of the command line, with what --help says about each.
 HELP = {
-    "rev": "R, the revision that becomes the base: an id, a unique part of one, or a relative form such as head-20.",
+    "rev": "R, the revision that becomes the base: an id, a unique part of one, or a relative form such as head-20; "
+    "auto is the newest one that all databases of --url, --urls or --urls-from have reached.",
     "into": "The branch that the squash goes into (default: the current one).",
     "source": "Where the base migration comes from: history (default: the old migrations, replayed) or models "
     "(autogenerate).",

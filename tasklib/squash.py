@@ -9,6 +9,7 @@ from pathlib import Path
 from invoke.context import Context
 
 from tasklib import console, interrupts, settings
+from tasklib.after import advice
 from tasklib.errors import Failed, SquashError
 from tasklib.options import ALL, Given, dry, ended, step
 from tasklib.postgres import client
@@ -42,13 +43,15 @@ RUN: dict[str, Callable[[Bench], object]] = {
 }
 
 
-@step(*ALL)
+@step(*ALL, lists=advice.LISTS, values=advice.VALUES)
 def squash(context: Context, given: Given) -> None:
     """Make every migration up to R one proven base migration: all steps, in order.
 
     Example: squash --rev head-20. Whatever goes wrong, everything is put back.
     """
-    chosen = settings.resolve(context, given)
+    chosen = advice.settled(settings.resolve(context, given), given)
+    if chosen is None:
+        return
     if not dry(context):
         refuse_early(Path.cwd(), chosen)
     plans.show(Path.cwd(), chosen)

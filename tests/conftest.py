@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tasklib.postgres import client
 from tasklib.postgres import server as servers
 from tasklib.postgres.server import Server
 from tests.support.project import APP, BIN, Plain, Project, Step, build, init_template, plain, plain_template
@@ -116,3 +119,46 @@ SHOP = (
 def shop(make: Make) -> Project:
     """A little shop of six migrations, the last two of which one would keep."""
     return make(SHOP)
+
+
+@pytest.fixture(scope="session")
+def old_shop(server: Server, plain_templates: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Plain:
+    """A plain Alembic project of the six migrations, and databases `shop_1` to `shop_6`, each at one of them, with rows
+    of their own. Not to be changed.
+    """
+    project = plain(tmp_path_factory.mktemp("shop") / "project", server, plain_templates("generic"), SHOP)
+    project.new_database("shop_0")
+    for number, revision in enumerate(project.ids, 1):
+        with client.connect(project.address()) as connection:
+            connection.run(f"DROP DATABASE IF EXISTS shop_{number}")
+            connection.run(f"CREATE DATABASE shop_{number} TEMPLATE shop_{number - 1}")
+        project.db("upgrade", revision, database=f"shop_{number}")
+        with client.connect(project.address(f"shop_{number}")) as connection:
+            if number == 1:
+                connection.run("INSERT INTO users (email) VALUES ('ann@example.com'), ('bob@example.com')")
+            if number == 2:
+                connection.run("INSERT INTO orders (user_id, total) VALUES (1, 9.5)")
+    return project
+
+
+@pytest.fixture(scope="session")
+def new_shop(old_shop: Plain, tmp_path_factory: pytest.TempPathFactory) -> Plain:
+    """A copy of it, squashed up to its fourth migration. Not to be changed."""
+    project = copied(old_shop, tmp_path_factory.mktemp("squashed"))
+    squashed = project.tool("squash", "--rev", project.ids[3], "--server", project.server_url)
+    assert squashed.code == 0, squashed.said
+    return project
+
+
+def copied(project: Plain, to: Path) -> Plain:
+    """The project in a place of its own."""
+    shutil.copytree(project.top, to / "project", symlinks=True)
+    return replace(project, top=to / "project", ids=[*project.ids])
+
+
+def database_of(project: Project, number: int, name: str) -> str:
+    """The URL of a copy of `shop_NUMBER` under another name."""
+    with client.connect(project.address()) as connection:
+        connection.run(f'DROP DATABASE IF EXISTS "{name}"')
+        connection.run(f'CREATE DATABASE "{name}" TEMPLATE shop_{number}')
+    return project.address(name).url()

@@ -12,6 +12,7 @@ from tasklib.base.contents import Reference
 from tasklib.base.trials import NOT_IN_A_DUMP, Verdicts, converge, in_no_dump
 from tasklib.command import programs
 from tasklib.errors import Failed, Refused
+from tasklib.history import revisions
 from tasklib.judge import compare
 from tasklib.judge.compare import Verdict
 from tasklib.judge.rows import Volatile
@@ -161,11 +162,20 @@ def _head(bench: Bench) -> Head:
     return Head(
         header=script_mako.header(mako, original),
         revision=plan.revision, message=cut.revision.message, gone=len(cut.gone), first=cut.gone[0].id,
+        replaces=_replaced(bench),
         commit=plan.tip, made=made_from(plan, (plan.replayed or {})["major"]),
         created=heads.created(original), labels=cut.labels,
         engines=engines.argument(original, plan.base_path) if len(bench.binds) > 1 else None,
         arguments=engines.arguments(original) if len(bench.binds) == 1 else "",
     )  # fmt: skip
+
+
+def _replaced(bench: Bench) -> list[str]:
+    """The ids that the base replaces, oldest first, R's own last; in the place of a base those that it replaced."""
+    migrations, texts = bench.cut().gone, old_sources(bench)
+    return [
+        id_ for one in migrations for id_ in (() if one.parents else revisions.replaced(texts[one.path])) or (one.id,)
+    ]
 
 
 def old_sources(bench: Bench) -> dict[str, str]:

@@ -76,12 +76,14 @@ class Seen:
 @dataclass(frozen=True)
 class Watch:
     """The guard on disk. ``targets`` are those that are known, with the names of the scratch databases that stand for
-    them; ``packages`` the project's own, of whose modules it tells.
+    them; ``packages`` the project's own, of whose modules it tells. ``real``: where it leads is no scratch database,
+    and is reached as safely as its URL or the application says.
     """
 
     directory: Path
     targets: Mapping[str, str] = field(default_factory=dict)
     packages: tuple[str, ...] = ()
+    real: bool = False
 
     def given(
         self,
@@ -96,7 +98,7 @@ class Watch:
         target that is not known yet; ``started`` are those that the application was started with, where it was for
         another run.
         """
-        led = {name: _led(name, address) for name, address in places.items()}
+        led = {name: _led(name, address, self.real) for name, address in places.items()}
         themselves = [*(started or {}).items(), *places.items()]
         return {
             "targets": {target: led[name] for target, name in self.targets.items() if name in led}
@@ -126,8 +128,9 @@ class Watch:
             Path(name).unlink()
 
 
-def _led(name: str, address: Address) -> dict[str, object]:
+def _led(name: str, address: Address, real: bool) -> dict[str, object]:
     return {
+        **({"options": dict(address.options)} if real else {}),
         "name": name,
         "host": address.host,
         "port": address.port,

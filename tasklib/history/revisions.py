@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 
 from tasklib.errors import Refused
@@ -48,7 +48,7 @@ def parse(source: str, path: str) -> Migration | None:
     except (ValueError, RecursionError, MemoryError) as error:  # a null byte; brackets in brackets in brackets
         raise Refused(f"{path} cannot be read as Python: {error}.") from None
     values: dict[str, object] = {}
-    for name, value, line in _assigned(tree.body):
+    for name, value, line in assigned(tree.body):
         try:
             values[name] = ast.literal_eval(value) if value is not None else ...
         except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
@@ -90,7 +90,7 @@ def _slug(path: str, revision: str) -> str:
 NAMES = ("revision", "down_revision", "depends_on", "branch_labels")
 
 
-def _assigned(body: list[ast.stmt]) -> Iterator[tuple[str, ast.expr | None, int]]:
+def assigned(body: Sequence[ast.stmt]) -> Iterator[tuple[str, ast.expr | None, int]]:
     """What is assigned to names that Alembic reads: the name, the value (None: not to be read off), and the line."""
     for statement in body:
         pairs: list[tuple[ast.expr, ast.expr | None]] = []
@@ -136,3 +136,12 @@ def originals(source: str) -> str | None:
     """The commit that a base migration names as that of its originals, or None."""
     match = re.search(r"(?m)^Originals: git commit ([0-9a-f]{40,64})$", source)
     return match.group(1) if match else None
+
+
+REPLACED = "Replaces:"  # how the ids begin, in the docstring of a base migration
+
+
+def replaced(source: str) -> tuple[str, ...]:
+    """The ids that a base migration replaces, R's own last, as its docstring lists them; none where it does not."""
+    match = re.search(rf"(?ms)^{REPLACED}((?:\s+\S+)+?)\n\s*\n", source)
+    return tuple(match.group(1).split()) if match else ()

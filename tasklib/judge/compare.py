@@ -111,6 +111,16 @@ def databases(
     return Verdict(tuple(found), classes, counts[0]["COLUMN"], of_rows.tables, of_rows.rows, len(states), reprinted)
 
 
+def schemas(scratch: Databases, truth: str, other: str, without: Set[str]) -> list[Difference]:
+    """What differs in the schemas of two scratch databases, by role; rows and states of sequences are not looked at.
+
+    Nor what belongs to the database itself (settings, limits), and tables of the names ``without``.
+    """
+    left, right = (catalog.snapshot(scratch.address(one), scratch.binaries(), scratch.work) for one in (truth, other))
+    found, _ = _schemas(scratch, (truth, other), None, left, right)
+    return [one for one in found if not one.kind.startswith("DATABASE ") and not objects.is_of(one.key, without)]
+
+
 @dataclass(frozen=True)
 class _Tables:
     """The tables of both sides, by (schema, name)."""

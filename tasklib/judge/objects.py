@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 
 from tasklib.postgres.archive import Key
@@ -51,6 +51,13 @@ def compare(left: Mapping[Key, str], right: Mapping[Key, str]) -> list[Differenc
     """All objects that the two do not share, by key."""
     keys = sorted(left.keys() | right.keys())
     return [Difference(*key, left.get(key), right.get(key)) for key in keys if left.get(key) != right.get(key)]
+
+
+def is_of(key: Key, names: Set[str]) -> bool:
+    """Whether a key is that of a table with one of these names, or of what hangs on it."""
+    # Privileges and comments are tagged with the kind of object first: "TABLE alembic_version", "COLUMN table.column".
+    words = key[2].split(" ")
+    return words[key[0] in ("ACL", "COMMENT", "OWNER") and len(words) > 1].split(".")[0] in names
 
 
 # Kinds with expressions, which PostgreSQL does not always print as it reads them.

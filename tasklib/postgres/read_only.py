@@ -18,15 +18,18 @@ from tasklib.postgres.client import Address, Connection
 
 
 @contextmanager
-def opened(address: Address) -> Iterator[Connection]:
-    """One read-only transaction in the real database, whose snapshot all that is asked and dumped has in common."""
+def opened(address: Address, option: str = "--reference") -> Iterator[Connection]:
+    """One read-only transaction in the real database, whose snapshot all that is asked and dumped has in common.
+
+    ``option`` is the one that names it, for messages.
+    """
     try:
         with client.connect(address, read_only=True) as connection:
             # A pooler may drop what a connection asks for.
             if connection.value("SHOW default_transaction_read_only") != "on":
                 raise Refused(
                     f"{address.masked()} does not let a connection be read only (is a pooler before it?).",
-                    "name the server itself with --reference",
+                    f"name the server itself with {option}",
                 )
             connection.run("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             yield connection
@@ -34,8 +37,8 @@ def opened(address: Address) -> Iterator[Connection]:
         if "cannot be reached" not in error.text:
             raise
         raise Refused(
-            error.text.replace("The server", "The database of --reference,", 1).replace(" cannot", ", cannot", 1),
-            "start it or correct the URL (its password is not kept between commands: give --reference again, "
+            error.text.replace("The server", f"The database of {option},", 1).replace(" cannot", ", cannot", 1),
+            f"start it or correct the URL (its password is not kept between commands: give {option} again, "
             "or set PGPASSWORD)",
         ) from None
 

@@ -14,5 +14,6 @@ def condition(revision: str, kept: Sequence[str], tables: Sequence[tuple[str, st
     return [
         f"The one condition: every deployed database is at {revision} or past it. On each, this must be true:",
         f"  SELECT count(*) > 0 AND bool_and(version_num IN ({ids})) AS ready FROM {table};",
-        f"One that is behind must be upgraded to {revision} with the old migrations first; a new one needs nothing.",
+        f"One that is behind must be upgraded to {revision} with the old migrations first, or by `catchup` afterwards; "
+        "a new one needs nothing. `instances` asks them all.",
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from tasklib import binds
 from tasklib.command.project_command import explain_failure
@@ -61,8 +61,6 @@ def _refuse_remains(bench: Bench, new: Chain) -> None:
             )
 
 
-def _without_version_table(held: Mapping[Key, str], tables: object) -> dict[Key, str]:
-    names = {name for _, name in tables} if isinstance(tables, tuple) else set()
-    # Privileges and comments are tagged with the kind of object first: "TABLE alembic_version", "COLUMN table.column".
-    of = {key: key[2].split(" ")[key[0] in ("ACL", "COMMENT", "OWNER") and " " in key[2]] for key in held}
-    return {key: text for key, text in held.items() if of[key].split(".")[0] not in names}
+def _without_version_table(held: Mapping[Key, str], tables: Sequence[version_table.Name]) -> dict[Key, str]:
+    names = {name for _, name in tables}
+    return {key: text for key, text in held.items() if not objects.is_of(key, names)}

@@ -97,6 +97,27 @@ def take(bench: Bench, chain: Chain, role: str) -> None:
     console.note(f"    at {must.revision}; its schema, and the rows of {provenance.rows_of(must.data)}{more}")
 
 
+def take_schema(bench: Bench, address: Address, role: str, option: str) -> None:
+    """Make the scratch database of ``role`` a copy of a real one's schema, without owners.
+
+    Raises `RolesMissing`, or `Refused` where it cannot be read or made here; ``option`` names it, for messages.
+    """
+    path = bench.work / "real.schema"
+    try:
+        with read_only.opened(address, option) as connection:
+            deployed_database.refuse_unreadable(connection, address)
+            granted = carries_privileges(bench)
+            _refuse_poorer_server(connection, address, bench.address())
+            _need_roles(bench, connection, address, ROLES if granted else OF_POLICIES)
+            tools = client.client_for(connection.major())
+            words = [] if granted else ["--no-privileges"]
+            snapshot = f"--snapshot={connection.value('SELECT pg_export_snapshot()')}"
+            read_only.dump(address, tools, path, "--schema-only", snapshot, *words)
+        _refuse_loss(client.restore(path, bench.create(role, bare=True), tools), address)
+    finally:
+        path.unlink(missing_ok=True)
+
+
 def _patterns(connection: Connection, must: deployed_database.Wanted) -> list[str]:
     """pg_dump's patterns for the tables whose rows are taken: those named, and the version table."""
     chosen = compare.data_filter(must.data)

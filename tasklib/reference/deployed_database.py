@@ -60,14 +60,7 @@ def refuse_unusable_reference(repository: Repository, plan: Plan) -> int:
 
 def refuse_unusable(connection: Connection, address: Address, must: Wanted) -> None:
     """`Refused` where the database is not at R, or cannot be read, or must not."""
-    unreadable = [str(name) for (name,) in connection.rows(UNREADABLE)]
-    if unreadable:
-        more = f" and {len(unreadable) - 3} more" if len(unreadable) > 3 else ""
-        raise Refused(
-            f"The user {address.user} may not read {', '.join(unreadable[:3])}{more} in {address.masked()}; pg_dump "
-            "reads a table's definition only where its rows may be read.",
-            privileges(address),
-        )
+    refuse_unreadable(connection, address)
     _refuse_elsewhere(connection, address, must)
     compare.refuse_unknown_tables(must.data, catalog.tables(connection))
     mappings = [str(name) for (name,) in connection.rows(MAPPINGS)]
@@ -76,6 +69,18 @@ def refuse_unusable(connection: Connection, address: Address, must: Wanted) -> N
             f"{address.masked()} has user mappings ({', '.join(mappings)}). They hold passwords, which would be in the "
             "base migration, in git.",
             "name a copy of it without them (DROP USER MAPPING there)",
+        )
+
+
+def refuse_unreadable(connection: Connection, address: Address) -> None:
+    """`Refused` where a table's definition cannot be dumped."""
+    unreadable = [str(name) for (name,) in connection.rows(UNREADABLE)]
+    if unreadable:
+        more = f" and {len(unreadable) - 3} more" if len(unreadable) > 3 else ""
+        raise Refused(
+            f"The user {address.user} may not read {', '.join(unreadable[:3])}{more} in {address.masked()}; pg_dump "
+            "reads a table's definition only where its rows may be read.",
+            privileges(address),
         )
 
 

@@ -115,6 +115,14 @@ def _take_reference(bench: Bench, chain: Chain) -> Mapping[str, Volatile]:
         return learn_volatile(bench, "base", "first", "second")
 
 
+def build(bench: Bench, chain: Chain, role: str, revision: str) -> None:
+    """Make the scratch databases of ``role`` what the chain builds from nothing at any of its revisions."""
+    bench.create(role, bare=bool(bench.plan.settings.before))
+    if bench.plan.settings.before:
+        before_command.run(bench, chain, 0, role)
+    arrive(bench, chain, role, revision, "The old chain cannot be replayed from an empty database")
+
+
 def _to_base(bench: Bench, chain: Chain, role: str) -> None:
     if bench.plan.settings.before:
         before_command.run(bench, chain, 0, role)

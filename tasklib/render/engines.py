@@ -10,6 +10,7 @@ from tasklib.errors import Refused
 from tasklib.project.sources import parsed
 
 DISPATCH = """def upgrade({argument}):
+    refuse_tables_that_are_there(ROWS[{argument}])
     globals()[f"upgrade_{{{argument}}}"]()
 
 

@@ -18,6 +18,7 @@ UNCHECKED = (
     '    op.execute("SET LOCAL check_function_bodies = false")',
 )
 CHECKED = '    op.execute("RESET check_function_bodies")'
+CHECK = "    refuse_tables_that_are_there()"
 PERCENT_SIGNS = "    leave_percent_signs()"
 FAILED = "these objects failed: "
 SURVEY = f'''
@@ -69,7 +70,8 @@ def assemble(head: Head, sources: Mapping[str, Source], *, survey: bool = False)
     items = {bind: upgrade.items_of(source) for bind, source in sources.items()}
     bodies = {bind: _bodies(source, items[bind], bind if survey else None) for bind, source in sources.items()}
     used = set().union(*(source.used for source in sources.values()))
-    lines = head.lines({bind: source.row_counts() for bind, source in sources.items()}, used)
+    rows = {bind: source.row_counts() for bind, source in sources.items()}
+    lines = head.lines(rows, used)
     lines[-2:] = [*SURVEY.rstrip("\n").split("\n"), "", ""] if survey else lines[-2:]
     if head.engines is not None:
         lines += [*engines.dispatch(head.engines), "", ""]
@@ -77,6 +79,8 @@ def assemble(head: Head, sources: Mapping[str, Source], *, survey: bool = False)
     for bind, (up, own, down) in bodies.items():
         name = f"_{bind}" if head.engines is not None else ""
         lines.append(f"def upgrade{name}({head.arguments}):")
+        # Of several databases the dispatch does it.
+        lines += [CHECK] if head.engines is None and rows[bind] else []
         spans += [(first + len(lines), last + len(lines), (bind, key)) for first, last, key in own]
         lines += [*(up or ["    pass"]), "", "", f"def downgrade{name}({head.arguments}):"]
         lines += down if head.engines is not None else ["    refuse_to_lose_rows()", *down]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from tasklib.history.revisions import REPLACED
 from tasklib.render import pycode
 from tasklib.render.pycode import Items, Node, string
 
@@ -31,6 +33,26 @@ def refuse_to_lose_rows():
 ROW_SECURITY = """    # Where a policy would hide rows from us, this is an error.
     op.execute("SET LOCAL row_security = off")
 """
+
+REFUSE_TABLES = r'''
+
+def refuse_tables_that_are_there():
+    """Stop before anything is made in a database that has these tables already, and no revision."""
+    if context.is_offline_mode():
+        return
+    for table in ROWS:
+        here = "" if "." in table else " AND n.nspname = current_schema()"
+        query = (
+            "SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+            f"WHERE c.oid = to_regclass(:name){here}"
+        )
+        if op.get_bind().execute(sa.text(query), {"name": table}).first():
+            raise RuntimeError(
+                f"{table} is there already, and no revision says which migrations made it. "
+                f"Where the database was at {revision}: stamp {revision}. "
+                "Where it was behind: alembic-squash catchup --url URL."
+            )
+'''
 
 ROWS = r'''
 
@@ -110,16 +132,18 @@ def in_quotes(value):
 
 @dataclass(frozen=True)
 class Head:
-    """What the top of the file says. ``gone`` is how many migrations it replaces, ``first`` the oldest one's id;
-    ``commit`` still has them; ``made`` says what it was made from; ``created`` is the old file's own line;
-    ``header`` are comment lines before all that. ``engines`` is the argument of upgrade() by which a file for several
-    databases tells them; ``arguments`` are what env.py gives to the functions of one for one database.
+    """What the top of the file says. ``gone`` is how many migrations it replaces, ``first`` the oldest one's id,
+    ``replaces`` all ids, also those that such a migration replaced before; ``commit`` still has them; ``made`` says
+    what it was made from; ``created`` is the old file's own line; ``header`` are comment lines before all that.
+    ``engines`` is the argument of upgrade() by which a file for several databases tells them; ``arguments`` are what
+    env.py gives to the functions of one for one database.
     """
 
     revision: str
     message: str
     gone: int
     first: str
+    replaces: Sequence[str]
     commit: str
     made: Sequence[str]
     created: str
@@ -139,6 +163,8 @@ class Head:
             f"The base of this history: replaces {self.gone} migrations, {self.first} to {self.revision}.",
             f"Originals: git commit {self.commit}",
             *map(_docstring, self.made),
+            "",
+            *textwrap.wrap(f"{REPLACED} {' '.join(self.replaces)}", 88, break_long_words=False, break_on_hyphens=False),
             "",
             f"Revision ID: {self.revision}",
             "Revises:",
@@ -170,6 +196,8 @@ class Head:
             lines += (_of_engines(LOAD_ROWS) if of_engine else LOAD_ROWS).rstrip("\n").split("\n")
         if "percent signs" in used:
             lines += PERCENT_SIGNS.rstrip("\n").split("\n")
+        if of_engine or any(rows.values()):
+            lines += (_of_engines(REFUSE_TABLES) if of_engine else REFUSE_TABLES).rstrip("\n").split("\n")
         security = ROW_SECURITY if "row security" in used else ""
         guard = (_of_engines(GUARD) if of_engine else GUARD).replace("{row_security}", security)
         return [*lines, *guard.rstrip("\n").split("\n"), "", ""]
@@ -185,6 +213,8 @@ def _of_engines(text: str) -> str:
     """A function for one database as one for any of several, which is told how many rows its tables get."""
     for of_one, of_any in (
         ("def refuse_to_lose_rows():", "def refuse_to_lose_rows(rows):"),
+        ("def refuse_tables_that_are_there():", "def refuse_tables_that_are_there(rows):"),
+        ("for table in ROWS:", "for table in rows:"),
         ("for table, count in ROWS.items():", "for table, count in rows.items():"),
         ("def load_rows(table, suffix):", "def load_rows(table, suffix, expected):"),
         ("if count != ROWS[table]:", "if count != expected:"),

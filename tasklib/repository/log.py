@@ -12,13 +12,6 @@ def is_ancestor(repository: Repository, older: str, newer: str) -> bool:
     return repository.run("merge-base", "--is-ancestor", older, newer, ok=(0, 1)).code == 0
 
 
-def unmerged_branches(repository: Repository, commit: str) -> list[str]:
-    """Local branches with commits that ``commit`` does not reach."""
-    return repository.run(
-        "for-each-ref", "--format=%(refname:lstrip=2)", f"--no-merged={commit}", "refs/heads"
-    ).stdout.split()
-
-
 def commits_touching(repository: Repository, paths: Sequence[str], start: str) -> list[str]:
     """Commits reachable from ``start`` that touch one of ``paths``, newest first; merges are followed."""
     return repository.run("rev-list", "--full-history", start, "--", *paths).stdout.split()

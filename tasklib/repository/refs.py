@@ -28,6 +28,13 @@ def commit_index(repository: Repository, message: str) -> str:
     return repository.ask("rev-parse", "HEAD")
 
 
+def commit_tree(repository: Repository, tree: str, parent: str, message: str) -> str:
+    """A commit of a tree that is checked out nowhere, signed where commits are; no ref is moved, no hook runs."""
+    signed = repository.run("config", "--type=bool", "commit.gpgSign", ok=None).stdout.strip() == "true"
+    words = ("commit-tree", *(["-S"] if signed else []), "-p", parent, tree)
+    return repository.run(*words, stdin=message).stdout.strip()
+
+
 def uncommit(repository: Repository, to: str) -> None:
     """Take the branch back to ``to``; index and tree stay as they are."""
     repository.run("reset", "--quiet", "--soft", to)

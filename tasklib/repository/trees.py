@@ -82,6 +82,11 @@ def export(repository: Repository, tree: str, paths: Iterable[str], to: Path) ->
             repository.run("checkout-index", "--all", "--force", f"--prefix={to}/", env=env)
 
 
+def keep(repository: Repository, text: str) -> str:
+    """Write a text into git's objects; returns the id of its blob."""
+    return repository.run("hash-object", "-w", "--stdin", stdin=text).stdout.strip()
+
+
 def composed_tree(repository: Repository, commit: str, remove: Iterable[str], add: Iterable[Entry]) -> str:
     """A tree made from a commit's, without some paths and with files of other commits; returns its id."""
     with own_index(repository, ()) as env:

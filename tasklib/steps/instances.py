@@ -1,108 +1,82 @@
 """instances. Before: databases, at R or not. After: the same. Reads only: where each of them stands.
 
-Exit code 0 only where every one is at R or past it.
+Exit code 0 only where every one is at R or past it. Writes to no database but scratch databases (--drift).
 """
 
 from __future__ import annotations
 
 import json
-import sys
+from dataclasses import asdict
 from pathlib import Path
 
 from invoke.context import Context
 from invoke.exceptions import Exit
 
 from tasklib import console, settings
-from tasklib.after.instances import Known, look, newest
+from tasklib.after import drift, lineage, named
+from tasklib.after.instances import SECONDS, Instance, look, newest
+from tasklib.after.lineage import Lineage
 from tasklib.errors import REFUSED, Refused
-from tasklib.history import revisions
 from tasklib.options import Given, step
-from tasklib.postgres import client
-from tasklib.postgres.client import Address
-from tasklib.project import discovery, sources
+from tasklib.project import sources
 from tasklib.repository import git
-from tasklib.repository.git import Repository
-from tasklib.settings import Settings
+from tasklib.workbench.bench import program
 
-SECONDS = 10
+OPTIONS = ("rev", "directory", "command", "uri-var", "set", "same", "server", "before")
 
 
 @step(
-    "rev", "directory", "command",
-    lists={"url": "URL of a deployed database. Repeatable."},
+    *OPTIONS,
+    lists=named.LISTS,
     values={
-        "urls": "A file with a URL a line; - is standard input.",
+        **named.VALUES,
         "schemas": "A pattern (tenant_%): each schema that fits is an instance of its own.",
         "timeout": f"Seconds for each connection (default {SECONDS}).",
     },
-    json="Say it as JSON.",
-)  # fmt: skip
+    drift="Also compare the schema of each with what the migrations build at its revision.",
+    json="Say it as JSON, for other programs.",
+)
 def instances(context: Context, given: Given) -> None:
     """Say which deployed databases are at R or past it, and which are behind.
 
     Example: instances --rev head-20 --urls databases.txt; after a squash without --rev.
     """
-    chosen = settings.resolve(context, {name: given[name] for name in ("rev", "directory", "command")})
-    addresses = [client.parse_url(url, "--url") for url in (*(given["url"] or ()), *_lines(given["urls"]))]
-    if not addresses:
-        raise Refused("No database is named.", "--url postgresql://…, or --urls FILE with one a line")
-    repository = git.find(Path.cwd())
-    known = _known(repository, chosen)
-    show(repository, known, addresses, given["schemas"], _seconds(given["timeout"]), as_json=bool(given["json"]))
+    chosen = settings.resolve(context, {name.replace("-", "_"): given[name.replace("-", "_")] for name in OPTIONS})
+    addresses = named.addresses(given, Path.cwd())
+    if given["drift"] and given["schemas"]:
+        raise Refused("--drift compares whole databases, and --schemas names parts of one.", "leave one of them out")
+    with git.reading_only(git.find(Path.cwd())) as repository:
+        known = lineage.read(repository, chosen, Path.cwd())
+        tables = sources.version_tables(repository, known.head)
+        found, report = look(addresses, known, tables, given["schemas"], _seconds(given["timeout"])), ""
+        if given["drift"]:
+            found, report = drift.look(known, [*zip(addresses, found, strict=True)])
+    _show(known, found, report, as_json=bool(given["json"]))
 
 
-def show(
-    repository: Repository, known: Known, addresses: list[Address], schemas: str | None, seconds: int, *, as_json: bool
-) -> None:
+def _show(known: Lineage, found: list[Instance], report: str, *, as_json: bool) -> None:
     """Print where they stand; exit code 1 where one is not safe."""
-    tables = sources.version_tables(repository, repository.commit("HEAD") or "")
-    found = look(addresses, known, tables, schemas, seconds)
     advice = newest(found, known)
     if as_json:
-        listed = [
-            {"place": o.place, "state": o.state, "ids": o.ids, "missing": o.missing, "words": o.words} for o in found
-        ]
+        listed = [asdict(one) for one in found]
         console.say(json.dumps({"revision": known.revision, "newest": advice, "instances": listed}, indent=1))
     else:
         console.say(f"R is {known.revision}.")
         console.say(console.table([(one.place, one.shown()) for one in found]))
+        if report:
+            console.say(f"\n{report}")
     unsafe = [one for one in found if not one.is_safe]
     if not unsafe:
         return
     hint = f"; all that were read have reached {advice}: --rev {advice}" if advice and advice != known.revision else ""
-    raise Exit(f"{len(unsafe)} of {len(found)} are not at {known.revision} or past it{hint}", code=REFUSED)
-
-
-def _known(repository: Repository, chosen: Settings) -> Known:
-    """R and its history: as --rev names it, or of the base migration that this checkout has."""
-    head = repository.commit("HEAD") or ""
-    layout = discovery.find_layout(repository, head, chosen, Path.cwd())
-    history = revisions.read_history(repository, head, layout)
-    named = [
-        (m, commit)
-        for m in history.migrations.values()
-        if not m.parents and (commit := revisions.originals(repository.read(head, m.path)))
-    ]
-    if chosen.rev is not None:
-        return Known(history.resolve(chosen.rev).id, history)
-    if len(named) != 1:
-        raise Refused(
-            f"{len(named)} base migrations of this checkout name the commit of their originals; one was expected.",
-            "--rev R, for the revision that is to become the base",
-        )
-    base, commit = named[0]
-    if repository.commit(commit) is None:
-        raise Refused(
-            f"{base.path} names the commit {commit}, which this clone does not have.", "git fetch --unshallow"
-        )
-    return Known(base.id, revisions.read_history(repository, commit, layout), frozenset(history.migrations))
-
-
-def _lines(file: str | None) -> list[str]:
-    if not file:
-        return []
-    text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
-    return [line.strip() for line in text.splitlines() if line.strip() and not line.strip().startswith("#")]
+    behind = any(one.state == "behind R" for one in found)
+    if known.base is not None:
+        hint = f"; {program()} catchup --url URL brings one that is behind to {known.revision}" if behind else ""
+    drifted = sum(one.drift is not None and one.drift != () for one in found)
+    what = f"{len(unsafe)} of {len(found)} are not at {known.revision} or past it" + (
+        f", or not what the migrations build ({drifted})" if drifted else ""
+    )
+    raise Exit(f"{what}{hint}", code=REFUSED)
 
 
 def _seconds(text: str | None) -> int:

@@ -10,11 +10,13 @@ from pathlib import Path
 from invoke.context import Context
 
 from tasklib import console, interrupts
+from tasklib.after import in_flight
+from tasklib.after.in_flight import Gone
 from tasklib.errors import CommandFailed, Refused
 from tasklib.options import Given, dry, step
 from tasklib.proof import deployed_condition, proofs, squash_branch
 from tasklib.proof.record import Proof
-from tasklib.repository import git, status, trees
+from tasklib.repository import git, status
 from tasklib.settings import truth
 from tasklib.workbench import plan
 from tasklib.workbench.bench import Bench, open_bench
@@ -74,11 +76,13 @@ def run(bench: Bench, *, bring_in: bool = True) -> None:
     where = made.original if bring_in else f"{made.branch}, which you are on: push it for review"
     console.say(f"{len(made.gone)} migrations are one base migration, {made.base_path}; commit {new[:12]} on {where}.")
     console.say("\n".join(deployed_condition.condition(made.revision, bench.plan.kept, tables)))
-    gone = [one for one in made.gone if one != made.revision]
+    gone = Gone.of(made.revision, bench.cut().gone, bench.plan.kept, new)
     if left := status.dirty(bench.repository):
         console.note(f"not of the squash, so it stays in the work tree: {', '.join(line[3:] for line in left[:10])}")
-    if mentions := trees.mentions(bench.repository, gone, [made.base_path]):
+    if mentions := in_flight.mentions(bench.repository, gone, [made.base_path]):
         console.listing("Left for you to mend, for they name revisions that are gone", mentions)
+    if flying := in_flight.lines(bench.repository, made.layout, gone):
+        console.listing(in_flight.TITLE, flying)
 
 
 def _proven_and_committed(bench: Bench) -> tuple[Proof, str]:

@@ -11,27 +11,31 @@ from typing import Any
 from invoke.context import Context
 
 from tasklib import binds, console, settings
+from tasklib.after import advice, in_flight
+from tasklib.after.in_flight import Gone
 from tasklib.errors import Failed, Refused
-from tasklib.history import data_files, revisions
+from tasklib.history import data_files
 from tasklib.options import ALL, Given, step
 from tasklib.postgres import binaries, client
 from tasklib.project import configs, server_sql, sources, variables_read
 from tasklib.project.layout import Layout
 from tasklib.proof import deployed_condition
 from tasklib.reference import before_command, deployed_database
-from tasklib.repository import log, trees
+from tasklib.repository import trees
 from tasklib.settings import Settings
 from tasklib.workbench import provenance
-from tasklib.workbench.prepare import Prepared, kept_mentions, prepare, unread
+from tasklib.workbench.prepare import Prepared, prepare, unread
 
 
-@step(*ALL)
+@step(*ALL, lists=advice.LISTS, values=advice.VALUES)
 def plan(context: Context, given: Given) -> None:
     """Say what a squash would do: what goes, what stays, what to look at. Reads only.
 
     Example: plan --rev head-20
     """
-    show(Path.cwd(), settings.resolve(context, given))
+    chosen = advice.settled(settings.resolve(context, given), given)
+    if chosen is not None:
+        show(Path.cwd(), chosen)
 
 
 def show(cwd: Path, chosen: Settings) -> Prepared:
@@ -56,8 +60,11 @@ def show(cwd: Path, chosen: Settings) -> Prepared:
         *([("databases", binds.listed(made.binds))] if len(made.binds) > 1 else []),
         ("PostgreSQL", server),
     ]))  # fmt: skip
-    _section("Mentions of revisions that go, outside of their files (they will point nowhere)", kept_mentions(prepared))
     data = data_files.of_bases(repository, made.tip, cut.gone)
+    gone = Gone.of(made.revision, cut.gone, made.kept, made.tip)
+    outside = [*gone.paths, *(entry.path for entry in data)]
+    _section("Mentions of revisions that go, outside of their files (they will point nowhere)",
+             in_flight.mentions(repository, gone, outside))  # fmt: skip
     _section("Data files that go with the base which is squashed again", [entry.path for entry in data])
     _section("Files that only squashed migrations read (they stay; git rm them afterwards, if nothing else needs them)",
              unread(prepared))  # fmt: skip
@@ -67,8 +74,7 @@ def show(cwd: Path, chosen: Settings) -> Prepared:
              [read.listed for read in variables_read.environment_reads(texts)])  # fmt: skip
     _section("Squashed migrations that call for time or chance (in a row, one run's value becomes everybody's)",
              [read.listed for read in sources.chance_calls(texts)])  # fmt: skip
-    _section("Branches with migrations of their own below the cut (rebase them after the squash)",
-             _other_branches(prepared))  # fmt: skip
+    _section(in_flight.TITLE, in_flight.lines(repository, made.layout, gone))
     apart = "each run gets a server of its own, and the base makes them too"
     _section(f"Squashed migrations that make roles ({apart if made.apart else 'on a server of yours: refused'})",
              [read.listed for read in server_sql.of_roles(texts)])  # fmt: skip
@@ -149,20 +155,3 @@ def _section(title: str, lines: Sequence[str]) -> None:
     if lines:
         console.say()
         console.listing(title, lines)
-
-
-def _other_branches(prepared: Prepared) -> list[str]:
-    """Other local branches that hold a revision which hangs on one that goes."""
-    repository, made = prepared.repository, prepared.plan
-    gone = {m.id for m in prepared.cut.gone} - {made.revision}
-    known = {m.id for m in prepared.cut.gone} | {m.id for m in prepared.cut.kept}
-    held = {entry.path for entry in revisions.files(repository, made.tip, made.layout)}
-    found = []
-    for branch in log.unmerged_branches(repository, made.tip):
-        for entry in revisions.files(repository, f"refs/heads/{branch}", made.layout):
-            if entry.path in held:
-                continue
-            migration = revisions.parse(repository.read(f"refs/heads/{branch}", entry.path), entry.path)
-            if migration and migration.id not in known and gone & {*migration.parents}:
-                found.append(f"{branch}: {entry.path} hangs on {', '.join(sorted(gone & {*migration.parents}))}")
-    return found

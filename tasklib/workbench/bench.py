@@ -30,7 +30,7 @@ from tasklib.workbench.scratch import Scratch
 
 TASKS = (
     *("plan", "checkout", "reinit", "restore", "createdb", "replay", "migrate", "verify", "cleanup", "merge"),
-    *("squash", "status", "abort"),
+    *("squash", "status", "abort", "instances", "catchup", "rebase-revision", "undo"),
 )
 P = ParamSpec("P")
 T = TypeVar("T")

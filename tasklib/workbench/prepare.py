@@ -206,11 +206,3 @@ def unread(prepared: Prepared) -> list[str]:
     others = [path for path in dict.fromkeys(files) if not path.endswith(".py") and path not in own | data]
     named = [(path, re.compile(rf"\b{re.escape(PurePosixPath(path).name)}\b")) for path in others]
     return [path for path, name in named if name.search(gone) and not name.search(kept)]
-
-
-def kept_mentions(prepared: Prepared) -> Sequence[str]:
-    """Lines outside the squashed files that mention a revision that goes (R itself stays, so it may be mentioned)."""
-    ids = [m.id for m in prepared.cut.gone if m.id != prepared.plan.revision]
-    repository, cut = prepared.repository, prepared.cut
-    data = data_files.of_bases(repository, prepared.plan.tip, cut.gone)
-    return trees.mentions(repository, ids, [m.path for m in cut.gone] + [entry.path for entry in data])

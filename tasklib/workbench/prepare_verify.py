@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from tasklib.errors import Refused
-from tasklib.history import data_files, revisions
+from tasklib.history import revisions
+from tasklib.history.originals import Squashed
 from tasklib.project import discovery, extension_sql, server_sql
-from tasklib.repository import trees
 from tasklib.repository.git import Repository
 from tasklib.settings import Settings
 from tasklib.workbench import inplace, provenance
@@ -25,41 +25,35 @@ def prepare(repository: Repository, cwd: Path, settings: Settings) -> Prepared:
     inplace.recover(repository)
     head = repository.commit("HEAD") or ""
     layout = discovery.find_layout(repository, head, settings, cwd)
-    history = revisions.read_history(repository, head, layout)
-    bases = [m for m in history.migrations.values() if not m.parents]
+    squashed = Squashed(repository, layout, settings, cwd)
+    named = squashed.bases(head)
     if settings.rev is not None:
-        bases = [history.resolve(settings.rev)]
-    named = [(m, commit) for m in bases if (commit := revisions.originals(repository.read(head, m.path)))]
+        target = revisions.read_history(repository, head, layout).resolve(settings.rev)
+        named = [one for one in named if one.migration.id == target.id]
     if len(named) != 1:
         raise Refused(
             f"{len(named)} base migrations of this checkout name the commit of their originals; one was expected, in a "
             "line `Originals: git commit …` of its docstring.",
             "--rev R names the base to verify; a squash that is under way is verified without --rev",
         )
-    base, commit = named[0]
-    if repository.commit(commit) is None:
-        raise Refused(
-            f"{base.path} says that its originals are in the commit {commit}, which this clone does not have.",
-            f"git fetch --unshallow, or git fetch origin {commit}",
-        )
+    base = named[0].migration
     refuse_option_of_no_ini(layout, settings)
-    old = revisions.read_history(repository, commit, layout)
-    if base.id not in old.migrations:
-        raise Refused(f"The commit {commit} has no revision {base.id}.")
-    gone = old.cut(base.id).gone
-    files = {entry.path: entry for entry in revisions.files(repository, commit, layout)}
-    originals = [files[m.path] for m in gone] + data_files.of_bases(repository, commit, gone)
-    written = [base.path, *(entry.path for entry in data_files.of_bases(repository, head, [base]))]
-    tree = trees.composed_tree(repository, head, remove=written, add=originals)
-    cut = revisions.read_history(repository, tree, layout).cut(base.id)
+    prepared = detached(squashed, head, squashed.with_originals(head, named[0]), base.id)
+    provenance.refuse_missing(repository.read(head, base.path), prepared.plan)
+    return prepared
+
+
+def detached(squashed: Squashed, head: str, tree: str, revision: str) -> Prepared:
+    """A plan that is kept nowhere, for runs of the chain that ``tree`` holds beside the checkout of ``head``."""
+    repository, layout, settings = squashed.repository, squashed.layout, squashed.settings
+    cut = revisions.read_history(repository, tree, layout).cut(revision)
     run = texts(repository, tree, cut, settings)
     refuse_server_wide(run)
     made = Plan(
-        revision=base.id, original="", tip=tree, branch="", start=head, source="history", base_path=base.path,
+        revision=revision, original="", tip=tree, branch="", start=head, source="history", base_path=cut.revision.path,
         gone=tuple(m.id for m in cut.gone), kept=tuple(m.id for m in cut.kept), layout=layout,
-        settings=replace(settings, rev=base.id), program=program(), head_was="",
+        settings=replace(settings, rev=revision), program=program(), head_was="",
         apart=settings.server is None and bool(server_sql.of_roles(run)),
         extensions=extension_sql.made(run),
     )  # fmt: skip
-    provenance.refuse_missing(repository.read(head, base.path), made)
     return Prepared(repository, made, cut)

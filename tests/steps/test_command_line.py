@@ -21,7 +21,7 @@ SEPARATE = APP.replace(
 )
 PARTS = ("DB_HOST={host}", "DB_PORT={port}", "DB_NAME={database}", "DB_USER={user}", "DB_PASSWORD={password}")
 STEPS = ("plan", "checkout", "reinit", "restore", "createdb", "replay", "migrate", "verify", "cleanup", "merge",
-         "squash", "status", "abort")  # fmt: skip
+         "squash", "status", "abort", "instances", "catchup", "rebase-revision", "undo")  # fmt: skip
 
 
 def invoke(project: Project, *words: str, cwd: Path | None = None, **variables: str) -> Done:
@@ -188,7 +188,7 @@ for name in {STEPS!r}:
         options = option_blocks(text) if "Options:\n  none" not in text else {}
         assert all(len(words) > 15 for words in options.values()), options
         assert not re.search(r"(?m)^  -[a-z], ", text), "short flags shift when an option is added"
-        assert name not in ("plan", "checkout", "squash") or len(options) == 16
+        assert name not in ("plan", "checkout", "squash") or len(options) == (16 if name == "checkout" else 20)
     assert re.match(r"alembic-squash \d", shop.tool("--version").out)
     assert all(name in shop.tool().out for name in STEPS)  # without a task: the list
 

@@ -121,7 +121,7 @@ class Laboratory:
 
             def render(ddl: frozenset[Mark], survey: bool) -> File:
                 nonlocal text
-                head = Head(REVISION, "base", 1, REVISION, "0" * 40, ["Made for a test."], "", (), ())
+                head = Head(REVISION, "base", 1, REVISION, [REVISION], "0" * 40, ["Made for a test."], "", (), ())
                 source = base_migration.source(self.bench, read, Ground({}), _sqlalchemy(), made, ddl)
                 file = files.assemble(head, {"": source}, survey=survey)
                 text = file.text

@@ -48,7 +48,12 @@ def _conninfo(lead: Lead, driver: str, asked: "dict[str, str]") -> str:
     # PGOPTIONS keep what is not led read only.
     led.setdefault("options", "")
     led.update(host=place["host"], port=str(place["port"]), user=place["user"], password=place["password"])
-    led.update(dbname=place["database"], sslmode="disable")
+    led.update(dbname=place["database"])
+    if "options" in place:  # no scratch database: as safely as the application asks, or its URL
+        led.update({name: value for name, value in asked.items() if name.startswith("ssl")})
+        led.update({name: value for name, value in place["options"].items() if name != "options"})
+    else:
+        led.update(sslmode="disable")
     return " ".join("%s='%s'" % (name, _quoted(value)) for name, value in led.items())
 
 
@@ -188,10 +193,14 @@ def _asyncpg(lead: Lead, module: Any, late: bool) -> None:
             place = lead.to("asyncpg", host, port, params.database or params.user)
         except Elsewhere as error:
             raise ConnectionRefusedError(str(error)) from None
-        ours = {"user": place["user"], "password": place["password"], "database": place["database"], "ssl": None}
-        ours.update(direct_tls=False, ssl_is_advisory=False)
-        if hasattr(module, "SSLMode"):
-            ours["sslmode"] = module.SSLMode.disable
+        ours = {"user": place["user"], "password": place["password"], "database": place["database"]}
+        if "options" in place:
+            if _must_be_safe(place) and (not params.ssl or getattr(params, "ssl_is_advisory", False)):
+                raise ConnectionRefusedError(NOT_SAFE)
+        else:
+            ours.update(ssl=None, direct_tls=False, ssl_is_advisory=False)
+            if hasattr(module, "SSLMode"):
+                ours["sslmode"] = module.SSLMode.disable
         params = params._replace(**{name: value for name, value in ours.items() if name in params._fields})
         socket = place["host"].startswith("/")
         path = "%s/.s.PGSQL.%s" % (place["host"], place["port"])
@@ -229,10 +238,15 @@ def _pg8000(lead: Lead, module: Any, late: bool) -> None:
         if handed is not None:
             handed.close()
         ours = {"user": place["user"], "password": place["password"], "database": place["database"], "sock": None}
-        ours.update(host=place["host"], port=place["port"], unix_sock=None, ssl_context=None, source_address=None)
+        ours.update(host=place["host"], port=place["port"], unix_sock=None, source_address=None)
         if place["host"].startswith("/"):
             ours.update(host=None, unix_sock="%s/.s.PGSQL.%s" % (place["host"], place["port"]))
-        if "ssl" in asked:
+        if "options" in place:
+            if _must_be_safe(place) and not (asked.get("ssl_context") or asked.get("ssl")):
+                raise getattr(module, "InterfaceError", OSError)(NOT_SAFE)
+        else:
+            ours["ssl_context"] = None
+        if "ssl" in asked and "options" not in place:
             ours["ssl"] = type(asked["ssl"])() if isinstance(asked["ssl"], bool) else None
         asked.update((name, value) for name, value in ours.items() if name in asked)
         theirs(*bound.args, **bound.kwargs)
@@ -240,6 +254,14 @@ def _pg8000(lead: Lead, module: Any, late: bool) -> None:
 
     setattr(__init__, MARK, True)
     base.__init__ = __init__
+
+
+NOT_SAFE = "The URL asks for TLS (sslmode), and the application does not give its driver any."
+
+
+def _must_be_safe(place: "dict[str, Any]") -> bool:
+    """Whether the URL of a database that is not ours wants it to be reached by TLS only."""
+    return place["options"].get("sslmode", "") in ("require", "verify-ca", "verify-full")
 
 
 def _text(value: Any) -> str:

@@ -24,9 +24,9 @@ class Lead:
 
     def give(self, given: "dict[str, Any]") -> None:
         """``given`` has ``targets``: a target's key (see `key`) → the scratch database that stands for it, with the
-        keys name, host, port, user, password and database (each scratch database stands for itself too); ``first``: the
-        one for the first target that is not among them, or None; ``usual``: libpq's variables as they were in the
-        user's shell; and ``record``, a path.
+        keys name, host, port, user, password and database (each scratch database stands for itself too), and
+        ``options`` of its URL for one that is no scratch database; ``first``: the one for the first target that is not
+        among them, or None; ``usual``: libpq's variables as they were in the user's shell; and ``record``, a path.
         """
         self.targets: "dict[str, dict[str, Any]]" = given["targets"]
         self.first: "dict[str, Any] | None" = given["first"]
