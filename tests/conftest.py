@@ -20,6 +20,13 @@ Make = Callable[..., Project]
 MakePlain = Callable[..., Plain]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs a PostgreSQL, by its fixtures."""
+    for item in items:
+        if "server" in getattr(item, "fixturenames", ()) or item.path.parent.name == "postgres":
+            item.add_marker("postgres")
+
+
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
     """A real PostgreSQL. That there is none is a failure with its name, never a skip."""

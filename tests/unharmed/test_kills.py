@@ -19,12 +19,13 @@ import pytest
 from tasklib.squash import HISTORY
 from tasklib.workbench.bench import TASKS
 from tests.conftest import MakePlain
+from tests.support import needs
 from tests.support.project import BIN, VARIABLE, Done, Plain, Project, server_homes
 from tests.support.world import TINY, world
 from tests.unharmed.test_interruptions import PATIENCE, Running, processes
 from tests.unharmed.test_interruptions import begin as start
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
+pytestmark = needs.proc
 
 BEGIN = ("checkout", "--rev", "head-1", "--uri-var", VARIABLE)
 INIT = ("reinit", "--init")

@@ -11,16 +11,16 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.conftest import MakePlain
+from tests.support import needs
 from tests.support.project import BIN, VARIABLE, Plain
 from tests.support.world import TINY, world
 from tests.unharmed.test_interruptions import PATIENCE, assert_all_is_back, begin, plan_path, processes
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
+pytestmark = needs.proc
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # Begins and gives up squashes until it is interrupted, and says when everything should be back.

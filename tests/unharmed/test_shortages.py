@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import subprocess
-from pathlib import Path
 
 import pytest
 
 from tests.conftest import MakePlain
+from tests.support import needs
 from tests.support.project import BIN, VARIABLE, Done, Plain
 from tests.support.world import TINY, world
 
@@ -19,16 +16,6 @@ ABORT = f"{BIN}/alembic-squash abort"
 
 
 FULL = re.compile("No space left on device|hint: df -h")
-
-
-def can_mount() -> bool:
-    probe = ["unshare", "-m", "mount", "-t", "tmpfs", "none", "/mnt"]
-    return (
-        shutil.which("unshare") is not None and subprocess.run(probe, capture_output=True, check=False).returncode == 0
-    )
-
-
-mounts = pytest.mark.skipif(not can_mount(), reason="mounts a small file system, which needs root")
 
 
 @pytest.fixture
@@ -46,7 +33,7 @@ def shell(project: Plain, script: str, *before: str) -> Done:
 MOUNTING = ("unshare", "-m")  # what is mounted is seen by this process and its children alone
 
 
-@mounts
+@needs.mounts
 @pytest.mark.parametrize("where", ["checkout", "reinit --init"])
 def test_a_full_disk_is_named_and_nothing_is_lost(tiny: Plain, where: str) -> None:
     before = world(tiny)
@@ -69,7 +56,7 @@ def test_a_full_disk_is_named_and_nothing_is_lost(tiny: Plain, where: str) -> No
     tiny.assert_nothing_left()
 
 
-@mounts
+@needs.mounts
 def test_a_temporary_directory_without_room_is_named(tiny: Plain) -> None:
     before = world(tiny)
     small = tiny.top.parent / "small"
@@ -83,7 +70,7 @@ def test_a_temporary_directory_without_room_is_named(tiny: Plain) -> None:
     assert world(tiny) == before
 
 
-@mounts
+@needs.mounts
 def test_a_repository_that_may_only_be_read_is_refused(tiny: Plain) -> None:
     before = world(tiny)
     script = (
@@ -105,7 +92,7 @@ def test_few_descriptors_or_small_files_are_a_sentence(tiny: Plain, limit: str) 
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(os.getuid() != 0 or not Path("/usr/bin/setpriv").exists(), reason="becomes another user")
+@needs.another_user
 def test_a_user_without_a_passwd_entry_is_told_so(tiny: Plain) -> None:
     tiny.run(["chmod", "-R", "a+rwX", str(tiny.top.parent)])
     for above in tiny.top.parents[1:4]:
