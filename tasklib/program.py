@@ -15,7 +15,17 @@ from invoke.config import AmbiguousMergeError, Config
 from invoke.exceptions import Exit, ParseError
 from invoke.program import Program
 
-from tasklib import console, ns
+try:
+    from tasklib import ns
+except ImportError:
+    # Taskwarrior's library of that name, installed later, puts its own __init__.py in the place of ours.
+    sys.exit(
+        "Another package has the import name tasklib (Taskwarrior's library, say), and stands in the place of this "
+        "program's; they cannot be installed together.\n"
+        "  hint: pip uninstall tasklib && pip install --force-reinstall --no-deps alembic-squash, in an environment of "
+        "its own where you need both"
+    )
+from tasklib import console
 from tasklib.errors import BUG, REFUSED
 from tasklib.settings import HELP
 

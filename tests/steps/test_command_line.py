@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -232,6 +234,15 @@ def test_the_list_is_in_the_order_of_the_steps_and_every_help_has_an_example_and
         said = run([BIN / "alembic-squash", "--help", name], cwd=tmp_path).stdout
         assert f"Example: {name}" in said or f"Example: alembic-squash {name}" in said, said
     assert re.search(r"Options:\n  --rev", run([BIN / "alembic-squash", "--help", "squash"], cwd=tmp_path).stdout)
+
+
+def test_another_package_of_the_same_import_name_is_said(tmp_path: Path) -> None:
+    shutil.copytree(Path(tasklib.__file__).parent, tmp_path / "tasklib")
+    (tmp_path / "tasklib/__init__.py").write_text("from .task import Task\n")
+    (tmp_path / "tasklib/task.py").write_text("class Task: pass\n")
+    argv = [sys.executable, "-c", "from tasklib.program import main; main()", "--list"]
+    done = run(argv, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path)}, ok=None)
+    assert done.code == 1 and "pip uninstall tasklib" in done.stderr and "Traceback" not in done.stderr, done.stderr
 
 
 def test_plan_names_files_that_only_squashed_migrations_read(make: Make) -> None:
