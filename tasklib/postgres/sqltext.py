@@ -161,15 +161,16 @@ def _cast_twice(match: re.Match[str]) -> str:
 
 
 def _constants(listed: str) -> tuple[list[str], str] | None:
-    """The constants of a list without their casts, and the type that all of them have ("" for integers)."""
-    parts = split(listed)
-    if parts and all(re.fullmatch(r"-?\d+", part) for part in parts):
-        return parts, ""
-    found = [re.fullmatch(r"(E?'(?:[^']|'')*'|NULL)::(.+)", part) for part in parts]
-    types = {one.group(2) if one else "" for one in found}
-    if len(types) != 1 or "" in types:
-        return None
-    return [one.group(1) for one in found if one], types.pop()
+    """The constants of a list without their casts, and the type that all of them have."""
+    found = []
+    for part in split(listed):
+        constant = re.fullmatch(r"(?P<plain>-?\d+)|'(?P<negative>-\d+)'::integer|(E?'(?:[^']|'')*'|NULL)::(.+)", part)
+        if constant is None:
+            return None
+        integer = constant.group("plain") or constant.group("negative")
+        found.append((integer, "integer") if integer else (constant.group(3), constant.group(4)))
+    types = {type_ for _, type_ in found}
+    return ([text for text, _ in found], types.pop()) if len(types) == 1 else None
 
 
 def unquoted(name: str) -> str | None:

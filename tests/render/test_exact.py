@@ -188,6 +188,13 @@ EXACT: dict[str, tuple[str, ...]] = {
         "insert into t values ('1', '2', 3)",
         "create type ws as range (subtype = w)",
     ),
+    "lists of integers beside numbers of another kind": (
+        "create table t (a numeric check (a <> all (array[3, 4])), b real check (b = any (array[3, -4])),"
+        " c int check (c in (0, -1)), d bigint check (d not in (1, -5000000000)))",
+        "create index on t (a) where a = any (array[3, -4])",
+        "create view v as select a from t where a <> all (array[3, 4]) and c in (1, -2)",
+        "create policy p on t using (a <> all (array[3, 4]))",
+    ),
     "a long chain of views": (
         "create table v0 (a int)",
         """do $$ begin for n in 1..600 loop

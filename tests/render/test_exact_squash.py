@@ -73,6 +73,30 @@ def test_a_stale_materialized_view_is_refused_with_the_migration_that_filled_it(
     project.assert_nothing_left(head)
 
 
+@pytest.mark.parametrize(
+    ("column", "said"),
+    [
+        ("a int CHECK (f(a) < 2)", 'ROWS public.t: new row for relation "t" violates check constraint "t_a_check"'),
+        ("a int, b int GENERATED ALWAYS AS (f(a)) STORED", "changed  ROWS public.t\n    -(1,1)\n    +(1,2)"),
+    ],
+)
+def test_what_postgresql_could_not_restore_is_refused_as_such(make: Make, column: str, said: str) -> None:
+    function = "FUNCTION f(int) RETURNS int IMMUTABLE LANGUAGE sql AS"
+    project = make([
+        ddl("a function", f"CREATE {function} 'SELECT $1'"),
+        ddl("a row", f"CREATE TABLE t ({column})", "INSERT INTO t VALUES (1)"),
+        ddl("another function", f"CREATE OR REPLACE {function} 'SELECT $1 + 1'"),
+        ddl("later", "SELECT 1"),
+    ])  # fmt: skip
+    head = project.git("rev-parse", "HEAD")
+    done = project.tool("squash", "--rev", "head-1", "--uri-var", VARIABLE)
+    assert done.code == 1, done.said
+    assert "PostgreSQL cannot restore its own dump of what the old migrations make" in done.said
+    assert said in done.said
+    assert f"mend it at the end of upgrade() in {project.ids[2]}'s file" in done.said
+    project.assert_nothing_left(head)
+
+
 def test_a_server_whose_user_the_migrations_name_is_refused(make: Make) -> None:
     project = make([ddl("a", "CREATE TABLE t (i int)")])
     project.add(ddl("b", f"GRANT SELECT ON t TO {project.server.user}"), Step("c", sql=["SELECT 1"]))
