@@ -18,7 +18,8 @@ CLAUSES = frozenset(
 
 def execute_all(texts: Sequence[str], reason: str) -> list[str]:
     """One op.execute for each statement, below a comment that says why it is one."""
-    lines = [f"    # {reason}"] if reason and texts else []
+    # A name in it may hold line breaks.
+    lines = [f"    # {' '.join(reason.split())}"] if reason and texts else []
     for text in texts:
         if text.strip():
             lines += _execute(text)

@@ -195,6 +195,13 @@ EXACT: dict[str, tuple[str, ...]] = {
         "create view v as select a from t where a <> all (array[3, 4]) and c in (1, -2)",
         "create policy p on t using (a <> all (array[3, 4]))",
     ),
+    "rows below a comment with a name of several lines": (
+        """create table t ("new\nline" int generated always as identity, "more\r%" int)""",
+        """insert into t values (default, 1), (default, 2)""",
+        """create type "a\n%" as (i int)""",
+        """create table u ("two\n\nlines" "a\n%")""",
+        "insert into u values (row(1))",
+    ),
     "a long chain of views": (
         "create table v0 (a int)",
         """do $$ begin for n in 1..600 loop
