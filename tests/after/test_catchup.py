@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from tasklib.postgres import client
@@ -74,3 +75,22 @@ def test_the_base_refuses_a_database_with_its_tables_and_no_revision(new_shop: P
     project.db("upgrade", "head", database="beside")
     assert query(address, "SELECT count(*) FROM public.plans") == [(2,)]
     assert "CREATE TABLE users" in project.db("upgrade", "head", "--sql", database="beside").out
+
+
+def test_where_the_real_one_fails_it_says_why_and_where_it_stands(new_shop: Plain) -> None:
+    project, ids = new_shop, new_shop.ids
+    database_of(project, 2, "no_rights")
+    address = replace(project.address("no_rights"), user="catchup_reader", password="s3cret-of-the-reader")
+    with client.connect(project.address("no_rights")) as connection:
+        # All that is asked and dumped it may; on a scratch database it never was.
+        connection.run(f"CREATE ROLE {address.user} LOGIN PASSWORD '{address.password}' IN ROLE pg_read_all_data")
+    before = whole(project.server, project.address("no_rights"))
+    try:
+        done = project.tool("catchup", "--url", address.url(), "--yes", "--server", project.server_url)
+    finally:
+        with client.connect(project.address()) as connection:
+            connection.run(f"DROP ROLE {address.user}")
+    assert done.code == 2 and "permission denied" in done.err, done.said
+    assert f"/no_rights is at {ids[1]} now; {ids[3]} was expected" in done.err and ids[2] in done.err
+    assert address.password not in done.said
+    assert whole(project.server, project.address("no_rights")) == before
