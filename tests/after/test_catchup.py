@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from tasklib.postgres import client
-from tests.conftest import copied, database_of
-from tests.support.project import Plain, query, whole
+from tests.conftest import Make, MakePlain, copied, database_of
+from tests.support.project import BIN, VARIABLE, Plain, Project, query, whole
+from tests.support.world import TINY
 
 
-def at(project: Plain, name: str) -> str:
+def at(project: Project, name: str) -> str:
     return str(query(project.address(name), "SELECT string_agg(version_num, ' ') FROM alembic_version")[0][0])
 
 
@@ -94,3 +97,22 @@ def test_where_the_real_one_fails_it_says_why_and_where_it_stands(new_shop: Plai
     assert f"/no_rights is at {ids[1]} now; {ids[3]} was expected" in done.err and ids[2] in done.err
     assert address.password not in done.said
     assert whole(project.server, project.address("no_rights")) == before
+
+
+@pytest.mark.slow
+def test_flask_migrate_goes_the_same_way_on_asyncpg_and_psycopg2(make: Make, make_plain: MakePlain) -> None:
+    asynchronous = make_plain(TINY, template="async", name="asynchronous")
+    made = ((make(TINY, name="flask"), "psycopg2", "flask db"), (asynchronous, "asyncpg", "alembic"))
+    for project, scheme, command in made:
+        address = project.new_database(f"left_{scheme}")
+        program, *words = command.split()
+        project.environment = {VARIABLE: address.url(f"postgresql+{scheme}")}
+        project.run([BIN / program, *words, "upgrade", project.ids[0]])
+        # Whatever database the application would take by itself, it gets the one of the URL.
+        project.environment = {VARIABLE: f"postgresql+{scheme}://u@127.0.0.1:1/somewhere"}
+        squashed = project.tool("squash", "--rev", "head-1", "--server", project.server_url)
+        assert squashed.code == 0, squashed.said
+        done = project.tool("catchup", "--url", address.url(), "--yes", "--server", project.server_url)
+        assert done.code == 0, done.said
+        assert at(project, address.database) == project.ids[1]
+        project.assert_nothing_left()
