@@ -6,13 +6,14 @@ import re
 from pathlib import Path
 
 from tasklib import console
+from tasklib.base.base_migration import replaced
 from tasklib.errors import Failed
 from tasklib.history import chains, revisions
 from tasklib.project import script_mako
 from tasklib.reference import replay
+from tasklib.render import head as heads
 from tasklib.workbench import provenance
 from tasklib.workbench.bench import Bench
-from tasklib.workbench.plan import Plan
 
 
 def write(bench: Bench) -> str:
@@ -51,7 +52,7 @@ def write(bench: Bench) -> str:
             raise Failed(f"`migrate` wrote {len(fresh)} files at {made.start[:12]}, not one. It said:\n  | {said}",
                          "--source history does not need the models of that commit")  # fmt: skip
         path = fresh.pop()
-        text = _finished(path.read_text(encoding="utf-8"), made, cut.labels, message)
+        text = _finished(path.read_text(encoding="utf-8"), bench, cut.labels, message)
         _remove(bench, path)
         bench.write_base(text)
         bench.drop("draft")
@@ -79,9 +80,10 @@ def _remove(bench: Bench, path: Path) -> None:
         path.rmdir()
 
 
-def _finished(text: str, plan: Plan, labels: tuple[str, ...], message: str) -> str:
-    """The generated file with the line that names the originals' commit, and the branch labels of what it replaces."""
-    lines = [f"Originals: git commit {plan.tip}", *provenance.proven_against(plan)]
+def _finished(text: str, bench: Bench, labels: tuple[str, ...], message: str) -> str:
+    """The generated file with the ids that it replaces, the commit that has them, and the branch labels of all."""
+    listed = heads.replaces(replaced(bench))
+    lines = [*listed, "", f"Originals: git commit {bench.plan.tip}", *provenance.proven_against(bench.plan)]
     said = "\n".join(lines).replace("\\", "\\\\").replace('"""', "'''")
     named = script_mako.with_line(text, said, message)
     if not labels:

@@ -162,7 +162,7 @@ def _head(bench: Bench) -> Head:
     return Head(
         header=script_mako.header(mako, original),
         revision=plan.revision, message=cut.revision.message, gone=len(cut.gone), first=cut.gone[0].id,
-        replaces=_replaced(bench),
+        replaces=replaced(bench),
         commit=plan.tip, made=made_from(plan, (plan.replayed or {})["major"]),
         created=heads.created(original), labels=cut.labels,
         engines=engines.argument(original, plan.base_path) if len(bench.binds) > 1 else None,
@@ -170,7 +170,7 @@ def _head(bench: Bench) -> Head:
     )  # fmt: skip
 
 
-def _replaced(bench: Bench) -> list[str]:
+def replaced(bench: Bench) -> list[str]:
     """The ids that the base replaces, oldest first, R's own last; in the place of a base those that it replaced."""
     migrations, texts = bench.cut().gone, old_sources(bench)
     return [

@@ -164,7 +164,7 @@ class Head:
             f"Originals: git commit {self.commit}",
             *map(_docstring, self.made),
             "",
-            *textwrap.wrap(f"{REPLACED} {' '.join(self.replaces)}", 88, break_long_words=False, break_on_hyphens=False),
+            *replaces(self.replaces),
             "",
             f"Revision ID: {self.revision}",
             "Revises:",
@@ -201,6 +201,11 @@ class Head:
         security = ROW_SECURITY if "row security" in used else ""
         guard = (_of_engines(GUARD) if of_engine else GUARD).replace("{row_security}", security)
         return [*lines, *guard.rstrip("\n").split("\n"), "", ""]
+
+
+def replaces(ids: Sequence[str]) -> list[str]:
+    """The lines of a docstring that list the ids which a base replaces, as `revisions.replaced` reads them."""
+    return textwrap.wrap(f"{REPLACED} {' '.join(ids)}", 88, break_long_words=False, break_on_hyphens=False)
 
 
 def created(text: str) -> str:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from tasklib.postgres import client
-from tests.conftest import copied, database_of
-from tests.support.project import Plain, query, whole
+from tests.conftest import Make, MakePlain, copied, database_of
+from tests.support.project import BIN, VARIABLE, Plain, Project, query, whole
+from tests.support.world import TINY
 
 
-def at(project: Plain, name: str) -> str:
+def at(project: Project, name: str) -> str:
     return str(query(project.address(name), "SELECT string_agg(version_num, ' ') FROM alembic_version")[0][0])
 
 
@@ -74,3 +78,41 @@ def test_the_base_refuses_a_database_with_its_tables_and_no_revision(new_shop: P
     project.db("upgrade", "head", database="beside")
     assert query(address, "SELECT count(*) FROM public.plans") == [(2,)]
     assert "CREATE TABLE users" in project.db("upgrade", "head", "--sql", database="beside").out
+
+
+def test_where_the_real_one_fails_it_says_why_and_where_it_stands(new_shop: Plain) -> None:
+    project, ids = new_shop, new_shop.ids
+    database_of(project, 2, "no_rights")
+    address = replace(project.address("no_rights"), user="catchup_reader", password="s3cret-of-the-reader")
+    with client.connect(project.address("no_rights")) as connection:
+        # All that is asked and dumped it may; on a scratch database it never was.
+        connection.run(f"CREATE ROLE {address.user} LOGIN PASSWORD '{address.password}' IN ROLE pg_read_all_data")
+    before = whole(project.server, project.address("no_rights"))
+    try:
+        done = project.tool("catchup", "--url", address.url(), "--yes", "--server", project.server_url)
+    finally:
+        with client.connect(project.address()) as connection:
+            connection.run(f"DROP ROLE {address.user}")
+    assert done.code == 2 and "permission denied" in done.err, done.said
+    assert f"/no_rights is at {ids[1]} now; {ids[3]} was expected" in done.err and ids[2] in done.err
+    assert address.password not in done.said
+    assert whole(project.server, project.address("no_rights")) == before
+
+
+@pytest.mark.slow
+def test_flask_migrate_goes_the_same_way_on_asyncpg_and_psycopg2(make: Make, make_plain: MakePlain) -> None:
+    asynchronous = make_plain(TINY, template="async", name="asynchronous")
+    made = ((make(TINY, name="flask"), "psycopg2", "flask db"), (asynchronous, "asyncpg", "alembic"))
+    for project, scheme, command in made:
+        address = project.new_database(f"left_{scheme}")
+        program, *words = command.split()
+        project.environment = {VARIABLE: address.url(f"postgresql+{scheme}")}
+        project.run([BIN / program, *words, "upgrade", project.ids[0]])
+        # Whatever database the application would take by itself, it gets the one of the URL.
+        project.environment = {VARIABLE: f"postgresql+{scheme}://u@127.0.0.1:1/somewhere"}
+        squashed = project.tool("squash", "--rev", "head-1", "--server", project.server_url)
+        assert squashed.code == 0, squashed.said
+        done = project.tool("catchup", "--url", address.url(), "--yes", "--server", project.server_url)
+        assert done.code == 0, done.said
+        assert at(project, address.database) == project.ids[1]
+        project.assert_nothing_left()

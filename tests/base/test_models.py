@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tasklib.history import revisions
 from tasklib.postgres import client
 from tests.conftest import Make
 from tests.support.project import APP, VARIABLE, Project, Step, query
@@ -78,6 +79,7 @@ def test_models_that_say_everything_are_merged_with_a_merge_commit_and_keep_the_
     assert theirs == tip
     assert project.git("rev-parse", f"{draft}^") == at_r
     assert f"Originals: git commit {tip}" in project.base_text(project.ids[2])
+    assert revisions.replaced(project.base_text(project.ids[2])) == tuple(project.ids[:3])
     assert project.git("diff", "--stat", tip, "HEAD", "--", ".", ":!migrations/versions") == ""
     project.new_database("models")
     project.flask("upgrade", database="models")

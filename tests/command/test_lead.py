@@ -10,7 +10,9 @@ import os
 import subprocess
 import sys
 import sysconfig
+import textwrap
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -383,3 +385,47 @@ def test_ports_of_real_databases_are_read_from_variables_service_files_and_what_
     }  # fmt: skip
     found = fence.ports(variables, ["h:6009,i:6010/d", "/run/pg:5433/d"])
     assert found == {5432, 5433, *range(6001, 6011)}
+
+
+PLAINLY = {
+    "psycopg2": """
+        import psycopg2
+        found = psycopg2.connect("host=127.0.0.1 port=1 dbname=live user=u").info.dbname
+    """,
+    "psycopg": """
+        import psycopg
+        found = psycopg.connect("host=127.0.0.1 port=1 dbname=live user=u").info.dbname
+    """,
+    "asyncpg": """
+        import asyncio, asyncpg
+        async def ask():
+            made = await asyncpg.connect("postgresql://u@127.0.0.1:1/live")
+            return await made.fetchval("SELECT current_database()")
+        found = asyncio.run(ask())
+    """,
+    "pg8000": """
+        import pg8000.native
+        made = pg8000.native.Connection("u", host="127.0.0.1", port=1, database="live")
+        found = made.run("SELECT current_database()")
+    """,
+}
+
+
+@pytest.mark.parametrize("driver", PLAINLY)
+def test_a_database_that_is_not_ours_is_reached_as_safely_as_its_url_says(
+    driver: str, tmp_path: Path, scratch: Address
+) -> None:
+    pytest.importorskip(driver)
+    watch.write(tmp_path)
+    said = {}
+    for mode in ("prefer", "require"):
+        place = replace(scratch, options=(("sslmode", mode),))
+        (record := tmp_path / f"record-{mode}").touch()
+        inherited = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+        given = Watch(tmp_path, real=True).environment({"": place}, record, inherited, first="")
+        code = f"{textwrap.dedent(PLAINLY[driver])}\nprint(found)"
+        done = shell.run([sys.executable, "-c", code], cwd=tmp_path, env={**inherited, **given}, ok=None)
+        said[mode] = done.stdout + done.stderr
+    # The test's server has no TLS.
+    assert "led_to" in said["prefer"] and "Traceback" not in said["prefer"], said
+    assert "Traceback" in said["require"] and ("SSL" in said["require"] or "asks for TLS" in said["require"]), said

@@ -195,7 +195,9 @@ def _asyncpg(lead: Lead, module: Any, late: bool) -> None:
             raise ConnectionRefusedError(str(error)) from None
         ours = {"user": place["user"], "password": place["password"], "database": place["database"]}
         if "options" in place:
-            if _must_be_safe(place) and (not params.ssl or getattr(params, "ssl_is_advisory", False)):
+            # Where TLS is only preferred, it is given up for a server that has none.
+            only = getattr(params, "ssl_is_advisory", getattr(params, "sslmode", 3) < 3)
+            if _must_be_safe(place) and (only or not params.ssl):
                 raise ConnectionRefusedError(NOT_SAFE)
         else:
             ours.update(ssl=None, direct_tls=False, ssl_is_advisory=False)
