@@ -204,7 +204,8 @@ def fallbacks(difference: Difference) -> Set[Key]:
         differing = set(left) ^ set(right)
         checks = [re.match(r'\s+CONSTRAINT ("(?:[^"]|"")+"|\w+) CHECK', line) for line in differing]
         if differing and all(checks):
-            return {("CHECK", schema, f"{name} {match.group(1).strip(chr(34))}") for match in checks if match}
+            names = [sqltext.unquoted(match.group(1)) or match.group(1) for match in checks if match]
+            return {("CHECK", schema, f"{name} {check}") for check in names}
         return {("TABLE", schema, name)}
     if kind == "DEFAULT":
         return {("TABLE", schema, name.split(" ")[0])}
