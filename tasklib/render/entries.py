@@ -22,7 +22,8 @@ NO_DROP = {
     "TRIGGER", "RULE", "STATISTICS", "POLICY", "ROW SECURITY", "ACL", "COMMENT",
 }  # fmt: skip
 COMPRESSION = re.compile(
-    r'ALTER FOREIGN TABLE ONLY .+ ALTER COLUMN (?P<column>"(?:[^"]|"")+"|\w+) SET COMPRESSION (?P<method>\w+)'
+    r'ALTER FOREIGN TABLE ONLY .+ ALTER COLUMN (?P<column>"(?:[^"]|"")+"|\w+) SET COMPRESSION (?P<method>\w+)',
+    re.DOTALL,  # names may have line breaks
 )
 VALIDATOR = re.compile(
     r"(?P<create>CREATE FOREIGN DATA WRAPPER (?P<name>\"(?:[^\"]|\"\")+\"|\w+)(?: HANDLER \S+)?) "

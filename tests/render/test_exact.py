@@ -202,6 +202,11 @@ EXACT: dict[str, tuple[str, ...]] = {
         """create table u ("two\n\nlines" "a\n%")""",
         "insert into u values (row(1))",
     ),
+    "a foreign table with a compression and a name of several lines": (
+        "create foreign data wrapper w",
+        "create server s foreign data wrapper w",
+        """create foreign table "f\ng" (a text compression pglz) server s""",
+    ),
     "a long chain of views": (
         "create table v0 (a int)",
         """do $$ begin for n in 1..600 loop
