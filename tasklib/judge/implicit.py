@@ -66,7 +66,7 @@ OF_CHILDREN = (
 # Names in SQL of what no dump prints, by catalog: with a path of "" they come qualified.
 UNPRINTED = {
     "pg_constraint": "SELECT oid, 'CONSTRAINT ' || quote_ident(conname) || ' ON ' || conrelid::regclass::text"
-    " FROM pg_constraint WHERE conrelid <> 0 AND NOT conislocal AND contype NOT IN ('p', 'u', 'x')",
+    " FROM pg_constraint WHERE conrelid <> 0 AND (NOT conislocal AND contype NOT IN ('p', 'u', 'x') OR contype = 't')",
     "pg_trigger": "SELECT oid, 'TRIGGER ' || quote_ident(tgname) || ' ON ' || tgrelid::regclass::text FROM pg_trigger t"
     " WHERE coalesce(to_jsonb(t) ->> 'tgparentid', '0') <> '0'",
     "pg_rewrite": "SELECT oid, 'RULE ' || quote_ident(rulename) || ' ON ' || ev_class::regclass::text FROM pg_rewrite"

@@ -207,6 +207,13 @@ EXACT: dict[str, tuple[str, ...]] = {
         "create server s foreign data wrapper w",
         """create foreign table "f\ng" (a text compression pglz) server s""",
     ),
+    "comments on a constraint trigger and on its constraint": (
+        "create table t (a int)",
+        "create function f() returns trigger language plpgsql as 'begin return new; end'",
+        'create constraint trigger "c t" after insert on t deferrable for each row execute function f()',
+        """comment on constraint "c t" on t is 'of the constraint'""",
+        """comment on trigger "c t" on t is 'of the trigger'""",
+    ),
     "a long chain of views": (
         "create table v0 (a int)",
         """do $$ begin for n in 1..600 loop
