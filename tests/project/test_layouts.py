@@ -173,7 +173,7 @@ def test_a_project_below_the_top_with_pyproject_toml_a_venv_of_its_own_and_hooks
     assert made.git("ls-files", "backend/more") == ""
     assert done.out.endswith(
         "Left for you to mend, for they name revisions that are gone:\n"
-        f"  docs/notes.md:1: Imports ran at {made.ids[0]},\n"
+        f"  docs    docs/notes.md:1: Imports ran at {made.ids[0]},\n"
     )
     text = made.base_text(made.ids[1])
     assert text.startswith(f'{LICENCE}"""orders\n')
