@@ -193,6 +193,7 @@ def abort(context: Context, given: Given) -> None:
     merged = squash_branch.is_brought_in(repository, bench.plan)
     with interrupts.uninterrupted():
         trouble = squash_branch.put_back(bench)
+        kept_replay.drop(repository)  # a kill may have come just after it was kept
     if trouble:
         raise Failed("; ".join(trouble), f"{bench.plan.program} abort --server URL (with its password)")
     if merged:

@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -121,6 +122,27 @@ def test_a_kept_replay_whose_server_was_taken_away_is_made_again(make: Make) -> 
     servers.stop(kept_home(project))
     done = project.tool("squash", "--rev", "head", "--data", "none")
     assert done.code == 0 and "a second run beside it" in done.err, done.said
+    project.assert_nothing_left()
+
+
+@pytest.mark.parametrize("where", ["server_home.mark", "clusters.pause"])
+def test_a_kill_while_the_replay_is_kept_leaves_what_abort_takes_away(make: Make, where: str) -> None:
+    project = make(TOKENS)
+    head = project.git("rev-parse", "HEAD")
+    project.temporary.mkdir(exist_ok=True)
+    code = (
+        "import os, sys\nfrom tasklib import program\nfrom tasklib.postgres import clusters, server_home\n"
+        f"real = {where}\n"
+        "def last(*given):\n    if len(given) in (1, 5):\n        os.kill(os.getpid(), 9)\n    real(*given)\n"
+        f"{where} = last\nsys.argv[1:] = ['squash', '--rev', 'head']\nprogram.main()\n"
+    )
+    done = project.run([sys.executable, "-c", code], check=False)
+    assert done.code == -9 and project.kept_replay().exists(), done.said
+    home = kept_home(project)
+    assert project.tool("abort").code == 0
+    assert not project.kept_replay().exists() and not home.exists()
+    project.assert_nothing_left(head)
+    assert project.tool("squash", "--rev", "head", "--data", "none").code == 0
     project.assert_nothing_left()
 
 
