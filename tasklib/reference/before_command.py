@@ -59,6 +59,7 @@ def run(bench: Bench, chain: Chain, apart: float, *roles: str) -> None:
             time.sleep(max(0.0, apart - (time.monotonic() - started)))
             started = time.monotonic()
             _run(bench, role)
+            side_effects.refuse_written_beside(bench, role, f"`{shown(bench.plan)}` writes", bare=True)
             refuse_wrong_version(bench, history, role)
     left = sorted(set(status.dirty(bench.repository)) - before)
     if left:

@@ -17,7 +17,6 @@ from tasklib.history.cut import History
 from tasklib.judge import catalog, roles, rows
 from tasklib.judge.rows import Stable, Volatile
 from tasklib.postgres import client
-from tasklib.postgres.client import Address
 from tasklib.postgres.server_log import Logged
 from tasklib.postgres.version_table import Name, by_table, versions
 from tasklib.reference import (
@@ -30,7 +29,6 @@ from tasklib.reference import (
     tenants,
 )
 from tasklib.reference.targets import learn
-from tasklib.workbench import groundwork
 from tasklib.workbench.bench import Bench, watched
 from tasklib.workbench.scratch import GROUND
 
@@ -288,24 +286,7 @@ def arrive(bench: Bench, chain: Chain, role: str, target: str, what: str) -> Non
                                          lambda one: chain.file(one).read_text(encoding="utf-8"))  # fmt: skip
         raise error
     side_effects.check(bench, chain, result, role)
-    _refuse_written_beside(bench, role, targets)
-
-
-def _refuse_written_beside(bench: Bench, role: str, targets: Mapping[str, Address]) -> None:
-    """`Refused` where migrations made something in a database that is not the one that env.py runs them for."""
-    stands_for = {name: target for target, name in bench.plan.targets.items()}
-    for name in bench.plan.others:
-        with client.connect(targets[name], read_only=True) as connection:
-            there = connection.rows(groundwork.ANYTHING)
-        with client.connect(bench.address(GROUND, name), read_only=True) as connection:
-            before = connection.rows(groundwork.ANYTHING)
-        if len(there) != len(before):
-            own = " or ".join(target for target, of in bench.plan.targets.items() if of in bench.binds)
-            raise Refused(
-                f"The migrations write to a second database, {stands_for[name]}, which is not the one that env.py runs "
-                "them for. No base migration could be proven to do that.",
-                f"--same {stands_for[name]}={own or 'TARGET'} if the two are one database",
-            )
+    side_effects.refuse_written_beside(bench, role, "The migrations write")
 
 
 def _closure(history: History, ids: Iterable[str]) -> set[str]:

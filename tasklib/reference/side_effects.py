@@ -11,10 +11,13 @@ from tasklib.command.project_command import Command, Ran
 from tasklib.errors import Refused
 from tasklib.history.chains import Chain
 from tasklib.judge import roles
+from tasklib.postgres import client
 from tasklib.project import discovery
 from tasklib.reference import targets
 from tasklib.repository import status
+from tasklib.workbench import groundwork
 from tasklib.workbench.bench import Bench
+from tasklib.workbench.scratch import GROUND
 
 IMPORT_FAILED = re.compile(r"(?m)^(ModuleNotFoundError|ImportError|SyntaxError|IndentationError)\b")
 SQLITE = b"SQLite format 3\0"
@@ -138,3 +141,22 @@ def new_files_removed(bench: Bench) -> Iterator[None]:
         for child in {base / "instance" for base in around} - directories:
             if child.is_dir() and not any(child.iterdir()):
                 child.rmdir()
+
+
+def refuse_written_beside(bench: Bench, role: str, who: str, *, bare: bool = False) -> None:
+    """`Refused` where something was made in a database that is not one which env.py runs migrations for; ``bare``: one
+    that began without the groundwork.
+    """
+    stands_for = {name: target for target, name in bench.plan.targets.items()}
+    for name in bench.plan.others:
+        with client.connect(bench.address(role, name), read_only=True) as connection:
+            there = connection.rows(groundwork.ANYTHING)
+        with client.connect(bench.address(GROUND, name), read_only=True) as connection:
+            before = connection.rows(groundwork.ANYTHING)
+        if len(there) > len(before) or (len(there) < len(before) and not bare):
+            own = " or ".join(target for target, of in bench.plan.targets.items() if of in bench.binds)
+            raise Refused(
+                f"{who} to a second database, {stands_for[name]}, which is not the one that env.py runs the migrations "
+                "for. No base migration could be proven to do that.",
+                f"--same {stands_for[name]}={own or 'TARGET'} if the two are one database",
+            )

@@ -122,8 +122,8 @@ def test_a_command_that_fails_or_goes_elsewhere_or_writes_into_the_tree_is_named
 
     project.write("create_db.py", CREATE.replace("DATABASE_URL", "OTHER_URL"))
     project.commit("another variable")
-    refused(project, "head", created(project, "head"), 1, "does not come to the scratch database",
-            "--set NAME={url}", VARIABLE, **environment)  # fmt: skip
+    refused(project, "head", created(project, "head"), 1, "writes to a second database", "elsewhere", "--same",
+            **environment)  # fmt: skip
     assert query(elsewhere, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == [(0,)]
 
     project.write("create_db.py", CREATE + 'open("dump.sql", "w").write("SELECT 1")\n')
