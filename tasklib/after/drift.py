@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 
-from tasklib import console, interrupts
 from tasklib.after.instances import Instance
 from tasklib.after.lineage import Lineage
 from tasklib.errors import Refused, SquashError
@@ -20,7 +19,7 @@ from tasklib.postgres import version_table
 from tasklib.postgres.client import Address
 from tasklib.reference import database_copy, replay, server_objects
 from tasklib.workbench import prepare_verify, provenance
-from tasklib.workbench.bench import Bench
+from tasklib.workbench.bench import Bench, passing
 
 BUILT, REAL = "candidate", "deployed"  # the roles of the scratch databases
 
@@ -34,8 +33,7 @@ def opened(known: Lineage) -> Iterator[Bench]:
     made = prepare_verify.detached(squashed, known.head, known.tree, known.revision).plan
     if known.base is not None:
         provenance.refuse_missing(squashed.repository.read(known.head, known.base.migration.path), made)
-    bench = Bench(squashed.repository, made, squashed.settings.server, detached=True)
-    try:
+    with passing(squashed.repository, made, squashed.settings.server) as bench:
         replay.ensure_databases(bench)
         if len(bench.binds) > 1:
             raise Refused(
@@ -43,11 +41,6 @@ def opened(known: Lineage) -> Iterator[Bench]:
                 "leave --drift out",
             )
         yield bench
-    finally:
-        with interrupts.uninterrupted():
-            trouble = bench.close_place()
-        for line in trouble:
-            console.warn(line)
 
 
 def build(bench: Bench, revision: str) -> None:

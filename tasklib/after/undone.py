@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tasklib import console, interrupts
+from tasklib import interrupts
 from tasklib.errors import Refused, SquashError
 from tasklib.proof import proofs
 from tasklib.proof.record import Proof
@@ -12,7 +12,7 @@ from tasklib.repository import refs, status, worktree
 from tasklib.repository.git import Repository
 from tasklib.settings import Settings
 from tasklib.workbench import plan, prepare_verify
-from tasklib.workbench.bench import Bench, program
+from tasklib.workbench.bench import passing, program
 from tasklib.workbench.prepare import Prepared
 
 
@@ -43,14 +43,8 @@ def prepared(repository: Repository, cwd: Path, settings: Settings) -> Prepared:
 
 def prove(made: Prepared, settings: Settings) -> Proof:
     """That the originals and the base build the same database, at R and at the head; `Differs` where they do not."""
-    bench = Bench(made.repository, made.plan, settings.server, detached=True)
-    try:
+    with passing(made.repository, made.plan, settings.server) as bench:
         return proofs.prove(bench, made.repository.tree("HEAD"))
-    finally:
-        with interrupts.uninterrupted():
-            trouble = bench.close_place()
-        for line in trouble:
-            console.warn(line)
 
 
 def commit(made: Prepared, proof: Proof) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from invoke.context import Context
 
-from tasklib import console, interrupts, settings
+from tasklib import console, settings
 from tasklib.options import Given, dry, step
 from tasklib.proof import proofs, squash_branch
 from tasklib.proof.record import Proof
@@ -18,7 +18,7 @@ from tasklib.repository import git, status
 from tasklib.repository.git import Repository
 from tasklib.settings import Settings
 from tasklib.workbench import plan, prepare_verify
-from tasklib.workbench.bench import Bench, open_bench
+from tasklib.workbench.bench import Bench, open_bench, passing
 
 
 @step("rev", "directory", "command", "uri-var", "set", "server", "before", "reference", "data")
@@ -49,14 +49,8 @@ def _verify_checkout(repository: Repository, chosen: Settings, dry: bool) -> Non
         return
     if status.dirty(repository):
         console.warn("the work tree holds changes that are not committed; the commit at HEAD is proven, without them")
-    bench = Bench(repository, prepared.plan, chosen.server, detached=True)
-    try:
+    with passing(repository, prepared.plan, chosen.server) as bench:
         made = proofs.prove(bench, repository.tree("HEAD"))
-    finally:
-        with interrupts.uninterrupted():
-            trouble = bench.close_place()
-        for line in trouble:
-            console.warn(line)
     console.say("\n".join(made.lines()))
 
 

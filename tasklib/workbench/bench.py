@@ -11,7 +11,7 @@ from functools import wraps
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
-from tasklib import binds, console
+from tasklib import binds, console, interrupts
 from tasklib.command import programs, watch
 from tasklib.command.project_command import Command
 from tasklib.command.started_once import Held
@@ -24,8 +24,10 @@ from tasklib.judge import passwords
 from tasklib.project import discovery, sources
 from tasklib.project.addresses import Addresses
 from tasklib.repository import git, status, trees, worktree
+from tasklib.repository.git import Repository
 from tasklib.timings import Tally
 from tasklib.workbench import inplace, plan
+from tasklib.workbench.plan import Plan
 from tasklib.workbench.scratch import Scratch
 
 TASKS = (
@@ -274,6 +276,19 @@ def program() -> str:
     if any(re.fullmatch(r"[\w-]+(\.[\w-]+)+", word) and word.rsplit(".", 1)[1] in TASKS for word in sys.argv[1:]):
         return "alembic-squash"
     return called if called in ("invoke", "inv", "alembic-squash") else "alembic-squash"
+
+
+@contextmanager
+def passing(repository: Repository, made: Plan, server_url: str | None) -> Iterator[Bench]:
+    """A bench whose plan is kept nowhere, for the length of a block: what it made goes with it."""
+    bench = Bench(repository, made, server_url, detached=True)
+    try:
+        yield bench
+    finally:
+        with interrupts.uninterrupted():
+            trouble = bench.close_place()
+        for line in trouble:
+            console.warn(line)
 
 
 def open_bench(cwd: Path, server_url: str | None = None, reference_url: str | None = None) -> Bench:
