@@ -60,16 +60,15 @@ def show(cwd: Path, chosen: Settings) -> Prepared:
         *([("databases", binds.listed(made.binds))] if len(made.binds) > 1 else []),
         ("PostgreSQL", server),
     ]))  # fmt: skip
-    data = data_files.of_bases(repository, made.tip, cut.gone)
+    data = [entry.path for entry in data_files.of_bases(repository, made.tip, cut.gone)]
+    texts, staying = (trees.read_many(repository, made.tip, [m.path for m in of]) for of in (cut.gone, cut.kept))
     gone = Gone.of(made.revision, cut.gone, made.kept, made.tip)
-    outside = [*gone.paths, *(entry.path for entry in data)]
+    outside = [*gone.paths, *data]
     _section("Mentions of revisions that go, outside of their files (they will point nowhere)",
              in_flight.mentions(repository, gone, outside))  # fmt: skip
-    _section("Data files that go with the base which is squashed again", [entry.path for entry in data])
+    _section("Data files that go with the base which is squashed again", data)
     _section("Files that only squashed migrations read (they stay; git rm them afterwards, if nothing else needs them)",
-             unread(prepared))  # fmt: skip
-    paths = [m.path for m in cut.gone]
-    texts = trees.read_many(repository, made.tip, paths)
+             unread(prepared, texts, staying, data))  # fmt: skip
     _section("Squashed migrations that read the environment: the base keeps what it holds when you squash",
              [read.listed for read in variables_read.environment_reads(texts)])  # fmt: skip
     _section("Squashed migrations that call for time or chance (in a row, one run's value becomes everybody's)",
@@ -81,8 +80,7 @@ def show(cwd: Path, chosen: Settings) -> Prepared:
     _section("Squashed migrations that make what belongs to the server (refused: it would be made with each run)",
              [read.listed for read in server_sql.server_wide(texts)])  # fmt: skip
     _section("Migrations for other databases too (the base is for PostgreSQL only)",
-             [read.listed for read in sources.other_databases(
-                 {**texts, **trees.read_many(repository, made.tip, [m.path for m in cut.kept])})])  # fmt: skip
+             [read.listed for read in sources.other_databases({**texts, **staying})])  # fmt: skip
     _warn_of_newer_server(prepared, server)
     tables = sources.version_tables(repository, made.tip)
     say()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from tasklib import binds
 from tasklib.errors import Refused
-from tasklib.history import data_files, revisions, sole_head
+from tasklib.history import revisions, sole_head
 from tasklib.history.cut import Cut, History, Migration
 from tasklib.project import discovery, extension_sql, server_sql
 from tasklib.project.layout import Layout
@@ -192,17 +192,18 @@ def _suggestion(history: History) -> str:
     return legal[-1] if legal else "REVISION"
 
 
-def unread(prepared: Prepared) -> list[str]:
-    """Files in the script directory that squashed migrations name, and no migration that stays: they stay, unread."""
+def unread(prepared: Prepared, gone: Mapping[str, str], kept: Mapping[str, str], data: Collection[str]) -> list[str]:
+    """Files in the script directory that squashed migrations name, and no migration that stays: they stay, unread.
+
+    ``gone`` and ``kept`` are the texts of both by path, ``data`` the data files of bases, which go.
+    """
     made, repository = prepared.plan, prepared.repository
     files = [entry.path for place in dict.fromkeys((made.layout.script, *made.layout.locations))
              for entry in repository.files(made.tip, place)]  # fmt: skip
-    data = {entry.path for entry in data_files.of_bases(repository, made.tip, prepared.cut.gone)}
-    gone, kept = (
-        "\n".join(trees.read_many(repository, made.tip, [m.path for m in of]).values())
-        for of in (prepared.cut.gone, prepared.cut.kept)
-    )
+    squashed, staying = "\n".join(gone.values()), "\n".join(kept.values())
     own = {made.layout.script + f"/{name}" for name in ("env.py", "README", "script.py.mako", "alembic.ini")}
-    others = [path for path in dict.fromkeys(files) if not path.endswith(".py") and path not in own | data]
+    others = [
+        path for path in dict.fromkeys(files) if not path.endswith(".py") and path not in own and path not in data
+    ]
     named = [(path, re.compile(rf"\b{re.escape(PurePosixPath(path).name)}\b")) for path in others]
-    return [path for path, name in named if name.search(gone) and not name.search(kept)]
+    return [path for path, name in named if name.search(squashed) and not name.search(staying)]
