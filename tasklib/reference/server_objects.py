@@ -15,9 +15,9 @@ from tasklib.judge.roles import Cluster, Made
 from tasklib.postgres import client
 from tasklib.project import server_sql
 from tasklib.reference.targets import Learnt
-from tasklib.repository import trees
 from tasklib.workbench.bench import Bench
 from tasklib.workbench.decisions import Decision
+from tasklib.workbench.prepare import texts
 
 T = TypeVar("T")
 # What every server has, mostly as its superuser, and a throwaway server has not.
@@ -58,8 +58,7 @@ def refuse_on_a_users_server(bench: Bench) -> None:
     """`Refused` where migrations would make roles on the user's own server, or change those that it has."""
     if bench.place().server is not None:
         return
-    run = bench.cut().run(from_r=bench.plan.settings.reference is not None)
-    sources = trees.read_many(bench.repository, bench.plan.tip, [migration.path for migration in run])
+    sources = texts(bench.repository, bench.plan.tip, bench.cut(), bench.plan.settings)
     user = bench.address().user
     if named := server_sql.naming(sources, user):
         raise Refused(
@@ -87,10 +86,7 @@ def refuse_roles_for_several(bench: Bench) -> None:
     """`Refused` where env.py runs migrations for several databases, and some of them make roles."""
     if len(bench.binds) == 1:
         return
-    run = bench.cut().run(from_r=bench.plan.settings.reference is not None)
-    found = server_sql.of_roles(
-        trees.read_many(bench.repository, bench.plan.tip, [migration.path for migration in run])
-    )
+    found = server_sql.of_roles(texts(bench.repository, bench.plan.tip, bench.cut(), bench.plan.settings))
     if found:
         raise Refused(SEVERAL.format("\n  ".join(read.listed for read in found[:10])), NO_ROLES)
 
