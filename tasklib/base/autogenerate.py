@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from tasklib import console
-from tasklib.base.base_migration import replaced
+from tasklib.base.base_migration import old_sources, replaced
 from tasklib.errors import Failed
 from tasklib.history import chains, revisions
 from tasklib.project import script_mako
@@ -82,7 +82,7 @@ def _remove(bench: Bench, path: Path) -> None:
 
 def _finished(text: str, bench: Bench, labels: tuple[str, ...], message: str) -> str:
     """The generated file with the ids that it replaces, the commit that has them, and the branch labels of all."""
-    listed = heads.replaces(replaced(bench))
+    listed = heads.replaces(replaced(bench, old_sources(bench)))
     lines = [*listed, "", f"Originals: git commit {bench.plan.tip}", *provenance.proven_against(bench.plan)]
     said = "\n".join(lines).replace("\\", "\\\\").replace('"""', "'''")
     named = script_mako.with_line(text, said, message)

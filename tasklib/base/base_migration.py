@@ -44,7 +44,7 @@ def write(bench: Bench) -> File:
         refuse_stale(bench, one, sources)
         refuse_in_catalog(one)
         refuse_odd_version_table(bench, one)
-    head = _head(bench)
+    head = _head(bench, sources)
     contents.write_data(bench, read.values())
     sqlalchemy = programs.sqlalchemy_version(bench.command().words, bench.cwd)
     made = extension_sql.written(sources)
@@ -155,14 +155,14 @@ def _build(bench: Bench, file: File) -> None:
     replay.arrive(bench, chain, "candidate", bench.plan.revision, "The base migration failed")
 
 
-def _head(bench: Bench) -> Head:
+def _head(bench: Bench, sources: Mapping[str, str]) -> Head:
     plan, cut = bench.plan, bench.cut()
     original = bench.repository.read(plan.tip, plan.base_path)
     mako = configs.text_of(bench.repository, plan.tip, f"{plan.layout.script}/script.py.mako")
     return Head(
         header=script_mako.header(mako, original),
         revision=plan.revision, message=cut.revision.message, gone=len(cut.gone), first=cut.gone[0].id,
-        replaces=replaced(bench),
+        replaces=replaced(bench, sources),
         commit=plan.tip, made=made_from(plan, (plan.replayed or {})["major"]),
         created=heads.created(original), labels=cut.labels,
         engines=engines.argument(original, plan.base_path) if len(bench.binds) > 1 else None,
@@ -170,11 +170,14 @@ def _head(bench: Bench) -> Head:
     )  # fmt: skip
 
 
-def replaced(bench: Bench) -> list[str]:
-    """The ids that the base replaces, oldest first, R's own last; in the place of a base those that it replaced."""
-    migrations, texts = bench.cut().gone, old_sources(bench)
+def replaced(bench: Bench, sources: Mapping[str, str]) -> list[str]:
+    """The ids that the base replaces, oldest first, R's own last; in the place of a base those that it replaced.
+    ``sources`` are the texts of `old_sources`.
+    """
     return [
-        id_ for one in migrations for id_ in (() if one.parents else revisions.replaced(texts[one.path])) or (one.id,)
+        id_
+        for one in bench.cut().gone
+        for id_ in (() if one.parents else revisions.replaced(sources[one.path])) or (one.id,)
     ]
 
 
