@@ -80,8 +80,7 @@ def adopt(bench: Bench) -> bool:
         except SquashError:
             there = False
         if there:
-            owner = str(plan.state_directory(bench.repository) / "plan.json")
-            server_home.mark(home, owner, bench.pid, server_home.known(home))
+            server_home.mark(home, str(plan.file(bench.repository)), bench.pid, server_home.known(home))
             bench.save(replace(made, **{name: getattr(old, name) for name in LEARNT}))
             _file(bench.repository).unlink()
             return True

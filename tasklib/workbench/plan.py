@@ -150,13 +150,18 @@ def state_directory(repository: Repository) -> Path:
     return repository.common / "alembic-squash"
 
 
+def file(repository: Repository) -> Path:
+    """Where the plan is kept; as long as it is there, what it knows of is somebody's."""
+    return state_directory(repository) / "plan.json"
+
+
 def exists(repository: Repository) -> bool:
-    return (state_directory(repository) / "plan.json").exists()
+    return file(repository).exists()
 
 
 def load(repository: Repository, program: str) -> Plan:
     """The plan of the squash that is under way; `Refused` where there is none."""
-    path = state_directory(repository) / "plan.json"
+    path = file(repository)
     damaged = Refused(
         f"{path} cannot be read; it was expected to be as this program wrote it.",
         f"git checkout your branch, git branch -D the squash branch, then rm -r {path.parent}; a throwaway server is "
@@ -197,7 +202,7 @@ def create(repository: Repository, plan: Plan) -> None:
     fresh = directory / f"plan.json.{os.getpid()}"
     try:
         fresh.write_text(json.dumps(plan.to_json(), indent=1), encoding="utf-8")
-        (directory / "plan.json").hardlink_to(fresh)
+        file(repository).hardlink_to(fresh)
     except FileExistsError:
         raise Refused("A squash is already under way in this repository.", f"{plan.program} status") from None
     finally:
@@ -211,7 +216,7 @@ def save(repository: Repository, plan: Plan) -> Plan:
     directory = state_directory(repository)
     fresh = directory / "plan.json.new"
     fresh.write_text(json.dumps(plan.to_json(), indent=1), encoding="utf-8")
-    fresh.replace(directory / "plan.json")
+    fresh.replace(file(repository))
     return plan
 
 

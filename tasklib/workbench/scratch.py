@@ -88,7 +88,7 @@ class Scratch:
         try:
             chosen = self.server_url or self.plan.settings.server
             if chosen is None:
-                owner = str(plan.state_directory(self.repository) / "plan.json")
+                owner = str(plan.file(self.repository))
                 pid = os.getpid() if self.detached else self.pid
                 ours = self._server = server.start(owner, owner_pid=pid, binaries=self._fitting_binaries())
                 # In the server's own directory, which a later start sweeps where we are killed.
