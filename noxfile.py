@@ -17,7 +17,7 @@ import nox
 RUFF = "ruff==0.17.6"
 MYPY = "mypy==2.4.1"
 NOX = "nox==2026.10.20"
-PYTEST = ("pytest==9.2.0", "pytest-xdist==3.8.0", "hypothesis==6.170.17")
+PYTEST = ("pytest==9.2.0", "pytest-xdist==3.8.0", "hypothesis==6.170.17", "pyte==0.8.2")
 WORKERS = "2"  # each has databases of its own; `-- -n 0` runs the tests in one process
 # With its extra: the tests need PostgreSQL, and take it from a wheel where the machine has none.
 PROJECT = ".[server]"

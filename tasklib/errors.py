@@ -10,7 +10,7 @@ import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from invoke.exceptions import Exit
@@ -85,9 +85,16 @@ class MigrationFailed(Failed):
 
 
 class Differs(SquashError):
-    """The databases are not the same: nothing is merged."""
+    """The databases are not the same: nothing is merged. ``differences`` are what a report shows side by side: each
+    with ``at`` (which comparison), ``database``, ``kind``, ``name``, ``what`` (missing, extra, changed), ``left`` (the
+    truth) and ``right``, None where there is none.
+    """
 
     code = DIFFERS
+
+    def __init__(self, text: str, hint: str = "", differences: Sequence[Mapping[str, str | None]] = ()) -> None:
+        self.differences = tuple(differences)
+        super().__init__(text, hint)
 
 
 class Conflict(SquashError):

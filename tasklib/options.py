@@ -13,12 +13,18 @@ from invoke.exceptions import Exit
 from invoke.tasks import Task, task
 
 from tasklib import console, interrupts
-from tasklib.errors import shortage
+from tasklib.errors import BUG, Differs, SquashError, shortage
 from tasklib.settings import FLAGS, HELP, LISTS, with_server
 from tasklib.workbench.bench import program
 
 Given = Mapping[str, Any]
 ALL = tuple(HELP)
+# Options of every task: what is seen of it while it works.
+SEEN = {
+    "quiet": "Say nothing but warnings and errors.",
+    "json": "Say everything as JSON, one event a line on standard output (docs/json.md).",
+    "echo": "Show each outside command as it could be typed, passwords masked.",
+}
 
 
 def step(
@@ -34,41 +40,69 @@ def step(
     repeatable, as ``only`` is, ``values`` take a text, ``positional`` need no name, ``others`` are flags.
     """
     names = [option.replace("-", "_") for option in options]
+    flags = {**{name: text for name, text in SEEN.items() if name not in others}, **others}
+    own_json = "json" in others
     texts = {**(positional or {}), **(lists or {}), **(values or {})}
 
     def default(name: str) -> object:
         if name in (positional or {}):
             return inspect.Parameter.empty
-        return False if name in FLAGS or (name in others and name != "only") else None
+        return False if name in FLAGS or (name in flags and name != "only") else None
 
     def decorate(body: Callable[[Context, Given], None]) -> Task[Any]:
         def run(context: Context, **given: Any) -> None:
             console.prepare()  # also where Invoke's own program calls us
-            try:
-                with interrupts.heard():
-                    body(context, with_server(context, given))
-                    interrupts.check()
-            except OSError as error:
-                raise (shortage(error) or error) from None
-            except KeyboardInterrupt:
-                read = interrupts.noted() != signal.SIGPIPE  # `plan | head` is no matter
-                raise ended(f"{program()} status says where the squash stands" if read else "") from None
+            seen = {name: bool(given.pop(name)) for name in SEEN if name != "json" or not own_json}
+            echo = seen["echo"] or bool(context.config.run.echo)  # Invoke's own --echo comes before the task's name
+            with console.shown(quiet=seen["quiet"], as_json=seen.get("json", False), echo=echo):
+                _reporting(lambda: _interruptible(lambda: body(context, with_server(context, given))))
 
         # Invoke makes the command line from the signature, which need not be written out in each task.
         kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-        parameters = [inspect.Parameter(name, kind, default=default(name)) for name in (*names, *texts, *others)]
+        parameters = [inspect.Parameter(name, kind, default=default(name)) for name in (*names, *texts, *flags)]
         parameters.sort(key=lambda one: one.default is not inspect.Parameter.empty)
         run.__signature__ = inspect.Signature([inspect.Parameter("context", kind), *parameters])  # type: ignore[attr-defined]
         run.__name__, run.__doc__, run.__module__ = body.__name__, _help(body), body.__module__
         made: Task[Any] = task(
-            help={**{name: HELP[name] for name in options}, **texts, **others},
-            iterable=[name for name in (*LISTS, "only", *(lists or ())) if name in (*names, *texts, *others)],
+            help={**{name: HELP[name] for name in options}, **texts, **flags},
+            iterable=[name for name in (*LISTS, "only", *(lists or ())) if name in (*names, *texts, *flags)],
             # Short flags would be invented from the names, and shift when an option is added.
             auto_shortflags=False,
         )(run)
         return made
 
     return decorate
+
+
+def _interruptible(work: Callable[[], None]) -> None:
+    """Signals are noted over the work; what the system lacks, and an interrupt, end in a sentence."""
+    try:
+        with interrupts.heard():
+            work()
+            interrupts.check()
+    except OSError as error:
+        raise (shortage(error) or error) from None
+    except KeyboardInterrupt:
+        read = interrupts.noted() != signal.SIGPIPE  # `plan | head` is no matter
+        raise ended(f"{program()} status says where the squash stands" if read else "") from None
+
+
+def _reporting(work: Callable[[], None]) -> None:
+    """The work, whose end is told to who reads --json."""
+    try:
+        work()
+    except SquashError as error:
+        if isinstance(error, Differs) and error.differences:
+            console.result("differences", found=error.differences)
+        console.over(error.code, error.text, error.hint)
+        raise
+    except Exit as error:
+        console.over(error.code, error.message or "")
+        raise
+    except Exception as error:
+        console.over(BUG, f"a bug of this program: {type(error).__name__}: {error}")
+        raise
+    console.over(0)
 
 
 def ended(text: str) -> Exit:

@@ -13,6 +13,7 @@ from invoke.context import Context
 
 from tasklib import binds
 from tasklib.errors import Refused
+from tasklib.masking import PASSWORD, SECRET
 from tasklib.postgres import client
 
 # The option names of the command line, with what --help says about each.
@@ -41,6 +42,8 @@ HELP = {
     "data": "Which rows the base migration carries: all (default), none (default with --reference), or TABLE,TABLE.",
     "keep-value": "TABLE.COLUMN: a volatile column that looks like a credential may become a constant. Repeatable.",
     "timings": "At the end, say what each step took: seconds, CPU, starts of the application.",
+    "report": "FILE.html or FILE.md: a report for a pull request: the revision graph before and after, the proof, what "
+    "differs.",
     "no-merge": "End with the proven commit on the squash branch, to be pushed for review; the original branch stays.",
 }
 LISTS = ("set", "same", "keep_value")
@@ -49,8 +52,6 @@ KEYS = tuple(name.replace("-", "_") for name in HELP)
 # For the collection: every key must have a default, or Invoke does not read its INVOKE_SQUASH_… variable; a list as
 # default would make that variable an error.
 DEFAULTS: dict[str, None] = dict.fromkeys(KEYS)
-SECRET = re.compile(r"PASSWORD|PASSWD|SECRET|TOKEN|(^|_)KEY$", re.IGNORECASE)
-PASSWORD = re.compile(r"://[^\s{}@]*:[^\s{}]+@")  # in a URL
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,7 @@ class Settings:
     keep_value: tuple[str, ...] = ()
     no_merge: bool = False
     timings: bool = False
+    report: str | None = None
 
     def same_as(self, target: str) -> str | None:
         """The other name of a target, as --same gives it."""
@@ -135,6 +137,7 @@ def resolve(context: Context, given: Mapping[str, Any]) -> Settings:
         keep_value=tuple(_items(merged["keep_value"])),
         no_merge=truth(merged["no_merge"]),
         timings=truth(merged["timings"]),
+        report=_text(merged["report"]),
     )
 
 

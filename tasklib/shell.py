@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import sh
 
-from tasklib import interrupts
+from tasklib import console, interrupts
 from tasklib.errors import CommandFailed, Failed, Refused
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ T = TypeVar("T")
 AT_A_TIME = 2  # processes of the project's command that run side by side
 LOOK_SECONDS = 0.1  # between two looks at whether somebody interrupts; the end of a process is noticed at once
 END_SECONDS = 5.0  # for a process that was asked to end
+OURS = "ALEMBIC_SQUASH_"  # variables that this program tells its own parts by
 
 
 def together(*calls: Callable[[], T]) -> list[T]:
@@ -97,12 +98,19 @@ def start(
 ) -> Started:
     """Start ``argv`` and return at once. ``out`` and ``err`` are files for its output."""
     words = [str(word) for word in argv]
+    echo(words, cwd, env)
     process = sh.Command(words[0])(
         *words[1:], _cwd=str(cwd), _env=dict(env), _tty_out=False, _in=b"", _out=str(out), _err=str(err),
         _new_session=True, _preexec_fn=fence.put_on if fence is not None else None, _return_cmd=True, _bg=True,
         _bg_exc=False, _truncate_exc=False,
     )  # fmt: skip
     return Started(process)
+
+
+def echo(words: Sequence[str], cwd: Path, env: Mapping[str, str] | None) -> None:
+    """Show the command, where the user asked for that, with the variables that it gets and the user's shell has not."""
+    own = {n: value for n, value in (env or {}).items() if os.environ.get(n) != value and not n.startswith(OURS)}
+    console.echo(words, cwd, own)
 
 
 @dataclass(frozen=True)
@@ -163,6 +171,7 @@ def run(
             _truncate_exc=False,
         )
         interrupts.check()
+        echo(words, cwd, env)
         done = start()
         _wait(done)
         code, out, err = int(done.exit_code), done.stdout, done.stderr

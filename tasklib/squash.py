@@ -10,12 +10,14 @@ from invoke.context import Context
 
 from tasklib import console, interrupts, settings
 from tasklib.after import advice
-from tasklib.errors import Failed, SquashError
+from tasklib.after.outcome import Outcome
+from tasklib.errors import Differs, Failed, SquashError
 from tasklib.options import ALL, Given, dry, ended, step
 from tasklib.postgres import client
 from tasklib.project import likely_variables
 from tasklib.proof import squash_branch
 from tasklib.reference import before_command, deployed_database
+from tasklib.report import report
 from tasklib.repository import git
 from tasklib.repository.git import Repository
 from tasklib.steps import checkout, cleanup, createdb, merge, migrate, reinit, replay, restore, verify
@@ -52,6 +54,7 @@ def squash(context: Context, given: Given) -> None:
     chosen = advice.settled(settings.resolve(context, given), given)
     if chosen is None:
         return
+    report.refuse_unusable(chosen.report)
     if not dry(context):
         refuse_early(Path.cwd(), chosen)
     plans.show(Path.cwd(), chosen)
@@ -78,24 +81,24 @@ def run(cwd: Path, chosen: settings.Settings) -> None:
     text, interrupted = "everything is as it was", 0
     try:
         bench = checkout.run(cwd, chosen, os.getpid())
+        timings = Timings(bench.tally)
         try:
-            timings = Timings(bench.tally)
             if kept_replay.adopt(bench):
                 console.note(f"the replay that was kept is taken again: {len(bench.plan.gone)} migrations")
-            for step in (HISTORY if chosen.source == "history" else MODELS)[1:]:
-                console.note(f"{step}")
-                with timings.of(step):
-                    if step == "merge":
-                        merge.run(bench, bring_in=not chosen.no_merge)
-                    else:
-                        RUN[step](bench)
-            if chosen.timings:
-                console.say("\n".join(["", console.table(timings.rows()), *timings.lines()]))
+            outcome = _all_steps(bench, timings, bring_in=not chosen.no_merge)
+            outcome.say()
+            _tell_times(chosen, timings)
+            if chosen.report is not None:
+                report.save(chosen.report, report.of_outcome(outcome, timings.rows()))
         except BaseException as error:
             interrupted = interrupts.noted()
             if isinstance(error, Undecided) and not interrupted:
                 _keep(bench)
             text = _give_up(bench) if plan.exists(bench.repository) else "after the squash was finished"
+            if isinstance(error, Differs) and chosen.report is not None and not interrupted:
+                before = bench.history(bench.plan.tip)
+                migrations = before.ordered(before.migrations)
+                report.save(chosen.report, report.of_failure(bench.plan, migrations, error, timings.rows()))
             raise
     except KeyboardInterrupt:
         raise ended(text) from None
@@ -103,6 +106,22 @@ def run(cwd: Path, chosen: settings.Settings) -> None:
         if interrupted:  # whoever ended us may have ended our processes too
             raise ended(text) from None
         raise
+
+
+def _all_steps(bench: Bench, timings: Timings, *, bring_in: bool) -> Outcome:
+    *before, _ = (HISTORY if bench.plan.source == "history" else MODELS)[1:]
+    with console.steps([*before, "merge"]):
+        for step in before:
+            with console.step(step), timings.of(step):
+                RUN[step](bench)
+        with console.step("merge"), timings.of("merge"):
+            return merge.run(bench, bring_in=bring_in)
+
+
+def _tell_times(chosen: settings.Settings, timings: Timings) -> None:
+    if chosen.timings:
+        console.say("\n".join(["", console.table(timings.rows()), *timings.lines()]))
+    console.result("timings", **timings.as_json())
 
 
 def _keep(bench: Bench) -> None:
@@ -140,6 +159,7 @@ def status(context: Context, given: Given) -> None:
         console.say(f"No squash is under way in {repository.top}. To begin: {program()} squash --rev R")
         if (found := kept_replay.kept(repository)) is not None:
             console.say(f"{kept_replay.said(found)} ({program()} abort takes it away).")
+        console.result("status", under_way=False, kept_replay=found is not None)
         return
     made = plan.load(repository, program())
     order = HISTORY if made.source == "history" else MODELS
@@ -151,7 +171,10 @@ def status(context: Context, given: Given) -> None:
     console.say(console.table([(step, "done" if step in made.done else "") for step in order]))
     if made.place is not None:
         console.say(f"Scratch databases are on {made.place.host}:{made.place.port}.")
-    console.say(f"Next: {_next(repository, made, order)}")
+    following = _next(repository, made, order)
+    console.say(f"Next: {following}")
+    console.result("status", under_way=True, revision=made.revision, branch=made.branch, original=made.original,
+                   done=made.done, next=following)  # fmt: skip
 
 
 def _next(repository: Repository, made: Plan, order: Sequence[str]) -> str:

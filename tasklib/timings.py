@@ -6,7 +6,8 @@ import resource
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 
 @dataclass
@@ -69,6 +70,13 @@ class Timings:
         for one in (*self.steps, total):
             found.append((one.step, f"{one.seconds:.1f}", f"{one.cpu:.1f}", str(one.starts), str(one.forks)))
         return found
+
+    def as_json(self) -> dict[str, Any]:
+        """The same as numbers, and why starts were made where forks might have been."""
+        return {
+            "steps": [asdict(one) for one in self.steps], "starts": self.tally.starts, "forks": self.tally.forks,
+            "reasons": list(self.tally.reasons),
+        }  # fmt: skip
 
     def lines(self) -> list[str]:
         """What to say below the table."""

@@ -17,9 +17,9 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # Each imports from those before it only: packages, and modules that stand alone.
 WINGS = (
-    *("errors", "interrupts", "timings", "fence", "console", "shell", "binds"),
+    *("errors", "interrupts", "timings", "fence", "masking", "console", "shell", "binds"),
     *("repository", "postgres", "settings", "project", "history", "judge", "command", "render", "workbench"),
-    *("reference", "base", "proof", "after"),
+    *("reference", "base", "proof", "after", "report"),
     *("options", "steps", "squash", "demo", "collection", "__init__", "program"),
 )
 # What is outside, and the modules that may import it.
@@ -30,7 +30,8 @@ DOORS = {
     "psycopg": ("tasklib.command.guard",),
     "alembic": ("tasklib.history.cut", "tasklib.demo"),
     "sqlalchemy": ("tasklib.postgres.client",),  # URLs
-    "mako": ("tasklib.demo",),
+    "mako": ("tasklib.demo", "tasklib.report"),
+    "rich": ("tasklib.console.checklist",),
     "invoke": (
         *("tasklib.errors", "tasklib.settings", "tasklib.options", "tasklib.steps", "tasklib.squash"),
         *("tasklib.demo.task", "tasklib.collection", "tasklib.program"),

@@ -16,7 +16,7 @@ from tasklib.after.lineage import Lineage
 from tasklib.command.project_command import Ran, explain_failure
 from tasklib.errors import Differs, Failed, Refused
 from tasklib.history.chains import Chain
-from tasklib.judge.objects import report
+from tasklib.judge.objects import report, side_by_side
 from tasklib.postgres import version_table
 from tasklib.postgres.client import Address
 from tasklib.project import sources
@@ -70,6 +70,7 @@ def catch_up(known: Lineage, address: Address, found: Instance, agreed: Callable
                 f"{found.place} is at {known.revision} now, and its schema is not what the migrations build there:\n"
                 + report(differing, "the chain", "it"),
                 "was it changed while the migrations ran?",
+                side_by_side(differing, f"at {known.revision}", found.place),
             )
 
 

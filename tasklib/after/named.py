@@ -11,9 +11,9 @@ from typing import Any
 
 from tasklib import shell
 from tasklib.errors import Failed, Refused
+from tasklib.masking import PASSWORD
 from tasklib.postgres import client
 from tasklib.postgres.client import Address
-from tasklib.settings import PASSWORD
 
 # The options of a command that takes them, with what --help says about each.
 LISTS = {"url": "URL of a deployed database. Repeatable."}

@@ -103,6 +103,7 @@ def converge(
                 "The base migration could not be brought to make the reference. What is left:\n"
                 + compare.report(verdicts, "reference", "candidate"),
                 "this is a gap of this program: please report the objects above",
+                compare.side_by_side(verdicts, f"at {revision}"),
             )
         elif differ:
             ddl |= more

@@ -6,6 +6,7 @@ An exit code is never believed: what a run did is read from the database afterwa
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -52,9 +53,12 @@ NOT_STARTED = re.compile(
 
 @dataclass(frozen=True)
 class Ran(shell.Result):
-    """A finished run of the project's command, with what the guard saw in it."""
+    """A finished run of the project's command, with what the guard saw in it, and how long it took in seconds (a fork
+    without the start of the application).
+    """
 
     seen: Seen = field(default_factory=Seen)
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -133,6 +137,7 @@ class Command:
             }  # fmt: skip
             fence = self.fence(targets)
             result: shell.Result | None = None
+            started = time.monotonic()
             if record is not None and targets is not None and not (extra or options) and self._may_fork(words):
                 start = Start(
                     self._argv(chain, ini, [FIRST]), self.cwd, (self.words, self.templates, self.scheme, fence),
@@ -145,8 +150,9 @@ class Command:
                 result = shell.run(
                     argv, cwd=self.cwd, env=environment, ok=None, on_error_line=on_error_line, fence=fence
                 )
+            seconds = time.monotonic() - started
             seen = watch.read(record) if record is not None else Seen()
-        return self.masked(Ran(result.argv, result.code, result.stdout, result.stderr, seen), targets)
+        return self.masked(Ran(result.argv, result.code, result.stdout, result.stderr, seen, seconds), targets)
 
     def _argv(
         self, chain: Chain, ini: Path | None, words: Sequence[str], options: Sequence[str] = ()
@@ -188,6 +194,7 @@ class Command:
             if (locations := temporary_ini.option(text, section, "version_locations")) is not None:
                 options.append((section, "version_locations", locations))
         order = Order(
+            argv=self._argv(chain, chain.ini, words),
             command=words[0],
             arguments=tuple(words[1:]),
             environment=environment,
@@ -251,15 +258,15 @@ class Command:
         seen: list[str] = []
 
         def progress(line: str) -> None:
-            match = re.search(r"Running (?:up|down)grade (\S*) ?-> (\S+)", line)
+            match = re.search(r"Running (?:up|down)grade \S* ?-> ([^\s,]+)(?:, (.*))?", line)
             if match:
-                seen.append(match.group(2))
-                console.live(f"{len(seen)}/{total} {match.group(2).rstrip(',')}")
+                seen.append(match.group(1))
+                console.migration(len(seen), total, " ".join(one for one in match.groups() if one))
 
         try:
             return self.run(chain, words, targets, on_error_line=progress)
         finally:
-            console.end_live()
+            console.migrated()
 
     def refuse_if_it_cannot_run(self, result: shell.Result, targets: Targets | None = None) -> None:
         """Raise `Failed` with the application's own error where the command did not even start.

@@ -44,10 +44,12 @@ class Start:
 
 @dataclass(frozen=True)
 class Order:
-    """One run: an Alembic command with its arguments, environment and script directory. ``given`` makes what the guard
-    is told of it, from the scratch databases that the application was started with.
+    """One run: an Alembic command with its arguments, environment and script directory. ``argv`` are the words that a
+    start of its own would have; ``given`` makes what the guard is told of it, from the scratch databases that the
+    application was started with.
     """
 
+    argv: tuple[str, ...]
     command: str
     arguments: tuple[str, ...]
     environment: Mapping[str, str] = field(repr=False)
@@ -90,13 +92,14 @@ class Held:
                 for name in {*self._start.environment, *order.environment}
                 if order.environment.get(name) != self._start.environment.get(name)
             }
+            shell.echo(order.argv, start.cwd, order.environment)
             self._say(
                 id=number, command=order.command, arguments=order.arguments, environment=changed,
                 given=order.given(self._start.places), chain=order.chain, out=str(out),
                 err=str(err),
             )  # fmt: skip
         try:
-            return self._wait(start, number, out, err, on_error_line)
+            return self._wait(order.argv, number, out, err, on_error_line)
         finally:
             for file in (out, err):
                 file.unlink(missing_ok=True)
@@ -170,7 +173,12 @@ class Held:
         return Result(start.argv, code, *texts)
 
     def _wait(
-        self, start: Start, number: int, out: Path, err: Path, on_error_line: Callable[[str], None] | None
+        self,
+        argv: tuple[str, ...],
+        number: int,
+        out: Path,
+        err: Path,
+        on_error_line: Callable[[str], None] | None,
     ) -> Result | None:
         seen = 0
         while True:
@@ -192,7 +200,7 @@ class Held:
             else:
                 self.tally.cpu += float(done["cpu"])
                 texts = [file.read_text(encoding="utf-8", errors="replace") for file in (out, err)]
-                return Result(start.argv, int(done["code"]), *texts)
+                return Result(argv, int(done["code"]), *texts)
 
     def _explain(self, reason: str) -> None:
         self.reason = reason

@@ -15,7 +15,7 @@ from textwrap import indent
 
 import alembic
 from alembic.migration import MigrationContext
-from mako.template import Template  # type: ignore[import-untyped]
+from mako.template import Template
 
 from tasklib.demo.library import Library
 from tasklib.demo.life import HISTORY, KEPT

@@ -194,6 +194,11 @@ def report(verdicts: Mapping[str, Verdict], truth: str, other: str) -> str:
     return "\n".join(lines)
 
 
+def side_by_side(verdicts: Mapping[str, Verdict], at: str) -> list[dict[str, str | None]]:
+    """`objects.side_by_side` of several databases by bind."""
+    return [one for bind, of in verdicts.items() for one in objects.side_by_side(of.found, at, binds.shown(bind))]
+
+
 def _schemas(
     scratch: Databases, roles: tuple[str, str], bind: str | None, left: Snapshot, right: Snapshot
 ) -> tuple[list[Difference], tuple[Difference, ...]]:

@@ -53,6 +53,22 @@ def compare(left: Mapping[Key, str], right: Mapping[Key, str]) -> list[Differenc
     return [Difference(*key, left.get(key), right.get(key)) for key in keys if left.get(key) != right.get(key)]
 
 
+def side_by_side(found: Iterable[Difference], at: str, database: str) -> list[dict[str, str | None]]:
+    """Differences of one comparison in one database, for programs and pictures (see `errors.Differs`)."""
+    return [
+        {
+            "at": at,
+            "database": database,
+            "kind": one.kind,
+            "name": one.shown,
+            "what": one.what,
+            "left": one.left,
+            "right": one.right,
+        }
+        for one in found
+    ]
+
+
 def is_of(key: Key, names: Set[str]) -> bool:
     """Whether a key is that of a table with one of these names, or of what hangs on it."""
     # Privileges and comments are tagged with the kind of object first: "TABLE alembic_version", "COLUMN table.column".

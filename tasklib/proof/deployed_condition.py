@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+BRANCHES = "A branch with a migration that hangs on one which went: `rebase-revision BRANCH` makes it hang on R."
+
 
 def condition(revision: str, kept: Sequence[str], tables: Sequence[tuple[str, str]]) -> list[str]:
     """The condition, with the SQL that shows whether a deployed database meets it."""

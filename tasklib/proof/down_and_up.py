@@ -57,7 +57,8 @@ def _refuse_remains(bench: Bench, new: Chain) -> None:
         if differences:
             raise Differs(
                 f"`downgrade base` leaves something behind{binds.place(bind, bench.binds)}:\n"
-                + objects.report(differences, "empty database", "after downgrade")
+                + objects.report(differences, "empty database", "after downgrade"),
+                differences=objects.side_by_side(differences, "after `downgrade base`", binds.shown(bind)),
             )
 
 

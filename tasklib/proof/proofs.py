@@ -115,6 +115,7 @@ def _for_another(bench: Bench, new: Chain, one: tenants.Chosen, left_out: LeftOu
             + compare.report({bind: found}, "old chain", "new chain"),
             "a base migration names no schema only where the migrations make everything in public by default: squash "
             f"without {one.shown}",
+            compare.side_by_side({bind: found}, f"for another schema by {one.shown}"),
         )
     return {bind: found}
 
@@ -144,8 +145,14 @@ def _record(
         tuple(groundwork.lines(plan.ground, list(plan.groundwork.values()))),
         tuple(name for name in _volatile(bench, "head", None) if name not in volatile),
         tuple(f"{verdict.by_class()}{binds.place(bind, bench.binds)}" for bind, verdict in at_head.items()),
-        tuple(sorted(reprinted)),
+        tuple(sorted(reprinted)), _seconds(bench),
     )  # fmt: skip
+
+
+def _seconds(bench: Bench) -> tuple[float, ...]:
+    """What the old and the new chain took from nothing to R, where both were run."""
+    old, new = (bench.plan.replayed or {}).get("seconds"), bench.took.get(("new", "candidate"))
+    return (old, new) if old and new else ()
 
 
 def _volatile(bench: Bench, where: str, carried: Mapping[str, set[str]] | None) -> list[str]:

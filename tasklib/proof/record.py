@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,8 @@ from tasklib.judge import catalog
 @dataclass(frozen=True)
 class Proof:
     """What was shown for one git tree. ``later`` are volatile columns that only the kept migrations make; ``classes``
-    the objects by class, at head; ``reprinted`` what is the same only after a restore.
+    the objects by class, at head; ``reprinted`` what is the same only after a restore; ``seconds`` what the old and the
+    new chain took from nothing to R, without the start of the application where it was started once.
     """
 
     tree: str
@@ -27,29 +28,47 @@ class Proof:
     later: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
     reprinted: tuple[str, ...] = ()
+    seconds: tuple[float, ...] = ()
 
-    def lines(self) -> list[str]:
-        """The proof for people: in the report and in the commit's message."""
+    def speed(self) -> str:
+        """How long a new database takes to R now, and took before; "" where that is not known."""
+        if not self.seconds:
+            return ""
+        old, new = self.seconds
+        return (
+            f"A new database is at R in {new:.2f} s, where the old migrations took {old:.2f} s (as run for the proof)."
+        )
+
+    def lines(self, shown: int = 1000) -> list[str]:
+        """The proof for people, at the end and in the commit's message; of a long list so many are ``shown``."""
         found = [f"Proven on PostgreSQL {self.major}, git tree {self.tree}:", *(f"- {check}" for check in self.checks)]
         found += [f"Compared at head: {classes}" for classes in self.classes]
         if self.reprinted:
             found.append(
                 f"{len(self.reprinted)} objects print differently, and the same once restored from a dump: "
-                + ", ".join(self.reprinted)
+                + folded(self.reprinted, shown)
             )
         else:
             found.append("Every object also prints the same, to the letter.")
         found += [*self.truth, *self.groundwork]
         if self.needed_roles:
-            names = ", ".join(self.needed_roles)
+            names = folded(self.needed_roles, shown)
             found.append(f"Roles that must be on every server, since the migrations name and do not make them: {names}")
         if self.volatile:
-            found.append("Was different in each database, is now always the same value: " + ", ".join(self.volatile))
+            names = folded(self.volatile, shown)
+            found.append(f"Was different in each database, is now always the same value: {names}")
         if self.later:
-            found.append("Is different in each database, as before, by migrations that stay: " + ", ".join(self.later))
+            names = folded(self.later, shown)
+            found.append(f"Is different in each database, as before, by migrations that stay: {names}")
         if self.left_out:
-            found.append("Rows left out, as --data says: " + ", ".join(self.left_out))
+            found.append(f"Rows left out, as --data says: {folded(self.left_out, shown)}")
         return [*found, "Not compared: " + "; ".join(catalog.BLIND_SPOTS) + "."]
+
+
+def folded(names: Sequence[str], shown: int) -> str:
+    """Names in a sentence; of a long list so many are shown."""
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return ", ".join(names[:shown]) + more
 
 
 def from_json(data: Mapping[str, Any]) -> Proof:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from tasklib import console
 from tasklib.errors import Conflict, Refused
 from tasklib.history import revisions
+from tasklib.proof import deployed_condition
 from tasklib.proof.record import Proof
 from tasklib.repository import log, refs, status, worktree
 from tasklib.repository.git import Repository
@@ -99,9 +100,12 @@ def commit(bench: Bench, proof: Proof) -> str:
         and proof.tree in repository.message(before)
     ):
         return before
+    tables = bench.version_tables()
     message = "\n".join([
         f"Squash {len(made.gone)} migrations into the base {made.revision}", "",
-        *proof.lines(), "", f"Originals: git commit {made.tip}", "",
+        *summary(made, proof), "", *proof.lines(), "",
+        *deployed_condition.condition(made.revision, made.kept, tables), deployed_condition.BRANCHES, "",
+        f"Originals: git commit {made.tip}", "",
     ])  # fmt: skip
     new = refs.commit_index(repository, message)
     if repository.tree(new) != proof.tree:
@@ -113,6 +117,16 @@ def commit(bench: Bench, proof: Proof) -> str:
             f"look at `git diff HEAD`, then {made.program} merge proves what is there now",
         )
     return new
+
+
+def summary(made: Plan, proof: Proof) -> list[str]:
+    """What went and what stays, and what a new database gains."""
+    stay = f"{len(made.kept)} migration{'s' if len(made.kept) != 1 else ''}"
+    found = [
+        f"Gone: {len(made.gone)} migrations, {made.gone[0]} to {made.revision}, now {made.base_path}.",
+        f"Stay: {stay}, {made.kept[0]} to {made.kept[-1]}." if made.kept else "R is the head: nothing stays after it.",
+    ]
+    return [*found, *([proof.speed()] if proof.seconds else [])]
 
 
 def _is_ours(repository: Repository, commit: str) -> bool:

@@ -34,5 +34,6 @@ def refuse_differences(what: str, found: Verdicts, left: str, other: str) -> Non
     if count:
         raise Differs(
             f"The databases differ {what}: {count} differences. Nothing is merged.\n"
-            + compare.report(found, left, other)
+            + compare.report(found, left, other),
+            differences=compare.side_by_side(found, what),
         )

@@ -99,7 +99,7 @@ def _run_twice(bench: Bench, chain: Chain) -> None:
         "tip": plan.tip, "base": _as_json(at_r), "head": _as_json(at_head),
         "major": client.server_major(bench.address()),
         "privileges": not real or database_copy.carries_privileges(bench),
-        "unasked": unasked, "passwords": passwords, "tenant": tenant,
+        "unasked": unasked, "passwords": passwords, "tenant": tenant, "seconds": bench.took.get(("old", "first")),
     }))  # fmt: skip
     bench.finished("replay")
 
@@ -266,6 +266,8 @@ def arrive(bench: Bench, chain: Chain, role: str, target: str, what: str) -> Non
         return
     result = bench.command(role).upgrade(chain, targets, target, len(wanted - _closure(history, start)))
     learn(bench, result.seen)
+    if not start and target == bench.plan.revision:
+        bench.took[chain.name, role] = result.seconds
     for bind in bench.binds:
         address = targets[bind]
         found = by_table(address, tables)

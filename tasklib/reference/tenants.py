@@ -88,10 +88,7 @@ def _upgrade(bench: Bench, chain: Chain, role: str, one: Chosen) -> Ran:
         connection.run(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(OTHER)))
     command, targets = bench.command(), bench.targets(role)
     words = ["upgrade", bench.plan.revision]
-    try:
-        return command.run(chain, words, targets, extra=one.environment(), options=one.options())
-    finally:
-        console.end_live()
+    return command.run(chain, words, targets, extra=one.environment(), options=one.options())
 
 
 def _candidates(bench: Bench) -> Iterator[Chosen]:

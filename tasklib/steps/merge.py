@@ -12,6 +12,7 @@ from invoke.context import Context
 from tasklib import console, interrupts
 from tasklib.after import in_flight
 from tasklib.after.in_flight import Gone
+from tasklib.after.outcome import Outcome
 from tasklib.errors import CommandFailed, Refused
 from tasklib.options import Given, dry, step
 from tasklib.proof import deployed_condition, proofs, squash_branch
@@ -49,10 +50,10 @@ def merge(context: Context, given: Given) -> None:
     if dry(context):
         console.say(f"Would commit on {bench.plan.branch} and move {bench.plan.original} there.")
         return
-    run(bench, bring_in=not (given["no_merge"] or truth(bench.plan.settings.no_merge)))
+    run(bench, bring_in=not (given["no_merge"] or truth(bench.plan.settings.no_merge))).say()
 
 
-def run(bench: Bench, *, bring_in: bool = True) -> None:
+def run(bench: Bench, *, bring_in: bool = True) -> Outcome:
     """Prove what is not proven, commit, bring it in, forget the plan."""
     squash_branch.refuse_other_branch(bench)
     made = bench.plan
@@ -62,7 +63,7 @@ def run(bench: Bench, *, bring_in: bool = True) -> None:
         )
     squash_branch.integrate(bench)
     shown, new = _proven_and_committed(bench)
-    tables = bench.version_tables()
+    made, tables, cut = bench.plan, bench.version_tables(), bench.cut()
     for line in bench.close_place():
         console.warn(line)
     # Between these a Ctrl-C would leave a branch that is moved and a plan that knows nothing of it.
@@ -71,18 +72,14 @@ def run(bench: Bench, *, bring_in: bool = True) -> None:
             squash_branch.bring_in(bench, new)
         else:
             plan.forget(bench.repository)
-    console.say("\n".join(shown.lines()))
-    console.say()
-    where = made.original if bring_in else f"{made.branch}, which you are on: push it for review"
-    console.say(f"{len(made.gone)} migrations are one base migration, {made.base_path}; commit {new[:12]} on {where}.")
-    console.say("\n".join(deployed_condition.condition(made.revision, bench.plan.kept, tables)))
-    gone = Gone.of(made.revision, bench.cut().gone, bench.plan.kept, new)
-    if left := status.dirty(bench.repository):
-        console.note(f"not of the squash, so it stays in the work tree: {', '.join(line[3:] for line in left[:10])}")
-    if mentions := in_flight.mentions(bench.repository, gone, [made.base_path]):
-        console.listing("Left for you to mend, for they name revisions that are gone", mentions)
-    if flying := in_flight.lines(bench.repository, made.layout, gone):
-        console.listing(in_flight.TITLE, flying)
+    gone = Gone.of(made.revision, cut.gone, made.kept, new)
+    return Outcome(
+        made, shown, new, bring_in, (*cut.gone, *cut.kept),
+        deployed_condition.condition(made.revision, made.kept, tables),
+        in_flight.mentions(bench.repository, gone, [made.base_path]),
+        in_flight.lines(bench.repository, made.layout, gone),
+        [line[3:] for line in status.dirty(bench.repository)], bench.repository.read(new, made.base_path),
+    )  # fmt: skip
 
 
 def _proven_and_committed(bench: Bench) -> tuple[Proof, str]:

@@ -83,9 +83,15 @@ def show(cwd: Path, chosen: Settings) -> Prepared:
              [read.listed for read in sources.other_databases({**texts, **staying})])  # fmt: skip
     _warn_of_newer_server(prepared, server)
     tables = sources.version_tables(repository, made.tip)
+    condition = deployed_condition.condition(made.revision, [m.id for m in cut.kept], tables)
     say()
-    for line in deployed_condition.condition(made.revision, [m.id for m in cut.kept], tables):
+    for line in condition:
         say(line)
+    console.result(
+        "plan", revision=made.revision, base=made.base_path, gone=[m.id for m in cut.gone],
+        kept=[m.id for m in cut.kept], heads=cut.heads, source=made.source, branch=made.original, tip=made.tip,
+        condition=condition,
+    )  # fmt: skip
     return prepared
 
 

@@ -6,14 +6,18 @@ to no database but ours.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 from invoke.context import Context
 
 from tasklib import console, settings
+from tasklib.errors import Differs
 from tasklib.options import Given, dry, step
-from tasklib.proof import proofs, squash_branch
+from tasklib.proof import deployed_condition, proofs, squash_branch
 from tasklib.proof.record import Proof
+from tasklib.report import report
 from tasklib.repository import git, status
 from tasklib.repository.git import Repository
 from tasklib.settings import Settings
@@ -21,20 +25,21 @@ from tasklib.workbench import plan, prepare_verify
 from tasklib.workbench.bench import Bench, open_bench, passing
 
 
-@step("rev", "directory", "command", "uri-var", "set", "server", "before", "reference", "data")
+@step("rev", "directory", "command", "uri-var", "set", "server", "before", "reference", "data", "report")
 def verify(context: Context, given: Given) -> None:
     """Prove that the new chain builds the same database. Also on a plain checkout, as in CI: no plan is needed.
 
     Example: verify; exit code 3 where the databases differ.
     """
     chosen = settings.resolve(context, given)
+    report.refuse_unusable(chosen.report)
     repository = git.find(Path.cwd())
     if given["rev"] is None and plan.exists(repository):
         bench = open_bench(Path.cwd(), given["server"], given["reference"])
         if dry(context):
             console.say(f"Would prove the work tree on {bench.plan.branch}.")
             return
-        console.say("\n".join(run(bench).lines()))
+        _tell(bench, chosen, lambda: run(bench))
         console.say(f"Next: {bench.plan.program} cleanup, then merge")
         return
     with git.reading_only(repository) as checkout:
@@ -50,8 +55,29 @@ def _verify_checkout(repository: Repository, chosen: Settings, dry: bool) -> Non
     if status.dirty(repository):
         console.warn("the work tree holds changes that are not committed; the commit at HEAD is proven, without them")
     with passing(repository, prepared.plan, chosen.server) as bench:
-        made = proofs.prove(bench, repository.tree("HEAD"))
+        _tell(bench, chosen, lambda: proofs.prove(bench, repository.tree("HEAD")))
+
+
+def _tell(bench: Bench, chosen: Settings, prove: Callable[[], Proof]) -> None:
+    """Say what was proven, and write the report where one is asked for: of a difference, too."""
+    history = bench.history(bench.plan.tip)
+    before = history.ordered(history.migrations)
+    try:
+        made = prove()
+    except Differs as error:
+        if chosen.report is not None:
+            report.save(chosen.report, report.of_failure(bench.plan, before, error, ()))
+        raise
+    condition = deployed_condition.condition(bench.plan.revision, bench.plan.kept, bench.version_tables())
     console.say("\n".join(made.lines()))
+    console.result("proof", revision=bench.plan.revision, proof=asdict(made), condition=condition)
+    if chosen.report is not None:
+        report.save(
+            chosen.report,
+            report.of_proof(
+                bench.plan, made, before, condition, bench.repository.read(made.tree, bench.plan.base_path)
+            ),
+        )
 
 
 def run(bench: Bench) -> Proof:

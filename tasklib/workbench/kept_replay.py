@@ -111,5 +111,7 @@ def said(found: tuple[Plan, float]) -> str:
 
 def _subject(made: Plan) -> tuple[object, ...]:
     """What a replay is of: with the same, it would come out the same."""
-    asked = replace(made.settings, rev=None, into=None, data="", keep_value=(), no_merge=False, timings=False)
+    asked = replace(
+        made.settings, rev=None, into=None, data="", keep_value=(), no_merge=False, timings=False, report=None
+    )
     return made.tip, made.revision, made.gone, made.kept, made.layout, made.source, asked

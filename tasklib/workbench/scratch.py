@@ -52,6 +52,8 @@ class Scratch:
     detached: bool = False
     # The tree whose candidate this process has just built to R and compared, with the verdicts: proof 1 is made then.
     at_base: tuple[str, Mapping[str, Verdict]] | None = None
+    # Seconds that a chain took from nothing to R, by the chain's name and the role of the databases.
+    took: dict[tuple[str, str], float] = field(default_factory=dict, repr=False)
     _server: Server | None = field(default=None, repr=False)
 
     def save(self, new: Plan) -> Plan:

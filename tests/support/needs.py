@@ -30,3 +30,12 @@ another_user = pytest.mark.skipif(
 proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
 wheel = pytest.mark.skipif(importlib.util.find_spec(WHEEL) is None, reason=f"{WHEEL} is not installed")
 mounts = pytest.mark.skipif(not can_mount(), reason="mounts a small file system, which needs root")
+
+
+def browser_program() -> str | None:
+    return next(
+        (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
+    )
+
+
+browser = pytest.mark.skipif(browser_program() is None, reason="Chromium or Chrome is not installed")

@@ -1,0 +1,1 @@
+"""The page for a pull request: its picture, its files, a real browser."""
