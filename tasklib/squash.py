@@ -76,8 +76,10 @@ def refuse_early(cwd: Path, chosen: settings.Settings) -> None:
         refuse_unusable_server(chosen.server)
 
 
-def run(cwd: Path, chosen: settings.Settings) -> None:
-    """All steps. After a failure, an interrupt or a difference everything is as it was, and nothing of ours is left."""
+def run(cwd: Path, chosen: settings.Settings) -> Outcome:
+    """All steps, and what they came to. After a failure, an interrupt or a difference everything is as it was, and
+    nothing of ours is left.
+    """
     text, interrupted = "everything is as it was", 0
     try:
         bench = checkout.run(cwd, chosen, os.getpid())
@@ -90,6 +92,7 @@ def run(cwd: Path, chosen: settings.Settings) -> None:
             _tell_times(chosen, timings)
             if chosen.report is not None:
                 report.save(chosen.report, report.of_outcome(outcome, timings.rows()))
+            return outcome
         except BaseException as error:
             interrupted = interrupts.noted()
             if isinstance(error, Undecided) and not interrupted:
