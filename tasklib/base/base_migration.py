@@ -74,7 +74,9 @@ def write(bench: Bench) -> File:
             # a query made of them.
             return {
                 bind: compare.databases(
-                    *(bench, "reference", "candidate", _of_views(bench, one), one.left_out), bind=bind
+                    *(bench, "reference", "candidate", _of_views(bench, one), one.left_out),
+                    bind=bind,
+                    schema=one.snapshot,
                 )
                 for bind, one in read.items()
             }

@@ -72,7 +72,7 @@ def read(bench: Bench, bind: str, taken: Collection[str] = ()) -> Reference:
     ``taken`` are suffixes of data files that other binds' tables have.
     """
     address = bench.address("reference", bind)
-    snapshot = catalog.snapshot(address, bench.binaries(), bench.work)
+    snapshot = bench.known("reference", bind)
     with client.connect(address, read_only=True) as connection:
         model = tables.read_model(connection)
     # With the path that the migrations had: functions in indexes may rely on it.

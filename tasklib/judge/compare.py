@@ -80,14 +80,16 @@ def databases(
     left_out: Set[TableKey] = frozenset(),
     stable: rows.Stable | None = None,
     bind: str | None = None,
+    schema: Snapshot | None = None,
 ) -> Verdict:
     """Compare two scratch databases by role, those of one bind. Rows of the tables ``left_out`` are not compared, all
-    others are.
+    others are. ``schema`` is the truth's, where that was read before.
 
     Raises `Failed` where there was nothing to compare: a proof of nothing is none.
     """
     these, those = scratch.address(truth, bind), scratch.address(other, bind)
-    left, right = (catalog.snapshot(address, scratch.binaries(), scratch.work) for address in (these, those))
+    left = schema or catalog.snapshot(these, scratch.binaries(), scratch.work)
+    right = catalog.snapshot(those, scratch.binaries(), scratch.work)
     found, reprinted = _schemas(scratch, (truth, other), bind, left, right)
     with client.connect(these, read_only=True) as one, client.connect(those, read_only=True) as two:
         tables, of_rows = _rows(one, two, volatile, left_out, stable or {})

@@ -19,8 +19,8 @@ from tasklib.workbench.bench import Bench
 from tasklib.workbench.scratch import GROUND
 
 
-def prove(bench: Bench, new: Chain, left_out: LeftOut) -> Verdicts:
-    """Downgrade to nothing, and up again: the reference once more."""
+def go(bench: Bench, new: Chain) -> None:
+    """Downgrade to nothing, and up again; `Differs` where that does not work, or leaves something behind."""
     result = bench.command().downgrade(new, bench.targets("roundtrip"), "base")
     if result.code:
         raise Differs(explain_failure(result, new, "`downgrade base` failed").text)
@@ -28,6 +28,10 @@ def prove(bench: Bench, new: Chain, left_out: LeftOut) -> Verdicts:
     side_effects.check(bench, new, result, "roundtrip")
     server_objects.refuse_left_roles(bench, "roundtrip")
     replay.arrive(bench, new, "roundtrip", bench.plan.revision, "`upgrade` after `downgrade base` failed")
+
+
+def compared(bench: Bench, left_out: LeftOut) -> Verdicts:
+    """What came up again is the reference once more; else `Differs`."""
     found = verdicts.at_base(bench, "roundtrip", left_out)
     what = f"at {bench.plan.revision} after down and up"
     verdicts.refuse_differences(what, found, "reference", "after down and up")

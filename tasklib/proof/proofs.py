@@ -48,18 +48,16 @@ def prove(bench: Bench, tree: str) -> Proof:
 
     with console.doing(f"proof 1: the new chain to {bench.plan.revision} against the reference"):
         shown = [(at_r, _to_base(bench, new, tree, left_out, at_r))]
-    with console.doing("proof 3: down and up again, on a database of its own"):
-        bench.create("roundtrip", template="candidate")
-        there = down_and_up.prove(bench, new, left_out)
-        shown.append(("at the base after `downgrade base` (which left nothing) and `upgrade`", there))
-        bench.drop("roundtrip")
     with console.doing(
-        "proof 2: on to the head, the candidate and a deployed database (the reference), with the new chain"
+        "proofs 2 and 3: the candidate and a deployed database (the reference) on to the head; down and up again"
     ):
-        _on_to_the_head(bench, new)
+        _run_side_by_side(bench, new)
+        there = down_and_up.compared(bench, left_out)
+        shown.append(("at the base after `downgrade base` (which left nothing) and `upgrade`", there))
         shown.append((at_head, _same_at_head(bench, "candidate", left_out, at_head, "new chain")))
         shown.append((taken_on, _same_at_head(bench, "deployed", {}, taken_on, "deployed")))
         server_objects.refuse_new_roles(bench, server)
+        bench.drop("roundtrip")
     if (one := tenants.known(bench)) is not None:
         with console.doing(f"the new chain for another schema than {one.value}, as {one.shown} may name it"):
             for_another = _for_another(bench, new, one, left_out)
@@ -80,10 +78,14 @@ def _to_base(bench: Bench, new: Chain, tree: str, left_out: LeftOut, what: str) 
     return found
 
 
-def _on_to_the_head(bench: Bench, new: Chain) -> None:
-    """Proof 2: a database from the new chain alone, and one that was at R when the squash came."""
+def _run_side_by_side(bench: Bench, new: Chain) -> None:
+    """The runs of proof 2, on a database from the new chain alone and on one that was at R when the squash came, and of
+    proof 3.
+    """
+    bench.create("roundtrip", template="candidate")
     bench.create("deployed", template="reference")
     shell.together(
+        partial(down_and_up.go, bench, new),
         partial(replay.arrive, bench, new, "candidate", "heads", "A kept migration failed after the new base"),
         partial(replay.arrive, bench, new, "deployed", "heads", "A kept migration failed on a database at R"),
     )

@@ -25,7 +25,8 @@ def at_head(bench: Bench, role: str, left_out: LeftOut) -> Verdicts:
 
 def _compared(bench: Bench, where: str, roles: tuple[str, str], bind: str, left_out: LeftOut) -> Verdict:
     volatile, stable = replay.volatile(bench, where, bind), replay.stable(bench, where, bind)
-    return compare.databases(bench, *roles, volatile, left_out.get(bind, frozenset()), stable, bind)
+    without = left_out.get(bind, frozenset())
+    return compare.databases(bench, *roles, volatile, without, stable, bind, bench.known(roles[0], bind))
 
 
 def refuse_differences(what: str, found: Verdicts, left: str, other: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -82,12 +82,17 @@ def _run_twice(bench: Bench, chain: Chain) -> None:
     server = server_objects.look(bench)
     what = "The old chain cannot be replayed from an empty database"
     real = plan.settings.reference is not None
-    at_r = _take_reference(bench, chain) if real else _replay_to_base(bench, chain, server, what)
+    if real:
+        _take_reference(bench, chain)
+    else:
+        _replay_to_base(bench, chain, server, what)
     what = "A kept migration failed on a copy of the real database" if real else what
+    at_r: dict[str, Volatile] = {}
     with console.doing(f"{len(plan.kept)} migrations on to the head, in both: the truth at head"):
+        learnt = partial(learn_volatile, bench, "base", "reference", "second")
         shell.together(
+            partial(_arrive_later, bench, chain, "second", "heads", what, lambda: at_r.update(learnt())),
             partial(arrive, bench, chain, "first", "heads", what),
-            partial(_arrive_later, bench, chain, "second", "heads", what),
         )
         passwords = server_objects.check(bench, server, *ROLES)
         at_head = learn_volatile(bench, "head", "first", "second")
@@ -104,13 +109,12 @@ def _run_twice(bench: Bench, chain: Chain) -> None:
     bench.finished("replay")
 
 
-def _take_reference(bench: Bench, chain: Chain) -> Mapping[str, Volatile]:
+def _take_reference(bench: Bench, chain: Chain) -> None:
     """A real database in the place of the replay: of what came before R there is one run, so nothing is volatile."""
     with console.doing(f"the real database {bench.reference().masked()} as the reference"):
         database_copy.take(bench, chain, "first")
         bench.create("reference", template="first")
         bench.create("second", template="first")
-        return learn_volatile(bench, "base", "first", "second")
 
 
 def build(bench: Bench, chain: Chain, role: str, revision: str) -> None:
@@ -128,7 +132,7 @@ def _to_base(bench: Bench, chain: Chain, role: str) -> None:
         arrive(bench, chain, role, bench.plan.revision, "The old chain failed where its roles are there already")
 
 
-def _replay_to_base(bench: Bench, chain: Chain, server: server_objects.Server, what: str) -> Mapping[str, Volatile]:
+def _replay_to_base(bench: Bench, chain: Chain, server: server_objects.Server, what: str) -> None:
     """Both runs to R; the first one is the reference."""
     plan = bench.plan
     if plan.settings.before:
@@ -138,15 +142,13 @@ def _replay_to_base(bench: Bench, chain: Chain, server: server_objects.Server, w
         try:
             shell.together(
                 partial(arrive, bench, chain, "first", plan.revision, what),
-                partial(_arrive_later, bench, chain, "second", plan.revision, what),
+                partial(_arrive_later, bench, chain, "second", plan.revision, what, lambda: _start(bench, chain)),
             )
         except SquashError as error:
             _again_alone(bench, chain, error, what)
         server_objects.check(bench, server, *ROLES)
         _note_version_table(bench, "first")
-        at_r = learn_volatile(bench, "base", "first", "second")
         bench.create("reference", template="first")
-    return at_r
 
 
 def _again_alone(bench: Bench, chain: Chain, error: SquashError, what: str) -> None:
@@ -173,9 +175,21 @@ def _again_alone(bench: Bench, chain: Chain, error: SquashError, what: str) -> N
         ) from None
 
 
-def _arrive_later(bench: Bench, chain: Chain, role: str, target: str, what: str) -> None:
+def _start(bench: Bench, chain: Chain) -> None:
+    """Start the application of the second run, where a run can be a fork of it; a run that asks does no harm."""
+    command, first = bench.command("second"), bench.command("first").held
+    if first is not None and not first.reason:
+        command.current(chain, bench.targets("second"), None)
+
+
+def _arrive_later(
+    bench: Bench, chain: Chain, role: str, target: str, what: str, meanwhile: Callable[[], object]
+) -> None:
+    """So much later than the other run that what either makes of the time is not the same."""
+    until = time.monotonic() + APART
+    meanwhile()
     if bench.plan.kept or target != "heads":
-        time.sleep(APART)
+        time.sleep(max(until - time.monotonic(), 0))
     arrive(bench, chain, role, target, what)
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from tasklib import console
 from tasklib.errors import Failed, Refused, SquashError
-from tasklib.judge import database_properties
+from tasklib.judge import catalog, database_properties
+from tasklib.judge.catalog import Snapshot
 from tasklib.judge.compare import Verdict
 from tasklib.postgres import binaries, client, clusters, read_only, server, server_log
 from tasklib.postgres.binaries import Binaries
@@ -28,9 +29,10 @@ SHARED = {
     "second": "two",
     "draft": "one",
     "candidate": "one",
-    "roundtrip": "two",
+    "roundtrip": "three",
     "deployed": "two",
 }
+ITSELF = "SELECT oid FROM pg_database WHERE datname = current_database()"  # another one, whenever it is made anew
 GROUND = "ground"  # the role whose databases hold what env.py makes before any migration, and nothing else
 
 
@@ -55,6 +57,7 @@ class Scratch:
     # Seconds that a chain took from nothing to R, by the chain's name and the role of the databases.
     took: dict[tuple[str, str], float] = field(default_factory=dict, repr=False)
     _server: Server | None = field(default=None, repr=False)
+    _snapshots: dict[tuple[object, ...], Snapshot] = field(default_factory=dict, repr=False)
 
     def save(self, new: Plan) -> Plan:
         self.plan = new if self.detached else plan.save(self.repository, new)
@@ -198,6 +201,15 @@ class Scratch:
         if place.server is not None:
             return self._ours(place.server).binaries
         return client.client_for(client.server_major(self.address()))
+
+    def known(self, role: str, bind: str | None = None) -> Snapshot:
+        """The schema of scratch databases that stand for the truth, which no run is led to: read once."""
+        address = self.address(role, bind)
+        with client.connect(address, read_only=True) as connection:
+            key = (address.port, address.database, connection.value(ITSELF))
+        if key not in self._snapshots:
+            self._snapshots[key] = catalog.snapshot(address, self.binaries(), self.work)
+        return self._snapshots[key]
 
     def create(
         self, role: str, template: str | None = None, beside: str | None = None, *, bare: bool = False
