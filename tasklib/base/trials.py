@@ -40,6 +40,7 @@ NOT_IN_A_DUMP = {
     "LANGUAGE PRIVILEGE": "it changes privileges on a language of PostgreSQL's own",
     "LARGE OBJECT": "it makes large objects (keep the bytes in a table, or make them in a migration that stays)",
     "OBJECT IN A SCHEMA OF POSTGRESQL": "it makes objects in PostgreSQL's own schemas",
+    "REPLICA IDENTITY": "it leaves a table whose replica identity is an index that is gone (REPLICA IDENTITY DEFAULT)",
     "SCHEMA OF EVERY DATABASE": "it drops a schema that every new database comes with",
     "SHELL OPERATOR": "it leaves an operator that one which is gone had only named (DROP OPERATOR)",
     "TOAST OPTIONS": "it leaves options of a TOAST table that no column needs any more (RESET them)",

@@ -39,6 +39,13 @@ OF_INDEXES_AND_KEYS = (
         " AND i.indnkeyatts = array_length(k.confkey, 1) AND k.confkey <@ i.indkey[0:i.indnkeyatts - 1] GROUP BY 1, 2",
     ),
     (
+        # The dump says it with the index.
+        "REPLICA IDENTITY",
+        "SELECT n.nspname, c.relname, 'an index that is gone' FROM pg_class c"
+        " JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relreplident = 'i' AND NOT EXISTS"
+        " (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisreplident)",
+    ),
+    (
         "MATERIALIZED VIEW STATE",
         "SELECT n.nspname, c.relname, c.relispopulated::text FROM pg_class c"
         " JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'm'",

@@ -132,10 +132,15 @@ def with_early_drops(items: Sequence[Item]) -> list[Item]:
             relations = {n for n in places if items[n].key[0].endswith(("TABLE", "VIEW"))}
             named = {n for n in relations if item.key[2].startswith(f"{items[n].key[2]} ")}
             own = named or relations
-            if len(own) != 1 or max(places) > max(own):
+            if len(own) != 1 or max(places) > max(own) or _tables(items[max(own)]) > 1:
                 item = replace(item, down=item.early)
         result.append(item)
     return result
+
+
+def _tables(item: Item) -> int:
+    """How many tables one item makes: a family comes, and goes, table by table."""
+    return sum(isinstance(one, tuple) and one[0] == "table" for one in item.provides)
 
 
 def without_missing_needs(items: Sequence[Item]) -> list[Item]:

@@ -167,6 +167,16 @@ EXACT: dict[str, tuple[str, ...]] = {
         "alter table t add exclude using btree (number(k) with =)",
         "create materialized view m as select number(k) from t",
     ),
+    "rules, policies and indexes in the way of a family that goes table by table": (
+        "create table t5 (a smallserial, c1 bigint unique)",
+        "create table t6 (c2 boolean)",
+        "create function f(t6) returns boolean language sql immutable as 'select true'",
+        "create table t1 (c5 numeric(10, 2)) inherits (t6, t5)",
+        "create rule ru2 as on update to t5 do also delete from t6 where false",
+        "create policy po on t5 using (exists (select from t6))",
+        "create index on t5 ((c1 = (f(null::t6))::int))",
+        "alter table t5 add column g6 boolean generated always as ((a is null)) stored",
+    ),
     "operator classes that no dump says a key needs": (
         "create type w",
         "create function w_in(cstring) returns w language internal immutable strict as 'int4in'",
@@ -863,6 +873,12 @@ REFUSED: dict[str, tuple[tuple[str, ...], str, str]] = {
          "create foreign table g (y int, x int) server s", "alter foreign table g inherit a"),
         "The foreign table g and what it inherits from have columns in an order",
         "make it anew in the old migrations",
+    ),
+    "a replica identity of an index that is gone": (
+        ("create table t (a int not null unique)", "alter table t replica identity using index t_a_key",
+         "alter table t drop constraint t_a_key"),
+        "it leaves a table whose replica identity is an index that is gone",
+        "take that out of the old migrations",
     ),
     "options of a TOAST table that nothing needs any more": (
         ("create table t (a int, c text) with (toast.autovacuum_enabled = false, fillfactor = 70)",
