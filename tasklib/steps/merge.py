@@ -17,18 +17,20 @@ from tasklib.errors import CommandFailed, Refused
 from tasklib.options import Given, dry, step
 from tasklib.proof import deployed_condition, proofs, squash_branch
 from tasklib.proof.record import Proof
+from tasklib.report import report
 from tasklib.repository import git, status
 from tasklib.settings import truth
 from tasklib.workbench import plan
 from tasklib.workbench.bench import Bench, open_bench
 
 
-@step("into", "server", "reference", "no-merge")
+@step("into", "server", "reference", "no-merge", "report")
 def merge(context: Context, given: Given) -> None:
     """Commit the proven tree and bring it into the original branch (step 7).
 
     Example: merge; or merge --no-merge, which leaves the commit on the squash branch, to be pushed for review.
     """
+    report.refuse_unusable(given["report"])
     repository = git.find(Path.cwd())
     if not plan.exists(repository) and squash_branch.is_squash(repository, "HEAD"):
         console.say(
@@ -50,7 +52,11 @@ def merge(context: Context, given: Given) -> None:
     if dry(context):
         console.say(f"Would commit on {bench.plan.branch} and move {bench.plan.original} there.")
         return
-    run(bench, bring_in=not (given["no_merge"] or truth(bench.plan.settings.no_merge))).say()
+    page = given["report"] or bench.plan.settings.report
+    outcome = run(bench, bring_in=not (given["no_merge"] or truth(bench.plan.settings.no_merge)))
+    outcome.say()
+    if page is not None:
+        report.save(page, report.of_outcome(outcome, ()))
 
 
 def run(bench: Bench, *, bring_in: bool = True) -> Outcome:
