@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 
 from tasklib import binds, console, shell
@@ -20,6 +20,17 @@ from tasklib.proof.verdicts import LeftOut, Verdicts
 from tasklib.reference import replay, server_objects, targets, tenants
 from tasklib.workbench import groundwork, provenance
 from tasklib.workbench.bench import Bench, watched
+
+
+@dataclass(frozen=True)
+class _Carried:
+    """By bind: tables whose rows the base carries; those that --data leaves out; and of the former, columns of tables
+    with one row that hold no time.
+    """
+
+    tables: Mapping[str, set[str]]
+    left_out: LeftOut
+    single: Mapping[str, set[str]]
 
 
 def ensure_proven(bench: Bench) -> Proof:
@@ -41,7 +52,8 @@ def prove(bench: Bench, tree: str) -> Proof:
     new = bench.chain("new", tree)
     _refuse_other_history(bench, new)
     server = server_objects.look(bench)
-    carried, left_out = _rows(bench)
+    carried = _rows(bench)
+    left_out = carried.left_out
     old_at_r, old_at_head = provenance.old(bench.plan)
     at_r, at_head = f"at {bench.plan.revision}, {old_at_r} and new chain", f"at head, {old_at_head} and new chain"
     taken_on = f"at head, {old_at_head} and a deployed database taken on"
@@ -62,7 +74,7 @@ def prove(bench: Bench, tree: str) -> Proof:
         with console.doing(f"the new chain for another schema than {one.value}, as {one.shown} may name it"):
             for_another = _for_another(bench, new, one, left_out)
         shown.append((f"at {bench.plan.revision}, for another schema by {one.shown}", for_another))
-    return _record(bench, tree, shown, dict(shown)[at_head], carried, left_out)
+    return _record(bench, tree, shown, dict(shown)[at_head], carried)
 
 
 def _to_base(bench: Bench, new: Chain, tree: str, left_out: LeftOut, what: str) -> Verdicts:
@@ -127,10 +139,9 @@ def _record(
     tree: str,
     shown: Sequence[tuple[str, Verdicts]],
     at_head: Verdicts,
-    carried: Mapping[str, set[str]],
-    left_out: LeftOut,
+    carried: _Carried,
 ) -> Proof:
-    plan = bench.plan
+    plan, left_out = bench.plan, carried.left_out
     checks = [
         f"{what}{binds.place(bind, bench.binds)}: the same ({verdict.shown()})"
         for what, found in shown
@@ -138,7 +149,8 @@ def _record(
     ]
     checks.append("each run of the command migrated these databases and no other one, with these files")
     checks += targets.lines(plan, bench.is_fenced())
-    volatile = _volatile(bench, "base", carried)
+    volatile = _volatile(bench, "base", carried.tables)
+    single = {binds.before(bind, name, bench.binds) for bind, of in carried.single.items() for name in of}
     reprinted = {f"{d.kind} {d.shown}" for _, found in shown for one in found.values() for d in one.reprinted}
     return Proof(
         tree, plan.tip, int((plan.replayed or {})["major"]), tuple(checks), tuple(volatile),
@@ -147,7 +159,7 @@ def _record(
         tuple(groundwork.lines(plan.ground, list(plan.groundwork.values()))),
         tuple(name for name in _volatile(bench, "head", None) if name not in volatile),
         tuple(f"{verdict.by_class()}{binds.place(bind, bench.binds)}" for bind, verdict in at_head.items()),
-        tuple(sorted(reprinted)), _seconds(bench),
+        tuple(sorted(reprinted)), _seconds(bench), tuple(name for name in volatile if name in single),
     )  # fmt: skip
 
 
@@ -171,15 +183,22 @@ def _shown(key: tuple[str, str]) -> str:
     return catalog.Table(*key, "r", ()).shown
 
 
-def _rows(bench: Bench) -> tuple[Mapping[str, set[str]], LeftOut]:
-    """By bind, the tables whose rows the base carries, and those whose rows --data leaves out."""
+def _rows(bench: Bench) -> _Carried:
+    """Which rows the base carries."""
     carried: dict[str, set[str]] = {}
     left_out: dict[str, frozenset[TableKey]] = {}
+    single: dict[str, set[str]] = {}
     for bind in bench.binds:
         with client.connect(bench.address("reference", bind), read_only=True) as connection:
             listed, left_out[bind] = contents.with_rows(bench, connection, bind)
         carried[bind] = {table.shown for table, _ in listed}
-    return carried, left_out
+        single[bind] = {
+            f"{table.shown}.{column.name}"
+            for table, count in listed
+            for column in table.columns
+            if count == 1 and not column.type.startswith(("timestamp", "date", "time", "interval"))
+        }
+    return _Carried(carried, left_out, single)
 
 
 def _refuse_other_history(bench: Bench, new: Chain) -> None:

@@ -11,9 +11,10 @@ from tasklib.judge import catalog
 
 @dataclass(frozen=True)
 class Proof:
-    """What was shown for one git tree. ``later`` are volatile columns that only the kept migrations make; ``classes``
-    the objects by class, at head; ``reprinted`` what is the same only after a restore; ``seconds`` what the old and the
-    new chain took from nothing to R, without the start of the application where it was started once.
+    """What was shown for one git tree. ``later`` are volatile columns that only the kept migrations make, and
+    ``identifying`` those of tables with one row, which hold no time; ``classes`` the objects by class, at head;
+    ``reprinted`` what is the same only after a restore; ``seconds`` what the old and the new chain took from nothing to
+    R, without the start of the application where it was started once.
     """
 
     tree: str
@@ -29,6 +30,7 @@ class Proof:
     classes: tuple[str, ...] = ()
     reprinted: tuple[str, ...] = ()
     seconds: tuple[float, ...] = ()
+    identifying: tuple[str, ...] = ()
 
     def speed(self) -> str:
         """How long a new database takes to R now, and took before; "" where that is not known."""
@@ -57,6 +59,11 @@ class Proof:
         if self.volatile:
             names = folded(self.volatile, shown)
             found.append(f"Was different in each database, is now always the same value: {names}")
+        if self.identifying:
+            found.append(
+                f"Of these, in a table of one row, and no time: {folded(self.identifying, shown)}. Where such a value "
+                "identifies an installation, leave the table out (--data), and have each make its own."
+            )
         if self.later:
             names = folded(self.later, shown)
             found.append(f"Is different in each database, as before, by migrations that stay: {names}")

@@ -99,6 +99,7 @@ def _proven(
 ) -> Report:
     notes = [
         ("Was different in each database, is now always the same value", proof.volatile),
+        ("Of these, in a table of one row, and no time: does it identify an installation?", proof.identifying),
         ("Is different in each database, as before, by migrations that stay", proof.later),
         ("Rows left out, as --data says", proof.left_out),
         ("Roles that must be on every server, since the migrations name and do not make them", proof.needed_roles),

@@ -155,6 +155,8 @@ def test_on_a_terminal_they_are_asked_there_and_then_and_the_squash_goes_on(make
     code, said = answered(project, "y", "squash", "--rev", "head")
     assert code == 0 and said.count("[y/N]") == 2 and "taken again" not in said, said
     project.assert_nothing_left()
+    message = project.git("log", "-1", "--format=%B")
+    assert "in a table of one row, and no time: clients.api_token, users.password_hash." in message, message
     address = project.new_database("decided")
     project.db("upgrade", "head", database="decided")
     assert query(address, "SELECT count(*) FROM users JOIN clients USING (id)") == [(1,)]

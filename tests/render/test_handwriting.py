@@ -64,6 +64,7 @@ def test_the_demos_base_is_operations_where_these_say_it_and_two_squashes_of_it_
         done = project.squash(made.revision)
         assert done.code == 0, done.said
         assert "Was different in each database, is now always the same value: plan_log.changed_at\n" in done.out
+        assert "in a table of one row" not in done.out
         project.assert_nothing_left()
         text = project.base_file.read_text(encoding="utf-8")
         # All but the one value that is the time of the replay.

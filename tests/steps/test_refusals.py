@@ -528,4 +528,5 @@ def test_a_volatile_credential_is_refused_until_somebody_decides(make: Make) -> 
     done = project.tool(*squash("head-2", *where, "--keep-value", "clients.api_token"))
     assert done.code == 0, done.said
     assert "is now always the same value: clients.api_token" in done.out
+    assert "in a table of one row, and no time: clients.api_token" in done.out
     project.assert_nothing_left()
