@@ -21,7 +21,7 @@ from tasklib.repository.git import Repository
 from tasklib.steps import checkout, cleanup, createdb, merge, migrate, reinit, replay, restore, verify
 from tasklib.steps import plan as plans
 from tasklib.timings import Timings
-from tasklib.workbench import inplace, kept_replay, plan
+from tasklib.workbench import inplace, kept_replay, plan, undoing
 from tasklib.workbench.bench import Bench, open_bench, program
 from tasklib.workbench.decisions import Undecided
 from tasklib.workbench.plan import Plan
@@ -136,6 +136,10 @@ def status(context: Context, given: Given) -> None:
     Example: status
     """
     repository = git.find(Path.cwd())
+    if undoing.is_half_done(repository):
+        console.say(f"An undo was killed half-way on {repository.current_branch() or 'a detached HEAD'}.\n"
+                    f"Next: {program()} undo   ({program()} abort puts everything back)")  # fmt: skip
+        return
     if not plan.exists(repository):
         console.say(f"No squash is under way in {repository.top}. To begin: {program()} squash --rev R")
         if (found := kept_replay.kept(repository)) is not None:
@@ -177,6 +181,13 @@ def abort(context: Context, given: Given) -> None:
     """
     repository = git.find(Path.cwd())
     inplace.recover(repository)
+    if undoing.is_half_done(repository):
+        if dry(context):
+            console.say("Would put back what an undo that was killed has left.")
+            return
+        undoing.recover(repository)
+        console.say("What an undo that was killed has left is put back, or was committed already.")
+        return
     if not plan.exists(repository):
         if kept_replay.kept(repository) is None:
             console.say("No squash is under way; there is nothing to put back.")

@@ -16,7 +16,7 @@ from tasklib.project.layout import Layout
 from tasklib.repository import git, status, trees, worktree
 from tasklib.repository.git import Repository
 from tasklib.settings import Settings
-from tasklib.workbench import inplace, plan
+from tasklib.workbench import inplace, plan, undoing
 from tasklib.workbench.bench import program
 from tasklib.workbench.plan import Plan
 
@@ -39,6 +39,7 @@ def prepare(cwd: Path, settings: Settings, *, reading: bool = False) -> Prepared
     repository = git.find(cwd)
     if not reading:
         inplace.recover(repository)
+        undoing.recover(repository)
         _refuse_unfinished(repository)
     current = repository.branch()
     if not reading:
