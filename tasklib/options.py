@@ -12,7 +12,7 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import Task, task
 
-from tasklib import console, interrupts
+from tasklib import console, interrupts, temporary
 from tasklib.errors import shortage
 from tasklib.settings import FLAGS, HELP, LISTS, with_server
 from tasklib.workbench.bench import program
@@ -46,6 +46,7 @@ def step(
             console.prepare()  # also where Invoke's own program calls us
             try:
                 with interrupts.heard():
+                    temporary.sweep()
                     body(context, with_server(context, given))
                     interrupts.check()
             except OSError as error:
