@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -66,6 +67,22 @@ def submodule(project: Plain) -> Plain:
     words = ["git", "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", project.top.as_uri(), "inner"]
     project.run(words, cwd=above)
     return identified(moved(project, above / "inner"))
+
+
+def holding_a_submodule(project: Plain) -> Plain:
+    """With a commit checked out in it that is not the one which the project names."""
+    other = project.top.parent / "other"
+    project.run(["git", "init", "--quiet", str(other)])
+    inner = identified(moved(project, other))
+    inner.write("x.txt", "1\n")
+    inner.commit("one")
+    inner.write("x.txt", "2\n")
+    inner.commit("two")
+    project.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", other.as_uri(), "vendor/other")
+    project.commit("a submodule")
+    project.git("config", "submodule.vendor/other.ignore", "all")
+    project.run(["git", "checkout", "--quiet", "HEAD~1"], cwd=project.top / "vendor/other")
+    return project
 
 
 def separate_directory(project: Plain) -> Plain:
@@ -139,6 +156,12 @@ def partial_clone(project: Plain) -> Plain:
     return cloned(project, "--filter=blob:none")
 
 
+def partial_clone_whose_origin_is_gone(project: Plain) -> Plain:
+    clone = cloned(project, "--filter=blob:none")
+    clone.git("remote", "set-url", "origin", "file:///nonexistent")
+    return clone
+
+
 def shallow_clone(project: Plain) -> Plain:
     return cloned(project, "--depth=1")
 
@@ -195,6 +218,51 @@ def attributes(project: Plain) -> Plain:
     return project
 
 
+# What a filter for large files does: git holds a pointer, the contents are elsewhere.
+LARGE = """#!/bin/bash
+store="$(git rev-parse --git-common-dir)/large"; mkdir -p "$store"
+if [ "$1" = clean ]; then
+    cat > "$store/new.$$"; id=$(sha256sum < "$store/new.$$"); mv "$store/new.$$" "$store/${id%% *}"
+    echo "version https://git-lfs.github.com/spec/v1"; echo "oid sha256:${id%% *}"
+else
+    id=$(grep ^oid); cat "$store/${id##*:}"
+fi
+"""
+READS = """
+from pathlib import Path
+
+op.execute(Path(__file__).with_name("rows.sql").read_text())
+"""
+
+
+def large_files(project: Plain) -> Plain:
+    """A migration reads what git holds a pointer to."""
+    script = project.write(".git/large-files", LARGE)
+    script.chmod(0o755)
+    for word in ("clean", "smudge"):
+        project.git("config", f"filter.lfs.{word}", f".git/large-files {word}")
+    project.git("config", "filter.lfs.required", "true")
+    project.write(".gitattributes", "*.sql filter=lfs -text\n")
+    project.write("migrations/versions/rows.sql", "INSERT INTO one VALUES (1), (2)")
+    file = project.file_of(project.ids[1])
+    file.write_text(file.read_text().replace("def upgrade():\n", f"def upgrade():{textwrap.indent(READS, '    ')}"))
+    project.commit("large files")
+    assert "oid sha256" in project.git("cat-file", "blob", "HEAD:migrations/versions/rows.sql")
+    return project
+
+
+def signed(project: Plain) -> Plain:
+    key = project.top.parent / "key"
+    project.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key])
+    (project.top.parent / "signers").write_text(f"test@example.com {key.with_suffix('.pub').read_text()}")
+    for name, value in (
+        ("gpg.format", "ssh"), ("user.signingKey", str(key)), ("commit.gpgSign", "true"),
+        ("gpg.ssh.allowedSignersFile", str(project.top.parent / "signers")),
+    ):  # fmt: skip
+        project.git("config", name, value)
+    return project
+
+
 def hooks_that_fail_or_are_slow(project: Plain) -> Plain:
     for name in ("post-checkout", "post-index-change", "pre-rebase", "fsmonitor-watchman"):
         hook(project, name, "sleep 3; echo from the hook >&2; exit 1" if name == "post-checkout" else "exit 1")
@@ -210,7 +278,8 @@ def hook(project: Plain, name: str, body: str) -> None:
 QUICK = (plain, submodule, separate_directory, tag_of_the_same_name, odd_settings, ignored_versions, sha256)
 OTHERS = (
     linked, linked_to_bare, reftable, sparse, partial_clone, shallow_clone, link_among_revisions, long_names, odd_names,
-    line_break_in_the_path, attributes, hooks_that_fail_or_are_slow,
+    line_break_in_the_path, attributes, hooks_that_fail_or_are_slow, holding_a_submodule,
+    partial_clone_whose_origin_is_gone, large_files, signed,
 )  # fmt: skip
 LAYOUTS = [*QUICK, *(pytest.param(one, marks=pytest.mark.slow) for one in OTHERS)]
 
@@ -241,6 +310,10 @@ def test_a_squash_works(tiny: Plain, layout: Layout) -> None:
     assert project.git("status", "--porcelain", "--untracked-files=all") == ""
     if layout is not odd_settings:
         assert project.git("rev-parse", "HEAD^{tree}") in project.git("log", "-1", "--format=%B")
+    if layout is signed:
+        assert project.git("log", "-1", "--format=%G?") == "G"
+    if layout is large_files:
+        assert "INSERT" in project.base_file.read_text() or "bulk_insert" in project.base_file.read_text()
     assert not [one for one in project.git("branch", "--format=%(refname)").split() if "squash" in one]
     verified = project.tool("verify", "--uri-var", VARIABLE, "--server", project.server_url)
     assert verified.code == 0 or layout in (shallow_clone,), verified.said
@@ -283,6 +356,31 @@ def test_a_commit_hook_that_wants_a_terminal_fails_with_its_own_words_and_does_n
 
 
 @pytest.mark.slow
+def test_a_commit_hook_that_takes_its_time_and_rewrites_the_message_is_no_obstacle(tiny: Plain) -> None:
+    """As those that put a ticket's number there, or a trailer."""
+    hook(tiny, "pre-commit", "sleep 2; seq 100000 >&2")
+    hook(tiny, "commit-msg", 'printf "[ABC-1] %s\\n\\nReviewed-by: nobody\\n" "$(cat "$1")" > "$1"')
+    done = tiny.squash("head-1")
+    assert done.code == 0, done.said
+    assert tiny.git("log", "-1", "--format=%s").startswith("[ABC-1] Squash 2 migrations")
+    again = tiny.tool("merge")
+    assert again.code == 0 and "committed already" in again.out, again.said
+    undone = tiny.tool("undo", "--server", tiny.server_url)
+    assert undone.code == 0, undone.said
+    assert tiny.git("rev-parse", "HEAD^{tree}") == tiny.git("rev-parse", "HEAD~2^{tree}")
+    tiny.assert_nothing_left()
+
+
+@pytest.mark.slow
+def test_a_commit_hook_that_wants_another_message_is_named_with_its_words(tiny: Plain) -> None:
+    hook(tiny, "commit-msg", 'grep -q "^[a-z]*: " "$1" || { echo "subject must have a type" >&2; exit 1; }')
+    before = world(tiny)
+    done = tiny.squash("head-1")
+    assert done.code == 2 and "subject must have a type" in done.err, done.said
+    assert world(tiny) == before
+
+
+@pytest.mark.slow
 def test_a_hook_that_refuses_to_move_the_branch_is_named_with_its_words(tiny: Plain) -> None:
     hook(
         tiny,
@@ -310,6 +408,39 @@ def in_a_merge(project: Plain) -> None:
 
 def in_a_rebase(project: Plain) -> None:
     project.run(["git", "rebase", "--quiet", "--exec", "false", "HEAD~1"], check=False)
+
+
+def in_a_cherry_pick(project: Plain) -> None:
+    project.git("checkout", "--quiet", "-b", "side", "HEAD~1")
+    project.write("app.txt", "x\n")
+    project.commit("side")
+    project.git("checkout", "--quiet", "main")
+    project.write("app.txt", "y\n")
+    project.commit("main")
+    project.run(["git", "cherry-pick", "side"], check=False)
+
+
+def in_a_bisect(project: Plain) -> None:
+    project.git("bisect", "start", "HEAD", "HEAD~3")
+
+
+def linked_and_detached(project: Plain) -> Plain:
+    project.git("worktree", "add", "--quiet", "--detach", str(project.top.parent / "linked"))
+    return moved(project, project.top.parent / "linked")
+
+
+def link_to_the_versions(project: Plain) -> None:
+    project.versions.rename(project.top / "revisions")
+    project.versions.symlink_to("../revisions")
+    project.commit("a link to a directory")
+
+
+def filter_that_is_not_there(project: Plain) -> None:
+    project.write(".gitattributes", "*.py filter=lfs\n")
+    project.commit("attributes")
+    project.git("config", "filter.lfs.clean", "git-not-there clean -- %f")
+    project.git("config", "filter.lfs.smudge", "git-not-there smudge -- %f")
+    project.git("config", "filter.lfs.required", "true")
 
 
 def detached(project: Plain) -> None:
@@ -349,7 +480,12 @@ def broken_link(project: Plain) -> None:
         (unsigned, r"git is to sign commits .* and cannot"),
         (in_a_merge, r"A merge is in progress"),
         (in_a_rebase, r"A rebase is in progress"),
+        (in_a_cherry_pick, r"A cherry-pick is in progress"),
+        (in_a_bisect, r"A bisect is in progress"),
         (detached, r"HEAD is detached"),
+        (linked_and_detached, r"HEAD is detached"),
+        (link_to_the_versions, r"migrations/versions is a link in git"),
+        (filter_that_is_not_there, r"its filter 'lfs' failed \(git-not-there .*not found"),
         (sparse_without_revisions, r"marked skip-worktree(.|\n)*hint: git sparse-checkout add migrations/versions"),
         (no_directory, r"alembic-squash cannot be made \(File exists\)"),
         (itself, r"0001bbbbbbbb comes after 0001bbbbbbbb"),
@@ -357,8 +493,8 @@ def broken_link(project: Plain) -> None:
         (broken_link, r"x\.py is a link to /nonexistent/x\.py"),
     ],
 )
-def test_it_is_refused_in_one_sentence(tiny: Plain, state: Callable[[Plain], None], words: str) -> None:
-    state(tiny)
+def test_it_is_refused_in_one_sentence(tiny: Plain, state: Callable[[Plain], Plain | None], words: str) -> None:
+    tiny = state(tiny) or tiny
     before = world(tiny)
     done = tiny.tool("checkout", "--rev", "head-1", "--uri-var", VARIABLE)
     assert done.code == 1 and re.search(words, done.err), done.said
