@@ -15,7 +15,7 @@ from tasklib.postgres import client
 from tasklib.workbench.bench import TASKS
 from tests.support.project import BIN, VARIABLE, Done, Plain, Project, Step, query, server_homes
 from tests.support.world import world
-from tests.unharmed.test_interruptions import PATIENCE, Running, begin, processes, until
+from tests.unharmed.running import PATIENCE, Running, begin, processes, until
 
 CHECKOUT = ("checkout", "--rev", "head-1", "--uri-var", VARIABLE)
 SQUASH = ("squash", *CHECKOUT[1:])

@@ -33,7 +33,7 @@ from tests.unharmed.killing import (
     kill,
     until_said,
 )
-from tests.unharmed.test_interruptions import PATIENCE, begin, processes, until
+from tests.unharmed.running import PATIENCE, begin, processes, until
 
 pytestmark = needs.proc
 
