@@ -141,6 +141,10 @@ def status(context: Context, given: Given) -> None:
                     f"Next: {program()} undo   ({program()} abort puts everything back)")  # fmt: skip
         return
     if not plan.exists(repository):
+        if inplace.is_left(repository):
+            console.say("A command was killed while the old migrations were in the work tree.\n"
+                        f"Next: {program()} abort   (takes them out again, as the next command does)")  # fmt: skip
+            return
         console.say(f"No squash is under way in {repository.top}. To begin: {program()} squash --rev R")
         if (found := kept_replay.kept(repository)) is not None:
             console.say(f"{kept_replay.said(found)} ({program()} abort takes it away).")
@@ -180,7 +184,7 @@ def abort(context: Context, given: Given) -> None:
     Example: abort
     """
     repository = git.find(Path.cwd())
-    inplace.recover(repository)
+    recovered = inplace.recover(repository)
     if undoing.is_half_done(repository):
         if dry(context):
             console.say("Would put back what an undo that was killed has left.")
@@ -189,7 +193,9 @@ def abort(context: Context, given: Given) -> None:
         console.say("What an undo that was killed has left is put back, or was committed already.")
         return
     if not plan.exists(repository):
-        if kept_replay.kept(repository) is None:
+        if recovered:
+            console.say("The old migrations that a killed command left in the work tree are taken out again.")
+        elif kept_replay.kept(repository) is None:
             console.say("No squash is under way; there is nothing to put back.")
         elif dry(context):
             console.say("Would take the replay away that is kept for the next squash.")

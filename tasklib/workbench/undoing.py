@@ -6,17 +6,15 @@ the next command that changes something (`recover`).
 
 from __future__ import annotations
 
-import fcntl
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 from tasklib import console, interrupts
 from tasklib.repository import refs, worktree
 from tasklib.repository.git import Repository
-from tasklib.workbench import plan
+from tasklib.workbench import journal, plan
 
 JOURNAL = "undo.json"
 SUBJECT = "Bring back the "  # how the message of an undo's commit begins
@@ -30,11 +28,7 @@ def journaled(repository: Repository, head: str, tree: str, paths: Sequence[str]
     """
     state = plan.state_directory(repository)
     state.mkdir(exist_ok=True)
-    with _journal(repository).open("w", encoding="utf-8") as file:
-        # Released when this process ends, however it ends: so another one knows whether it still runs.
-        fcntl.flock(file, fcntl.LOCK_EX)
-        file.write(json.dumps({"head": head, "tree": tree, "paths": [*paths]}))
-        file.flush()
+    with journal.held(_file(repository), {"head": head, "tree": tree, "paths": [*paths]}):
         try:
             yield
         finally:
@@ -44,44 +38,26 @@ def journaled(repository: Repository, head: str, tree: str, paths: Sequence[str]
 
 def is_half_done(repository: Repository) -> bool:
     """Whether a process that is gone left an undo half done."""
-    with _left(repository) as file:
-        return file is not None
+    return journal.is_left(_file(repository))
 
 
 def recover(repository: Repository) -> bool:
     """Put back what such a process left; whether there was anything."""
-    with _left(repository) as file:
-        if file is None:
-            return False
-        if file.read().endswith("}"):
+    with journal.left(_file(repository)) as told:
+        if told:
             _put_right(repository)
-        else:  # killed before it had written the journal, and so before it did anything
+        elif told is not None:
             _end(repository)
-        return True
+        return told is not None
 
 
-def _journal(repository: Repository) -> Path:
+def _file(repository: Repository) -> Path:
     return plan.state_directory(repository) / JOURNAL
-
-
-@contextmanager
-def _left(repository: Repository) -> Iterator[IO[str] | None]:
-    """The journal of an undo whose process is gone, held for the block."""
-    if not _journal(repository).exists():
-        yield None
-        return
-    with _journal(repository).open(encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield None
-            return
-        yield file
 
 
 def _put_right(repository: Repository) -> None:
     """Nothing to do where the proven tree is committed, else all as it was. Harmless when repeated."""
-    told = json.loads(_journal(repository).read_text(encoding="utf-8"))
+    told = json.loads(_file(repository).read_text(encoding="utf-8"))
     head, tree = told["head"], told["tree"]
     worktree.remove_stale_locks(repository)
     now = repository.commit("HEAD") or ""
@@ -103,7 +79,7 @@ def _put_right(repository: Repository) -> None:
 
 
 def _end(repository: Repository) -> None:
-    _journal(repository).unlink()
+    _file(repository).unlink()
     state = plan.state_directory(repository)
     if not any(state.iterdir()):
         state.rmdir()

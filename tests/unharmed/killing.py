@@ -43,6 +43,14 @@ def squashed(project: Plain) -> None:
     assert done.code == 0, done.said
 
 
+def in_place(project: Plain) -> None:
+    """The same in a project whose old migrations are put into the work tree while they run."""
+    env = project.top / "migrations/env.py"
+    env.write_text(env.read_text() + "# version_locations are where they are\n")
+    project.commit("env.py")
+    squashed(project)
+
+
 def models(project: Plain) -> None:
     """Each migration in a commit with the models of its time."""
     env = project.top / "migrations/env.py"
@@ -116,6 +124,7 @@ CASES = {
     "merge, of models": Case(("merge",), ((*CHECKOUT, *MODELS), *DONE[1:4], ("cleanup",)), given=models),
     "merge, where somebody committed": Case(("merge",), DONE, meanwhile=moved),
     "verify, of a checkout": Case(("verify",), given=squashed, keeps=False),
+    "catchup, in place": Case(("catchup", "--yes", "--url"), given=in_place, keeps=False),
 }
 COMMANDS = (*TASKS, *(name for name in CASES if "," in name))
 
@@ -202,7 +211,7 @@ class Killing:
         shutil.copytree(self.original.top, top, symlinks=True)
         made = replace(self.original, top=top, environment=dict(self.original.environment))
         made.git("status")  # the index knows files by their inodes
-        if self.case.given is squashed:
+        if self.case.words[-1] == "--url":
             with client.connect(made.address()) as connection:
                 connection.run(f"DROP DATABASE IF EXISTS {LEFT}_copy")
                 connection.run(f"CREATE DATABASE {LEFT}_copy TEMPLATE {LEFT}")
@@ -252,6 +261,8 @@ def assert_status_is_true(killing: Killing, project: Project, what: str) -> None
     assert status.code == 0 and "Traceback" not in status.said, f"{what}: {status.said}"
     if (state / "undo.json").exists():
         assert "An undo was killed half-way on main" in status.out and "abort" in status.out, f"{what}: {status.said}"
+    elif (state / "in-place.json").exists() and not (state / "plan.json").exists():
+        assert "was killed while the old migrations were in the work tree" in status.out, f"{what}: {status.said}"
     elif not (state / "plan.json").exists():
         assert "No squash is under way" in status.out, f"{what}: {status.said}"
         assert project.git("symbolic-ref", "--short", "HEAD") == "main", what
