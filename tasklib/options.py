@@ -12,7 +12,7 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import Task, task
 
-from tasklib import console, interrupts
+from tasklib import console, interrupts, temporary
 from tasklib.errors import BUG, Differs, SquashError, shortage
 from tasklib.settings import FLAGS, HELP, LISTS, with_server
 from tasklib.workbench.bench import program
@@ -78,6 +78,7 @@ def _interruptible(work: Callable[[], None]) -> None:
     """Signals are noted over the work; what the system lacks, and an interrupt, end in a sentence."""
     try:
         with interrupts.heard():
+            temporary.sweep()
             work()
             interrupts.check()
     except OSError as error:

@@ -23,7 +23,7 @@ from tasklib.repository.git import Repository
 from tasklib.steps import checkout, cleanup, createdb, merge, migrate, reinit, replay, restore, verify
 from tasklib.steps import plan as plans
 from tasklib.timings import Timings
-from tasklib.workbench import inplace, kept_replay, plan
+from tasklib.workbench import inplace, kept_replay, plan, undoing
 from tasklib.workbench.bench import Bench, open_bench, program
 from tasklib.workbench.decisions import Undecided
 from tasklib.workbench.plan import Plan
@@ -158,7 +158,15 @@ def status(context: Context, given: Given) -> None:
     Example: status
     """
     repository = git.find(Path.cwd())
+    if undoing.is_half_done(repository):
+        console.say(f"An undo was killed half-way on {repository.current_branch() or 'a detached HEAD'}.\n"
+                    f"Next: {program()} undo   ({program()} abort puts everything back)")  # fmt: skip
+        return
     if not plan.exists(repository):
+        if inplace.is_left(repository):
+            console.say("A command was killed while the old migrations were in the work tree.\n"
+                        f"Next: {program()} abort   (takes them out again, as the next command does)")  # fmt: skip
+            return
         console.say(f"No squash is under way in {repository.top}. To begin: {program()} squash --rev R")
         if (found := kept_replay.kept(repository)) is not None:
             console.say(f"{kept_replay.said(found)} ({program()} abort takes it away).")
@@ -202,9 +210,18 @@ def abort(context: Context, given: Given) -> None:
     Example: abort
     """
     repository = git.find(Path.cwd())
-    inplace.recover(repository)
+    recovered = inplace.recover(repository)
+    if undoing.is_half_done(repository):
+        if dry(context):
+            console.say("Would put back what an undo that was killed has left.")
+            return
+        undoing.recover(repository)
+        console.say("What an undo that was killed has left is put back, or was committed already.")
+        return
     if not plan.exists(repository):
-        if kept_replay.kept(repository) is None:
+        if recovered:
+            console.say("The old migrations that a killed command left in the work tree are taken out again.")
+        elif kept_replay.kept(repository) is None:
             console.say("No squash is under way; there is nothing to put back.")
         elif dry(context):
             console.say("Would take the replay away that is kept for the next squash.")

@@ -5,19 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 from tasklib import interrupts
-from tasklib.errors import Refused, SquashError
+from tasklib.errors import Refused
 from tasklib.proof import proofs
 from tasklib.proof.record import Proof
 from tasklib.repository import refs, status, worktree
 from tasklib.repository.git import Repository
 from tasklib.settings import Settings
-from tasklib.workbench import plan, prepare_verify
+from tasklib.workbench import plan, prepare_verify, undoing
 from tasklib.workbench.bench import passing, program
 from tasklib.workbench.prepare import Prepared
 
 
 def refuse_early(repository: Repository) -> None:
     """`Refused` where a commit could not be made here and now."""
+    undoing.recover(repository)
     repository.branch()
     if plan.exists(repository):
         raise Refused("A squash is under way in this repository; a finished or aborted one was expected.",
@@ -53,24 +54,16 @@ def commit(made: Prepared, proof: Proof) -> str:
     head = repository.commit("HEAD") or ""
     paths = status.differing(repository, head, new)
     message = "\n".join([
-        f"Bring back the {len(made.plan.gone)} migrations that the base {made.plan.revision} replaced", "",
+        f"{undoing.SUBJECT}{len(made.plan.gone)} migrations that the base {made.plan.revision} replaced", "",
         f"Their tree: {new}. The same database as with the base, which was there before:", *proof.lines(), "",
     ])  # fmt: skip
-    with interrupts.uninterrupted():
-        try:
-            _put(repository, new, paths, head)
-            done = refs.commit_index(repository, message)
-            if repository.tree(done) == new:
-                return done
-            refs.uncommit(repository, head)
+    with interrupts.uninterrupted(), undoing.journaled(repository, head, new, paths):
+        aside = plan.state_directory(repository) / "aside"
+        left = worktree.put_back(repository, new, paths, {}, aside, [head])
+        if left.alone:
+            raise Refused(f"{', '.join(left.alone)} was changed meanwhile; it is left alone.", "git status")
+        done = refs.commit_index(repository, message)
+        if repository.tree(done) != new:
             raise Refused("A git hook changed the tree of the commit, which is not the proven one any more.",
                           "git config core.hooksPath says which hooks run")  # fmt: skip
-        except SquashError:
-            _put(repository, head, paths, new)
-            raise
-
-
-def _put(repository: Repository, tree: str, paths: list[str], was: str) -> None:
-    left = worktree.put_back(repository, tree, paths, {}, plan.state_directory(repository) / "aside", [was])
-    if left.alone:
-        raise Refused(f"{', '.join(left.alone)} was changed meanwhile; it is left alone.", "git status")
+        return done

@@ -7,8 +7,10 @@ import io
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+
+from tasklib import temporary
 
 
 @contextmanager
@@ -21,15 +23,16 @@ def with_options(ini: Path, options: Sequence[tuple[str, str, str]], *, beside: 
     text = ini.read_text(encoding="utf-8")
     if not beside:
         text = text.replace("%(here)s", str(ini.parent.resolve()).replace("%", "%%"))
-    number, path = tempfile.mkstemp(prefix="alembic-", suffix=".ini", dir=ini.parent if beside else None)
-    try:
-        with os.fdopen(number, "w", encoding="utf-8") as file:
-            found = parser(text)
-            # Alembic says what is wrong with a text that is no ini.
-            file.write(changed(found, options) if found is not None else text)
-        yield Path(path)
-    finally:
-        Path(path).unlink()
+    with nullcontext(ini.parent) if beside else temporary.directory("ini") as directory:
+        number, path = tempfile.mkstemp(prefix="alembic-", suffix=".ini", dir=directory)
+        try:
+            with os.fdopen(number, "w", encoding="utf-8") as file:
+                found = parser(text)
+                # Alembic says what is wrong with a text that is no ini.
+                file.write(changed(found, options) if found is not None else text)
+            yield Path(path)
+        finally:
+            Path(path).unlink()
 
 
 def option(text: str, section: str, name: str) -> str | None:

@@ -130,13 +130,17 @@ def summary(made: Plan, proof: Proof) -> list[str]:
 
 
 def _is_ours(repository: Repository, commit: str) -> bool:
-    return is_squash(repository, commit) or repository.message(commit).startswith(DRAFT)
+    return is_squash(repository, commit) or DRAFT in repository.message(commit).partition("\n")[0]
 
 
 def is_squash(repository: Repository, commit: str) -> bool:
-    """Whether a commit's message is that of `commit`."""
+    """Whether a commit's message is that of `commit`; a hook may have put something before it."""
     message = repository.message(commit)
-    return message.startswith("Squash ") and re.search(r"(?m)^Originals: git commit [0-9a-f]+$", message) is not None
+    subject = message.partition("\n")[0]
+    return bool(
+        re.search(r"\bSquash \d+ migrations into the base ", subject)
+        and re.search(r"(?m)^Originals: git commit [0-9a-f]+$", message)
+    )
 
 
 def bring_in(bench: Bench, new: str) -> None:

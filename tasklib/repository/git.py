@@ -16,7 +16,7 @@ from functools import wraps
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
-from tasklib import shell
+from tasklib import shell, temporary
 from tasklib.errors import CommandFailed, Refused
 
 T = TypeVar("T")
@@ -166,8 +166,8 @@ class Repository:
 @contextmanager
 def reading_only(repository: Repository) -> Iterator[Repository]:
     """The same repository, with nothing written into it over the block."""
-    with tempfile.TemporaryDirectory(prefix="alembic-squash-objects-") as directory:
-        yield replace(repository, objects=Path(directory))
+    with temporary.directory("objects") as directory:
+        yield replace(repository, objects=directory)
 
 
 def find(cwd: Path) -> Repository:

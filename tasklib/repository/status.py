@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
+from tasklib.errors import CommandFailed, Refused
 from tasklib.repository.git import Entry, Repository, reading_only
 
 # What git leaves in its directory while it waits for the user, and what it is called.
@@ -25,11 +27,17 @@ def under_way(repository: Repository) -> str | None:
 
 def dirty(repository: Repository) -> list[str]:
     """Lines of ``git status --porcelain``, untracked files included; empty for a clean work tree."""
-    return [
-        line
-        for line in repository.run("status", "--porcelain=v1", "-z", "--untracked-files=all").stdout.split("\0")
-        if line
-    ]
+    try:
+        listed = repository.run("status", "--porcelain=v1", "-z", "--untracked-files=all").stdout
+    except CommandFailed as failure:
+        # As where git-lfs is not installed: an attribute of a file names it.
+        if (found := re.search(r"clean filter '([^']+)' failed", failure.stderr)) is None:
+            raise
+        raise Refused(
+            f"git cannot tell what was changed: its filter {found[1]!r} failed ({failure.stderr.splitlines()[0]}).",
+            f"git config --get-regexp filter.{found[1]} says which program that is; install it",
+        ) from None
+    return [line for line in listed.split("\0") if line]
 
 
 def entries(repository: Repository) -> dict[str, Entry]:

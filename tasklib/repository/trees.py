@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
+from tasklib import temporary
 from tasklib.errors import Refused
 from tasklib.repository.git import Entry, Repository
 
 
 def read_many(repository: Repository, tree: str, paths: Sequence[str]) -> dict[str, str]:
     """The texts of files of a commit or tree: one checkout, not a process for each of several hundred."""
-    with tempfile.TemporaryDirectory(prefix="alembic-squash-read-") as directory:
-        export(repository, tree, paths, Path(directory))
-        return {path: _text(repository, tree, path, Path(directory)) for path in paths}
+    with temporary.directory("read") as directory:
+        export(repository, tree, paths, directory)
+        return {path: _text(repository, tree, path, directory) for path in paths}
 
 
 def _text(repository: Repository, tree: str, path: str, exported: Path) -> str:
@@ -58,8 +58,8 @@ def mentions(repository: Repository, words: Sequence[str], outside: Iterable[str
 @contextmanager
 def own_index(repository: Repository, entries: Iterable[Entry]) -> Iterator[dict[str, str]]:
     """The environment of an index of ours that holds these entries and no other."""
-    with tempfile.TemporaryDirectory(prefix="alembic-squash-index-") as directory:
-        env = {"GIT_INDEX_FILE": str(Path(directory) / "index")}
+    with temporary.directory("index") as directory:
+        env = {"GIT_INDEX_FILE": str(directory / "index")}
         set_entries(repository, {entry.path: entry for entry in entries}, env)
         yield env
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tasklib import temporary
 from tasklib.repository import status, trees
 from tasklib.repository.git import Repository
 
@@ -96,8 +96,8 @@ def put_back(
 
 def as_tree(repository: Repository, paths: Sequence[str]) -> str:
     """The tree that a commit after `stage` of the same paths would have; the index stays as it is."""
-    with tempfile.TemporaryDirectory(prefix="alembic-squash-index-") as directory:
-        env = {"GIT_INDEX_FILE": str(Path(directory) / "index")}
+    with temporary.directory("index") as directory:
+        env = {"GIT_INDEX_FILE": str(directory / "index")}
         # From the index and not from HEAD: a merge that is not committed yet has put its new files there.
         shutil.copyfile(repository.own("index"), env["GIT_INDEX_FILE"])
         stage(repository, paths, env)

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import re
 import shutil
-import tempfile
 from pathlib import Path
 
 from invoke.context import Context
 
-from tasklib import console
+from tasklib import console, temporary
 from tasklib.errors import CommandFailed, Refused
 from tasklib.options import Given, dry, step
 from tasklib.proof import squash_branch
@@ -72,9 +71,9 @@ def _template(kind: str, env: str) -> tuple[str, ...]:
 
 def _init(bench: Bench) -> None:
     """The project's own `init`, into a path that does not exist, and its templates over ours; `restore` is next."""
-    with tempfile.TemporaryDirectory(prefix="alembic-squash-init-") as directory:
-        command = bench.command(guard=Path(directory) / "guard")
-        new = Path(directory) / "new"
+    with temporary.directory("init") as directory:
+        command = bench.command(guard=directory / "guard")
+        new = directory / "new"
         env = f"{bench.plan.layout.script}/env.py"
         result = command.init(new, *_template(command.kind, bench.repository.read("HEAD", env)))
         command.refuse_if_it_cannot_run(result)

@@ -6,7 +6,6 @@ command (`recover`). A file that stands in the way is kept there meanwhile; git'
 
 from __future__ import annotations
 
-import fcntl
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ from pathlib import PurePosixPath
 from tasklib import interrupts
 from tasklib.repository import trees, worktree
 from tasklib.repository.git import Repository
-from tasklib.workbench import plan
+from tasklib.workbench import journal, plan
 
 JOURNAL = "in-place.json"
 ASIDE = "in-place"  # the directory of what stood in the way, numbered as in the journal
@@ -35,12 +34,7 @@ def old_chain(repository: Repository, tree: str, paths: Sequence[str]) -> Iterat
     state = plan.state_directory(repository)
     told = {"tree": tree, "written": wanted, "aside": standing, "made": made, "fresh": not state.exists()}
     (state / ASIDE).mkdir(parents=True, exist_ok=True)
-    journal = state / JOURNAL
-    with journal.open("w", encoding="utf-8") as file:
-        # Released when this process ends, however it ends: so another one knows whether it still runs.
-        fcntl.flock(file, fcntl.LOCK_EX)
-        file.write(json.dumps(told))
-        file.flush()
+    with journal.held(state / JOURNAL, told):
         try:
             for number, path in enumerate(standing):
                 worktree.move(repository.top / path, state / ASIDE / str(number))
@@ -51,20 +45,19 @@ def old_chain(repository: Repository, tree: str, paths: Sequence[str]) -> Iterat
                 _put_back(repository)
 
 
-def recover(repository: Repository) -> None:
-    """Put back what a process that is gone left behind; nothing happens where there is nothing, or it still runs."""
-    journal = plan.state_directory(repository) / JOURNAL
-    if not journal.exists():
-        return
-    with journal.open(encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return
-        if file.read().endswith("}"):
+def is_left(repository: Repository) -> bool:
+    """Whether a process that is gone left the old chain in the work tree."""
+    return journal.is_left(plan.state_directory(repository) / JOURNAL)
+
+
+def recover(repository: Repository) -> bool:
+    """Put back what such a process left behind; whether there was anything."""
+    with journal.left(plan.state_directory(repository) / JOURNAL) as told:
+        if told:
             _put_back(repository)
-        else:  # it was killed before it had written the journal, and so before it did anything
-            journal.unlink()
+        elif told is not None:
+            (plan.state_directory(repository) / JOURNAL).unlink()
+        return told is not None
 
 
 def _put_back(repository: Repository) -> None:

@@ -16,7 +16,7 @@ from tasklib.project.layout import Layout
 from tasklib.repository import git, status, trees, worktree
 from tasklib.repository.git import Repository
 from tasklib.settings import Settings
-from tasklib.workbench import inplace, plan
+from tasklib.workbench import inplace, plan, undoing
 from tasklib.workbench.bench import program
 from tasklib.workbench.plan import Plan
 
@@ -39,6 +39,7 @@ def prepare(cwd: Path, settings: Settings, *, reading: bool = False) -> Prepared
     repository = git.find(cwd)
     if not reading:
         inplace.recover(repository)
+        undoing.recover(repository)
         _refuse_unfinished(repository)
     current = repository.branch()
     if not reading:
@@ -47,7 +48,7 @@ def prepare(cwd: Path, settings: Settings, *, reading: bool = False) -> Prepared
     tip = _tip(repository, original, current)
     layout = discovery.find_layout(repository, tip, settings, cwd)
     history = revisions.read_history(repository, tip, layout)
-    target = _target(history, layout, original, settings)
+    target = _target(repository, history, layout, original, settings)
     cut = history.cut(target.id)
     if not reading:
         refuse_option_of_no_ini(layout, settings)
@@ -100,9 +101,10 @@ def _tip(repository: Repository, original: str, current: str) -> str:
     return tip
 
 
-def _target(history: History, layout: Layout, original: str, settings: Settings) -> Migration:
+def _target(repository: Repository, history: History, layout: Layout, original: str, settings: Settings) -> Migration:
     """R."""
     if not history.migrations:
+        _refuse_links(repository, layout, original)
         raise Refused(f"There is no revision in {', '.join(layout.locations)} at {original}.", "--directory DIR")
     if settings.rev is None:
         raise Refused(
@@ -110,6 +112,16 @@ def _target(history: History, layout: Layout, original: str, settings: Settings)
             f"{program()} squash --rev {_suggestion(history)}",
         )
     return history.resolve(settings.rev)
+
+
+def _refuse_links(repository: Repository, layout: Layout, original: str) -> None:
+    """`Refused` where a directory of revisions is a link: git then holds none of them there."""
+    links = [entry.path for entry in repository.files(f"refs/heads/{original}") if entry.mode == "120000"]
+    if found := [one for one in links for place in layout.locations if f"{place}/".startswith(f"{one}/")]:
+        raise Refused(
+            f"{found[0]} is a link in git; the directory itself was expected there.",
+            f"git rm {found[0]}, then git mv the directory that it leads to there, and commit",
+        )
 
 
 def _refuse_no_commits(repository: Repository) -> None:

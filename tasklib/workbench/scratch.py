@@ -20,7 +20,7 @@ from tasklib.postgres.client import Address
 from tasklib.postgres.server import Server
 from tasklib.postgres.server_log import Logged
 from tasklib.repository.git import Repository
-from tasklib.workbench import groundwork, plan
+from tasklib.workbench import groundwork, orphans, plan
 from tasklib.workbench.plan import Place, Plan
 
 # Roles that are there by turns share a name; what must stay (the reference, say) is copied or renamed.
@@ -61,6 +61,8 @@ class Scratch:
 
     def save(self, new: Plan) -> Plan:
         self.plan = new if self.detached else plan.save(self.repository, new)
+        if self.detached and new.place is not None:
+            orphans.note(new.place)
         return self.plan
 
     @property
@@ -103,7 +105,8 @@ class Scratch:
                 self._prepare_roles(ours)
             else:
                 named = refuse_unusable_server(chosen)
-                work = tempfile.mkdtemp(prefix="alembic-squash-work-")
+                orphans.sweep(named)
+                work = str(orphans.make() if self.detached else tempfile.mkdtemp(prefix="alembic-squash-work-"))
                 place = Place(token, work, None, named.host, named.port, named.user, named.database, named.options)
             self.save(replace(self.plan, place=place))
             return place

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,30 @@ def test_undo_brings_the_originals_back_one_squash_after_the_other(
     squashed = project.tool("squash", "--rev", project.ids[3], "--server", project.server_url)
     assert squashed.code == 0, squashed.said
     assert {name: text for name, text in texts(project).items() if name != later} == texts(new_shop)
+    project.assert_nothing_left()
+
+
+def test_an_undo_that_is_killed_half_way_is_said_by_status_and_put_back_and_works_again(
+    new_shop: Plain, old_shop: Plain, tmp_path: Path
+) -> None:
+    project = copied(new_shop, tmp_path)
+    head, before = project.git("rev-parse", "HEAD"), texts(project)
+    # git's hook kills the program that called git, when the files are there and the commit is not.
+    hook = project.write(".git/hooks/pre-commit", "#!/bin/sh\nkill -9 $(ps -o ppid= -p $PPID)\nexit 1\n")
+    hook.chmod(0o755)
+    killed = project.tool("undo", "--server", project.server_url)
+    assert killed.code == -signal.SIGKILL and texts(project) == texts(old_shop)
+    status = project.tool("status")
+    assert status.code == 0 and "An undo was killed half-way on main" in status.out, status.said
+    given_up = copied(project, tmp_path / "given up")
+    assert given_up.tool("abort").code == 0
+    assert texts(given_up) == before
+    given_up.assert_nothing_left(head)
+    hook.unlink()
+    done = project.tool("undo", "--server", project.server_url)
+    assert done.code == 0 and texts(project) == texts(old_shop), done.said
+    assert project.git("rev-parse", "HEAD^") == head
+    assert not [name for name in project.databases() if name.startswith("alembic_squash_")]
     project.assert_nothing_left()
 
 

@@ -20,7 +20,7 @@ from tasklib.command.project_command import Ran
 from tasklib.workbench.bench import Bench, open_bench
 from tests.conftest import SHOP, Make, MakePlain
 from tests.support.project import APP, VARIABLE, Project, Step, whole
-from tests.unharmed.test_interruptions import begin, until
+from tests.unharmed.running import begin, until
 
 pytestmark = pytest.mark.usefixtures("put_back")
 

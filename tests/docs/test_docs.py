@@ -40,6 +40,21 @@ def test_every_link_leads_to_a_file_and_a_heading_that_are_there(page: Path) -> 
         assert not anchor or anchor in headings, target
 
 
+def test_every_test_that_a_guarantee_names_is_there() -> None:
+    lines = [line for line in (ROOT / "docs/unharmed.md").read_text().splitlines() if re.match(r"\|\s*\*\*", line)]
+    assert len(lines) == 7
+    for line in lines:
+        shown = line.replace("\\|", " ").split("|")[3]
+        files = [part.partition("`") for part in re.split(r"; (?=`\w+/)", shown.strip())]
+        for _, _, rest in files:
+            file, _, names = rest.partition("`")
+            text = (ROOT / "tests" / file).read_text()
+            wanted = re.findall(r"`(\w+)(…?)`", names)
+            assert wanted, rest
+            for name, more in wanted:
+                assert re.search(rf"(?m)^def test_{name}{'' if more else '[(]'}", text), f"{file}: {name}"
+
+
 def test_every_page_can_be_found_from_the_readme() -> None:
     seen, new = set[Path](), {ROOT / "README.md"}
     while new:

@@ -19,7 +19,7 @@ from tests.conftest import MakePlain
 from tests.support.decoy import decoy
 from tests.support.project import APP, BIN, VARIABLE, Done, Plain, Project, build, query, whole
 from tests.support.traps import assert_laid_out
-from tests.unharmed.test_interruptions import assert_all_is_back, begin, until
+from tests.unharmed.running import assert_all_is_back, begin, until
 
 pytestmark = pytest.mark.usefixtures("put_back")
 

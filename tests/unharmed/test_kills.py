@@ -1,288 +1,165 @@
-"""SIGKILL at every point of every command: afterwards `status` is true, `abort` puts back byte for byte, and a squash
-works. The points are the program's own: each change that it makes by git, each line in which it says what it does.
+"""SIGKILL at every point of every command: afterwards `status` is true, `abort` puts back byte for byte, the command
+works when it is typed again, and nothing is left. The points are the program's own: each change that it makes by git,
+each line in which it says what it does. `KILLS=2 pytest -m slow …` takes two points of each row.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import shutil
 import signal
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from tasklib import ns
+from tasklib.postgres.server import Server
 from tasklib.squash import HISTORY
 from tasklib.workbench.bench import TASKS
-from tests.conftest import MakePlain
 from tests.support import needs
-from tests.support.project import BIN, VARIABLE, Done, Plain, Project, server_homes
-from tests.support.world import TINY, world
-from tests.unharmed.test_interruptions import PATIENCE, Running, processes
-from tests.unharmed.test_interruptions import begin as start
+from tests.support.project import Plain, plain
+from tests.support.world import TINY
+from tests.unharmed.killing import (
+    CASES,
+    COMMANDS,
+    Killing,
+    assert_abort_puts_back,
+    assert_is_back,
+    assert_it_works_again,
+    assert_status_is_true,
+    is_finished,
+    kill,
+    until_said,
+)
+from tests.unharmed.running import PATIENCE, begin, processes, until
 
 pytestmark = needs.proc
 
-BEGIN = ("checkout", "--rev", "head-1", "--uri-var", VARIABLE)
-INIT = ("reinit", "--init")
-DONE = (BEGIN, INIT, ("restore",), ("migrate",), ("verify",), ("cleanup",))
-# What was typed before each command. One that is missing here fails below: a new command is killed too.
-BEFORE: dict[str, tuple[tuple[str, ...], ...]] = {
-    "plan": (),
-    "checkout": (),
-    "reinit": (BEGIN,),
-    "restore": (BEGIN, INIT),
-    "createdb": (BEGIN, INIT, ("restore",)),
-    "replay": (BEGIN, INIT, ("restore",)),
-    "migrate": (BEGIN, INIT, ("restore",)),
-    "verify": (*DONE[:4], ("cleanup",)),
-    "cleanup": (BEGIN, INIT, ("restore",), ("createdb",)),
-    "merge": DONE,
-    "squash": (),
-    "status": DONE,
-    "abort": DONE,
-}
-WORDS = {"checkout": BEGIN, "reinit": INIT, "squash": ("squash", *BEGIN[1:]), "plan": ("plan", *BEGIN[1:])}
-# What changes refs, or index and work tree (an index of our own is no harm).
-CHANGES = "checkout|update-index|checkout-index|commit|update-ref|symbolic-ref|merge|reset|config"
-SHIM = f"""#!/bin/bash
-words=("$@")
-while [ "${{words[0]}}" = "-c" ]; do words=("${{words[@]:2}}"); done
-if [[ -z "$GIT_INDEX_FILE" && "${{words[0]}}" =~ ^({CHANGES})$ && "$*" != *"symbolic-ref --quiet"* ]]; then
-    echo "${{words[0]}}" >> "$KILL_LOG"
-    if [ "$(wc -l < "$KILL_LOG")" = "$KILL_AT" ]; then
-        case "$KILL_HOW" in
-            before) kill -9 $PPID; exit 1 ;;
-            after) REAL "$@"; kill -9 $PPID; exit 1 ;;
-            git) REAL "$@" <&0 & git=$!; sleep "$KILL_AFTER"; kill -9 $git; wait $git; exit $? ;;
-        esac
-    fi
-fi
-exec REAL "$@"
-"""
+BY_GIT = ("before", "after", "git")  # git kills the tool before a change of its own or after it; git itself is killed
+VICTIMS = ("tool", "group", "server", "command")  # killed soon after a line
+# What runs each time, and at how many points of each; all else is slow.
+SHARE = {("checkout", "after"): 3, ("reinit", "git"): 3, ("merge", "before"): 3}
 
 
-@dataclass
-class Killing:
-    """A project in the state before a command, as often as it is wanted."""
-
-    original: Plain
-    before: dict[str, tuple[int, str]]
-    head: str
-    shims: Path
-
-    def fresh(self, name: str) -> Plain:
-        top = self.original.top.parent / name / "project"
-        shutil.copytree(self.original.top, top, symlinks=True)
-        made = replace(self.original, top=top, environment=dict(self.original.environment))
-        made.git("status")  # the index knows files by their inodes
-        return made
-
-    def run(self, project: Plain, words: Sequence[str], at: int = 0, how: str = "", after: float = 0.0) -> Done:
-        log = project.top.parent / "log"
-        log.write_text("")
-        return project.run(
-            [BIN / "alembic-squash", *words], check=False, KILL_LOG=str(log), KILL_AT=str(at), KILL_HOW=how,
-            KILL_AFTER=f"{after:.4f}", PATH=f"{self.shims}{os.pathsep}{os.environ['PATH']}",
-        )  # fmt: skip
+def rows() -> Iterator[object]:
+    for command in COMMANDS:
+        case = CASES.get(command)
+        for how in (*BY_GIT, *(VICTIMS if case is None or case.works else VICTIMS[:1])):
+            yield pytest.param(command, how, marks=[] if (command, how) in SHARE else [pytest.mark.slow])
 
 
-@pytest.fixture
-def killing(make_plain: MakePlain, tmp_path: Path) -> Iterator[Killing]:
-    project = make_plain(TINY)
-    project.write(".gitignore", "__pycache__/\n*.pyc\n*.local\n")
-    project.write("settings.py", "DEBUG = False\n")
-    project.commit("settings")
-    project.git("update-index", "--assume-unchanged", "settings.py")
-    project.write("settings.py", "DEBUG = True  # here only\n")
-    project.write("migrations/versions/helper.local", "ignored\n")
-    shims = tmp_path / "shims"
-    shims.mkdir()
-    (shims / "git").write_text(SHIM.replace("REAL", shutil.which("git") or "git"))
-    (shims / "git").chmod(0o755)
-    made = Killing(project, world(project), project.git("rev-parse", "HEAD"), shims)
-    yield made
-    for pid in processes(project):
-        os.kill(pid, signal.SIGKILL)
+@pytest.fixture(scope="module")
+def killings(
+    server: Server, plain_templates: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Killing]:
+    """A command's project and its points; made once for all that is killed of it."""
+    made: dict[str, Killing] = {}
+
+    def of(command: str) -> Killing:
+        if command not in made:
+            top = tmp_path_factory.mktemp("killed") / "project"
+            made[command] = Killing.of(command, plain(top, server, plain_templates("generic"), TINY))
+        return made[command]
+
+    return of
 
 
-def words_of(command: str) -> tuple[str, ...]:
-    return WORDS.get(command, (command,))
+@contextmanager
+def copy(killing: Killing, name: str) -> Iterator[Plain]:
+    """A project for one kill, whose processes do not outlive it."""
+    project = killing.fresh(name)
+    try:
+        yield project
+    finally:
+        for pid in processes(project):
+            os.kill(pid, signal.SIGKILL)
+        shutil.rmtree(project.top.parent, ignore_errors=True)
 
 
-def assert_all_can_be_put_right(killing: Killing, project: Plain, what: str) -> None:
-    """`status` says what is so, `abort` works, and then everything is as it was, or finished."""
-    state = project.top / ".git/alembic-squash/plan.json"
-    merged = project.git("rev-parse", "main") != killing.head
-    status = project.tool("status")
-    assert status.code == 0 and "Traceback" not in status.said, f"{what}: {status.said}"
-    if not state.exists():
-        assert "No squash is under way" in status.out, f"{what}: {status.said}"
-        assert project.git("symbolic-ref", "--short", "HEAD") == "main", what
-    elif merged:
-        assert "is in main already" in status.out and "Next: alembic-squash merge" in status.out, (
-            f"{what}: {status.out}"
-        )
-    else:
-        assert "puts everything back" in status.out, f"{what}: {status.out}"
-        done = json.loads(state.read_text())["done"]
-        assert [line.split()[0] for line in status.out.splitlines() if line.endswith("  done")] == [
-            one for one in TASKS if one in done
-        ], what
-    abort = project.tool("abort")
-    assert abort.code == 0 and "Traceback" not in abort.said, f"{what}: {abort.said}"
-    assert_is_back(killing, project, what, merged)
+def test_every_command_is_killed() -> None:
+    # `demo` works in a directory that it makes, on a server of its own.
+    assert {*ns.task_names} - {"demo"} == {*TASKS} == {name for name in CASES if "," not in name}
 
 
-def assert_is_back(killing: Killing, project: Plain, what: str, merged: bool = False) -> None:
-    if merged:
-        assert project.git("rev-parse", "HEAD^") == killing.head, what
-        project.git("reset", "--quiet", "--hard", killing.head)
-        project.git("update-index", "--assume-unchanged", "settings.py")
-        project.write("settings.py", "DEBUG = True  # here only\n")
-    after = world(project)
-    assert {name for name in after.keys() | killing.before.keys() if after.get(name) != killing.before.get(name)} == (
-        set()
-    ), what
-    assert not (project.top / ".git/alembic-squash").exists(), what
-    assert project.git("for-each-ref", "--format=%(refname)", "refs/heads").split() == ["refs/heads/main"], what
-    assert server_homes(project) == [], what
-    assert [path.name for path in project.temporary.iterdir()] == [], what
-    until_end = time.monotonic() + PATIENCE
-    while processes(project) and time.monotonic() < until_end:
-        time.sleep(0.05)
-    assert processes(project) == {}, what
-
-
-def prepare(killing: Killing, command: str) -> None:
-    for words in BEFORE[command]:
-        done = killing.original.tool(*words)
-        assert done.code == 0, f"{words}: {done.said}"
-
-
-# What runs each time, at three points of each; all else is slow.
-SHARE = {"checkout": ("after",), "reinit": ("git",), "merge": ("before",)}
-
-
-def share(request: pytest.FixtureRequest, points: list[tuple[int, str]]) -> list[tuple[int, str]]:
-    slow = request.node.get_closest_marker("slow") is not None
-    return points if slow else points[:: -(-len(points) // 3)]
-
-
-@pytest.mark.parametrize(
-    ("command", "how"),
-    [
-        pytest.param(command, how, marks=[] if how in SHARE.get(command, ()) else [pytest.mark.slow])
-        for command in TASKS
-        for how in ("before", "after", "git")
-    ],
-)
-def test_after_a_kill_at_a_change_by_git_everything_can_be_put_right(
-    killing: Killing, command: str, how: str, request: pytest.FixtureRequest
-) -> None:
-    if command == "cleanup":
-        pytest.skip("changes nothing by git; its server cannot be copied")
-    prepare(killing, command)
-    whole = killing.fresh("whole")
-    done = killing.run(whole, words_of(command))
-    assert done.code == 0, done.said
-    points = (whole.top.parent / "log").read_text().split()
-    if (whole.top / ".git/alembic-squash").exists():
-        assert whole.tool("abort").code == 0
-    chance = random.Random(5)
-    for number, point in share(request, list(enumerate(points, 1))):
-        project = killing.fresh(f"{number}")
-        what = f"{command}, {how} change {number} of {len(points)}, git {point}"
-        done = killing.run(project, words_of(command), number, how, chance.uniform(0, 0.01))
-        assert "Traceback" not in done.said, f"{what}: {done.said}"
-        if how != "git":
-            assert done.code == -signal.SIGKILL, f"{what}: {done.said}"
-        elif command == "squash" and done.code:
-            assert_is_back(killing, project, what, project.git("rev-parse", "main") != killing.head)
-        assert_all_can_be_put_right(killing, project, what)
-        shutil.rmtree(project.top.parent)
-
-
-VICTIMS = ("tool", "group", "server", "command")
-
-
-@pytest.mark.parametrize(
-    ("command", "victim"),
-    [
-        (command, victim)
-        for command in ("squash", "createdb", "replay", "migrate", "verify", "cleanup", "merge")
-        for victim in VICTIMS
-    ],
-)
-@pytest.mark.slow
-def test_after_a_kill_at_what_it_says_it_does_everything_can_be_put_right(
-    killing: Killing, command: str, victim: str
-) -> None:
-    project = killing.original
-    prepare(killing, command)
-    running = start(project, *words_of(command), nap="0")
-    assert running.done().code == 0, running.said
-    said = [line for line in running.err.read_text().splitlines() if line.startswith("  … ") or " " not in line]
-    assert project.tool("abort").code == 0
-    project.git("reset", "--quiet", "--hard", killing.head)
-    project.git("update-index", "--assume-unchanged", "settings.py")
-    project.write("settings.py", "DEBUG = True  # here only\n")
-    chance = random.Random(6)
-    for number, line in enumerate(said or [""]):
-        what = f"{command}, the {victim}, after {line!r}"
-        prepare(killing, command)
-        running = start(project, *words_of(command), nap="0")
-        until_said(running, line, said[:number].count(line) + 1)
-        time.sleep(chance.uniform(0, 0.5))
-        kill(project, running, victim)
-        code = running.process.wait(timeout=PATIENCE)
-        assert "Traceback" not in running.said, f"{what}: {running.said}"
-        merged = project.git("rev-parse", "main") != killing.head
-        if command == "squash" and code not in (0, -signal.SIGKILL) and not merged:
+@pytest.mark.parametrize(("command", "how"), list(rows()))
+def test_after_a_kill_everything_can_be_put_right(command: str, how: str, killings: Callable[[str], Killing]) -> None:
+    killing = killings(command)
+    points = [*enumerate(killing.changes if how in BY_GIT else killing.lines)]
+    wanted = int(os.environ.get("KILLS", SHARE.get((command, how), len(points))))
+    for number, point in points[:: max(1, -(-len(points) // wanted))]:
+        what = f"{command}, {how}, {number + 1} of {len(points)}: {point}"
+        with copy(killing, f"{how}-{number}") as project:
+            code = by_git(killing, project, how, number) if how in BY_GIT else by_us(killing, project, how, number)
+            if command == "squash" and how in ("git", "server", "command") and code:
+                assert_is_back(killing, project, what)  # it has put everything back by itself
+            assert_status_is_true(killing, project, what)
+            if killing.case.keeps and number % 2 == (how in ("before", "group", "command")):
+                assert_it_works_again(killing, project, what)
+            assert_abort_puts_back(killing, project, what)
+            if not killing.case.keeps:  # what it left on a server, the next one sweeps
+                assert_it_works_again(killing, project, what)
             assert_is_back(killing, project, what)
-        assert_all_can_be_put_right(killing, project, what)
 
 
-def until_said(running: Running, line: str, times: int) -> None:
-    end = time.monotonic() + PATIENCE
-    while running.err.read_text().splitlines().count(line) < times and running.process.poll() is None:
-        assert time.monotonic() < end, running.said
-        time.sleep(0.01)
+def by_git(killing: Killing, project: Plain, how: str, number: int) -> int:
+    """The command's exit code, where git kills it, or is killed, at one of its changes."""
+    done = killing.shimmed(project, number + 1, how, random.Random(number).uniform(0, 0.01))
+    assert "Traceback" not in done.said, done.said
+    assert how == "git" or done.code == -signal.SIGKILL, done.said
+    return done.code
 
 
-def kill(project: Project, running: Running, victim: str) -> None:
-    """SIGKILL, to what is there of it now."""
-    if running.process.poll() is not None:
-        return
-    if victim == "tool":
-        running.process.kill()
-    elif victim == "group":
-        os.killpg(running.process.pid, signal.SIGKILL)
-    else:
-        mark = "postgres -D" if victim == "server" else f"{BIN}/alembic "
-        for pid, line in processes(project).items():
-            if mark in line:
-                try:
-                    os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    continue
+def by_us(killing: Killing, project: Plain, victim: str, number: int) -> int:
+    """The same where the victim is killed soon after a line."""
+    lines, running = killing.lines, killing.running(project)
+    if lines[number]:
+        until_said(running, lines[number], lines[: number + 1].count(lines[number]))
+    time.sleep(random.Random(f"{victim}{number}").uniform(0, 0.5))
+    kill(project, running, victim)
+    code = running.process.wait(timeout=PATIENCE)
+    assert "Traceback" not in running.said, running.said
+    return code
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("step", HISTORY[1:])
-def test_a_squash_works_after_one_that_was_killed_in_the_step(killing: Killing, step: str) -> None:
-    project = killing.original
-    running = start(project, *words_of("squash"), nap="0")
-    until_said(running, step, 1)
-    time.sleep(random.Random(step).uniform(0, 1))
-    running.process.kill()
-    running.process.wait()
-    assert project.tool("abort").code == 0
-    if project.git("rev-parse", "main") == killing.head:
-        done = project.tool(*words_of("squash"))
+def test_a_squash_works_after_one_that_was_killed_in_the_step(step: str, killings: Callable[[str], Killing]) -> None:
+    killing = killings("squash")
+    with copy(killing, step) as project:
+        running = killing.running(project)
+        until_said(running, step, 1)
+        time.sleep(random.Random(step).uniform(0, 1))
+        running.process.kill()
+        running.process.wait()
+        assert_abort_puts_back(killing, project, step)
+        if not is_finished(killing, project):
+            done = project.tool(*killing.words)
+            assert done.code == 0, done.said
+        assert_is_back(killing, project, step)
+
+
+@pytest.mark.slow
+def test_what_a_killed_command_left_on_a_named_server_is_dropped_by_the_next(
+    killings: Callable[[str], Killing],
+) -> None:
+    killing = killings("catchup")
+    with copy(killing, "named") as project:
+        server = ("--server", project.server_url)
+        before = project.databases()
+        running = begin(project, *killing.words, *server, nap="0")
+        until("databases", lambda: list(project.temporary.glob("*/place.json")), running)
+        until_said(running, killing.lines[1], 1)
+        running.process.kill()
+        running.process.wait()
+        assert project.databases() > before
+        secret = project.server.password
+        left = [path for path in project.temporary.rglob("*") if path.is_file() and secret in path.read_text("latin-1")]
+        assert left == []
+        done = project.tool(*killing.words, *server)
         assert done.code == 0, done.said
-    assert_is_back(killing, project, step, merged=True)
+        assert project.databases() == before
+        assert_is_back(killing, project, "on a named server")

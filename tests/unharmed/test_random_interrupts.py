@@ -18,7 +18,7 @@ from tests.conftest import MakePlain
 from tests.support import needs
 from tests.support.project import BIN, VARIABLE, Plain
 from tests.support.world import TINY, world
-from tests.unharmed.test_interruptions import PATIENCE, assert_all_is_back, begin, plan_path, processes
+from tests.unharmed.running import PATIENCE, assert_all_is_back, begin, plan_path, processes
 
 pytestmark = needs.proc
 
