@@ -75,12 +75,11 @@ def steps(names: Sequence[str]) -> Iterator[None]:
     """These steps are gone through over the block; on a terminal they are a list, drawn anew while it works."""
     terminal = checklist.terminal() if type(_State.screen) is Plain else None
     if terminal is None:
-        with _State.screen.listed(names):
-            yield
+        yield
         return
-    before, _State.screen = _State.screen, checklist.Checklist(terminal)
+    before, _State.screen = _State.screen, (drawn := checklist.Checklist(terminal, names))
     try:
-        with _State.screen.listed(names):
+        with drawn.live:
             yield
     finally:
         _State.screen = before

@@ -17,7 +17,6 @@ from tasklib.console.screens import Plain
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
-    from rich.live import Live
 
 PER_SECOND = 8
 WIDEST = 110  # columns
@@ -64,15 +63,20 @@ class Checklist(Plain):
     meanwhile stands above them.
     """
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, steps: Sequence[str]) -> None:
+        from rich.live import Live
+
         self._console = console
-        self._live: Live | None = None
-        self._steps: dict[str, float | None] = {}  # seconds, once it has ended
+        self._steps: dict[str, float | None] = dict.fromkeys(steps)  # seconds, once it has ended
         self._step = ""
         self._since = 0.0
         self._works: list[tuple[str, float | None]] = []
-        self._begun = 0.0
         self._migration: tuple[int, int, str] | None = None
+        # It is drawn over the block that this manages.
+        self.live = Live(
+            console=console, get_renderable=self._drawn, refresh_per_second=PER_SECOND,
+            redirect_stdout=False, redirect_stderr=False,
+        )  # fmt: skip
 
     def text(self, text: str) -> None:
         with self.paused():
@@ -83,56 +87,29 @@ class Checklist(Plain):
             super().note(text)
 
     def began(self, step: str) -> None:
-        if self._live is None:
-            super().began(step)
         self._step, self._since, self._works = step, time.monotonic(), []
 
     def ended(self, step: str, seconds: float) -> None:
         self._steps[step], self._step, self._works = seconds, "", []
 
     def working(self, what: str) -> None:
-        if self._live is None:
-            super().working(what)
         self._works.append((what, None))
-        self._begun = time.monotonic()
 
     def worked(self, what: str, seconds: float) -> None:
-        if self._live is None:
-            super().worked(what, seconds)
         self._works = [(one, seconds if one == what else took) for one, took in self._works]
         self._migration = None
 
     def migration(self, number: int, total: int, name: str) -> None:
-        if self._live is None:
-            super().migration(number, total, name)
-        elif self._migration is None or (total, number) != self._migration[:2][::-1]:
-            ahead = self._migration is not None and self._migration[1] == total and self._migration[0] > number
-            if not ahead:  # the other run beside this one is further
-                self._migration = (number, total, name)
+        if self._migration is None or self._migration[1] != total or self._migration[0] < number:
+            self._migration = (number, total, name)  # of two runs side by side, the one that is further
 
     def migrated(self) -> None:
-        if self._live is None:
-            super().migrated()
-
-    @contextmanager
-    def listed(self, steps: Sequence[str]) -> Iterator[None]:
-        from rich.live import Live
-
-        self._steps = dict.fromkeys(steps)
-        self._live = Live(
-            console=self._console, get_renderable=self._drawn, refresh_per_second=PER_SECOND,
-            redirect_stdout=False, redirect_stderr=False,
-        )  # fmt: skip
-        try:
-            with self._live:
-                yield
-        finally:
-            self._live = None
+        pass
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        live = self._live
-        if live is None or not live.is_started:
+        live = self.live
+        if not live.is_started:
             yield
             return
         live.transient = True  # it is wiped away, and drawn again below what is said

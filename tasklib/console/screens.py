@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -57,11 +57,6 @@ class Plain:
 
     def over(self, code: int, text: str, hint: str) -> None:
         """The command has ended; Invoke prints the text of an error."""
-
-    @contextmanager
-    def listed(self, steps: Sequence[str]) -> Iterator[None]:
-        """These steps will be gone through over the block."""
-        yield
 
     @contextmanager
     def paused(self) -> Iterator[None]:
