@@ -27,7 +27,7 @@ from tasklib.workbench import inplace, kept_replay, plan, undoing
 from tasklib.workbench.bench import Bench, open_bench, program
 from tasklib.workbench.decisions import Undecided
 from tasklib.workbench.plan import Plan
-from tasklib.workbench.prepare import prepare
+from tasklib.workbench.prepare import Prepared, prepare
 from tasklib.workbench.scratch import refuse_unusable_server
 
 # What `squash` does, by the names of its steps; `merge` proves again only where the tree has changed since `verify`.
@@ -55,16 +55,15 @@ def squash(context: Context, given: Given) -> None:
     if chosen is None:
         return
     report.refuse_unusable(chosen.report)
-    if not dry(context):
-        refuse_early(Path.cwd(), chosen)
-    plans.show(Path.cwd(), chosen)
-    if dry(context):
+    prepared = None if dry(context) else refuse_early(Path.cwd(), chosen)
+    plans.show(Path.cwd(), chosen, prepared)
+    if prepared is None:
         return
     console.say()
-    run(Path.cwd(), chosen)
+    run(prepared)
 
 
-def refuse_early(cwd: Path, chosen: settings.Settings) -> None:
+def refuse_early(cwd: Path, chosen: settings.Settings) -> Prepared:
     """`Refused` for all that can be known before a plan is shown which would then not be carried out."""
     prepared = prepare(cwd, chosen)
     repository, made = prepared.repository, prepared.plan
@@ -74,15 +73,16 @@ def refuse_early(cwd: Path, chosen: settings.Settings) -> None:
         client.client_for(deployed_database.refuse_unusable_reference(repository, made))
     if chosen.server is not None:
         refuse_unusable_server(chosen.server)
+    return prepared
 
 
-def run(cwd: Path, chosen: settings.Settings) -> Outcome:
+def run(prepared: Prepared) -> Outcome:
     """All steps, and what they came to. After a failure, an interrupt or a difference everything is as it was, and
     nothing of ours is left.
     """
-    text, interrupted = "everything is as it was", 0
+    text, interrupted, chosen = "everything is as it was", 0, prepared.plan.settings
     try:
-        bench = checkout.run(cwd, chosen, os.getpid())
+        bench = checkout.begin(prepared, chosen.server, os.getpid())
         timings = Timings(bench.tally)
         try:
             if kept_replay.adopt(bench):

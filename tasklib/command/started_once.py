@@ -74,6 +74,7 @@ class Held:
         self._lock = Lock()
         self._left = b""
         self._said: dict[int, dict[str, Any]] = {}
+        self._cpu = 0.0  # of the forks of this process, in seconds
 
     def run(self, start: Start, order: Order, on_error_line: Callable[[str], None] | None = None) -> Result | None:
         """Do the order in a fork. None where that cannot be, and a start of its own must be made."""
@@ -119,6 +120,9 @@ class Held:
         if self._process is not None:
             self._process.end()
             self._process = None
+            # The system counts what its children took as its own, once it has ended.
+            self.tally.cpu -= self._cpu
+            self._cpu = 0.0
 
     def _ensure(self, start: Start, order: Order) -> Result | None:
         """Start the command where no process is held for such a start. What it did by itself, where it did not wait."""
@@ -199,6 +203,7 @@ class Held:
                 return None
             else:
                 self.tally.cpu += float(done["cpu"])
+                self._cpu += float(done["cpu"])
                 texts = [file.read_text(encoding="utf-8", errors="replace") for file in (out, err)]
                 return Result(argv, int(done["code"]), *texts)
 

@@ -18,6 +18,7 @@ from tasklib.postgres import client
 from tasklib.postgres.client import Address
 from tasklib.report import report
 from tasklib.settings import Settings
+from tasklib.workbench.prepare import prepare
 
 if TYPE_CHECKING:
     from tasklib.demo.build import Demo
@@ -58,7 +59,7 @@ def run(directory: Path, page: str | None = None) -> None:
         made = build(directory)
     _show_history(made, "BEFORE")
     _title(f"SQUASH: alembic-squash squash --rev {made.revision}")
-    outcome = squash.run(made.root, Settings(rev=made.revision, command=COMMAND, report=page))
+    outcome = squash.run(prepare(made.root, Settings(rev=made.revision, command=COMMAND, report=page)))
     _show_history(made, "AFTER")
     _show_file(made)
     _title("A NEW DATABASE: `flask db upgrade` from nothing to R, without the start of flask and the app")

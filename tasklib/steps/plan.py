@@ -38,9 +38,11 @@ def plan(context: Context, given: Given) -> None:
         show(Path.cwd(), chosen)
 
 
-def show(cwd: Path, chosen: Settings) -> Prepared:
-    """Print the plan; nothing is changed. Raises `Refused` where there is no legal cut."""
-    prepared = prepare(cwd, chosen, reading=True)
+def show(cwd: Path, chosen: Settings, prepared: Prepared | None = None) -> None:
+    """Print the plan, made now where none is ``prepared``; nothing is changed. Raises `Refused` where there is no legal
+    cut.
+    """
+    prepared = prepared or prepare(cwd, chosen, reading=True)
     made, cut, repository = prepared.plan, prepared.cut, prepared.repository
     say = console.say
     server = _server(chosen)
@@ -92,7 +94,6 @@ def show(cwd: Path, chosen: Settings) -> Prepared:
         kept=[m.id for m in cut.kept], heads=cut.heads, source=made.source, branch=made.original, tip=made.tip,
         condition=condition,
     )  # fmt: skip
-    return prepared
 
 
 def _command(layout: Layout) -> str:
