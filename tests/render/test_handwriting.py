@@ -16,6 +16,7 @@ from tests.support.traps import assert_laid_out, assert_native
 from tests.traps.test_rows import CALENDAR
 from tests.traps.test_schema import NAMES
 
+ROOT = Path(__file__).resolve().parents[2]
 # An operation says each of these as well.
 PLAIN = (
     "CREATE TABLE public.t (\n    id integer NOT NULL\n)",
@@ -54,6 +55,21 @@ def library(directory: Path, server: Server) -> tuple[Project, demo.Demo]:
     return project, made
 
 
+def assert_the_readme_shows(project: Project, side: int) -> None:
+    """`flask db history` is what the README has in its column before (0) or after (1), where it has no …"""
+    block = re.search(r"(?ms)^```\nbefore .*?^```$", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert block is not None
+    at = block.group().splitlines()[1].index("after")
+    columns = [(line[:at].strip(), line[at:].strip()) for line in block.group().splitlines()[3:-1]]
+    said = project.flask("history", database="postgres").out
+    shown = [one[side] for one in columns if one[side]]
+    for line in shown:
+        pattern = re.sub(r"… \d+ more …", "", re.escape(line).replace(re.escape("…"), "…")).replace("…", ".*")
+        assert re.search(rf"(?m)^{pattern}$", said) or " more " in line, (line, said)
+    more = [int(number) for line in shown for number in re.findall(r"^… (\d+) more …$", line)]
+    assert said.count(" -> ") == len(shown) - len(more) + sum(more)
+
+
 @pytest.mark.slow
 def test_the_demos_base_is_operations_where_these_say_it_and_two_squashes_of_it_are_the_same_bytes(
     server: Server, tmp_path: Path
@@ -61,11 +77,13 @@ def test_the_demos_base_is_operations_where_these_say_it_and_two_squashes_of_it_
     texts, others = [], []
     for name in ("one", "two"):
         project, made = library(tmp_path / name / "library", server)
+        assert_the_readme_shows(project, 0)
         done = project.squash(made.revision)
         assert done.code == 0, done.said
         assert "Was different in each database, is now always the same value: plan_log.changed_at\n" in done.out
         assert "in a table of one row" not in done.out
         project.assert_nothing_left()
+        assert_the_readme_shows(project, 1)
         text = project.base_file.read_text(encoding="utf-8")
         # All but the one value that is the time of the replay.
         texts.append(re.sub(r'"changed_at": "[^"]+"', '"changed_at": "…"', text))
