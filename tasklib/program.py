@@ -36,14 +36,28 @@ class _Program(Program):
         try:
             super().parse_tasks()
         except ParseError as error:
-            raise ParseError(f"{error}{self._meant(str(error))}", error.context) from None
+            raise ParseError(f"{error}{self._meant(str(error), error.context)}", error.context) from None
 
-    def _meant(self, said: str) -> str:
+    def _meant(self, said: str, context: Any) -> str:
+        """What to type in the place of what the parser of ``context`` (a command's, or of what stands before them) does
+        not know.
+        """
+        if "required positional" in said:
+            return (
+                f" Type: {self.binary} {context.name} {' '.join(one.name.upper() for one in context.positional_args)}"
+            )
         unknown = re.search(r"No idea what '(-*)([^'=]*)", said)
         if unknown is None:
             return ""
         dashes, word = unknown.groups()
-        known = {flag for one in self.parser.contexts.values() for flag in one.flags if flag.startswith("--")}
+        if word in ("help", "list"):
+            return f" Did you mean {self.binary} --{word}?"
+        commands = {name: one.flags for name, one in self.parser.contexts.items() if name in ns.task_names}
+        if dashes and (having := [name for name, flags in commands.items() if f"--{word}" in flags]):
+            if context is None or context.name not in commands:
+                return f" It stands after the command: {self.binary} {having[0]} --{word}"
+            return f" {context.name} has none; these have: {', '.join(having)}."
+        known = {flag for flags in commands.values() for flag in flags if flag.startswith("--")}
         names = sorted(flag[2:] for flag in known) if dashes else list(ns.task_names)
         near = difflib.get_close_matches(word, names) or [one for one in names if word and word.startswith(one)]
         listed = ", ".join(f"{dashes and '--'}{one}" for one in near)
@@ -100,6 +114,9 @@ def _version() -> str:
 def main() -> None:
     """Entry point; a bug is a traceback and exit code 70."""
     console.prepare()
+    # Invoke would take it for the value of an argument that must be given.
+    if asked := [word for word in sys.argv[1:] if word in ns.task_names and {"--help", "-h"} & {*sys.argv}]:
+        sys.argv[1:] = ["--help", asked[0]]
     program = _Program(
         name="alembic-squash", binary="alembic-squash", namespace=ns, version=_version(), config_class=Config
     )

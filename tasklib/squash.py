@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from invoke.context import Context
@@ -19,20 +19,14 @@ from tasklib.proof import squash_branch
 from tasklib.reference import before_command, deployed_database
 from tasklib.report import report
 from tasklib.repository import git
-from tasklib.repository.git import Repository
-from tasklib.steps import checkout, cleanup, createdb, merge, migrate, reinit, replay, restore, verify
+from tasklib.steps import checkout, cleanup, createdb, merge, migrate, order, reinit, replay, restore, verify
 from tasklib.steps import plan as plans
 from tasklib.timings import Timings
 from tasklib.workbench import inplace, kept_replay, plan, undoing
 from tasklib.workbench.bench import Bench, open_bench, program
 from tasklib.workbench.decisions import Undecided
-from tasklib.workbench.plan import Plan
 from tasklib.workbench.prepare import Prepared, prepare
 from tasklib.workbench.scratch import refuse_unusable_server
-
-# What `squash` does, by the names of its steps; `merge` proves again only where the tree has changed since `verify`.
-HISTORY = ("checkout", "reinit", "restore", "createdb", "replay", "migrate", "verify", "cleanup", "merge")
-MODELS = ("checkout", "reinit", "restore", "createdb", "migrate", "verify", "cleanup", "merge")
 
 RUN: dict[str, Callable[[Bench], object]] = {
     "reinit": reinit.run,
@@ -112,7 +106,7 @@ def run(prepared: Prepared) -> Outcome:
 
 
 def _all_steps(bench: Bench, timings: Timings, *, bring_in: bool) -> Outcome:
-    *before, _ = (HISTORY if bench.plan.source == "history" else MODELS)[1:]
+    *before, _ = order.of(bench.plan)[1:]
     with console.steps([*before, "merge"]):
         for step in before:
             with console.step(step), timings.of(step):
@@ -167,40 +161,27 @@ def status(context: Context, given: Given) -> None:
             console.say("A command was killed while the old migrations were in the work tree.\n"
                         f"Next: {program()} abort   (takes them out again, as the next command does)")  # fmt: skip
             return
+        here = repository.current_branch() or ""
+        if here.startswith("squash-") and squash_branch.is_squash(repository, "HEAD"):
+            console.say(f"{here} holds a squash that is proven and committed: push it for review, or merge it. "
+                        f"(git branch -D {here}, from another branch, gives it up.)")  # fmt: skip
         console.say(f"No squash is under way in {repository.top}. To begin: {program()} squash --rev R")
         if (found := kept_replay.kept(repository)) is not None:
             console.say(f"{kept_replay.said(found)} ({program()} abort takes it away).")
         console.result("status", under_way=False, kept_replay=found is not None)
         return
     made = plan.load(repository, program())
-    order = HISTORY if made.source == "history" else MODELS
     console.say(f"Squash of {len(made.gone)} migrations into {made.revision}, for the branch {made.original}, "
                 f"on {made.branch} (current: {repository.current_branch() or 'none'})")  # fmt: skip
     if made.templates:
         console.say(f"Database URL: {likely_variables.options(made.templates)}{' (found)' if made.found else ''}")
-    # replay is done by whoever needs it; cleanup is only needed where there is something to clean.
-    console.say(console.table([(step, "done" if step in made.done else "") for step in order]))
+    console.say(console.table([(step, order.state(made, step)) for step in order.of(made)]))
     if made.place is not None:
         console.say(f"Scratch databases are on {made.place.host}:{made.place.port}.")
-    following = _next(repository, made, order)
+    following = order.following(repository, made)
     console.say(f"Next: {following}")
     console.result("status", under_way=True, revision=made.revision, branch=made.branch, original=made.original,
                    done=made.done, next=following)  # fmt: skip
-
-
-def _next(repository: Repository, made: Plan, order: Sequence[str]) -> str:
-    """What to type next, and what that does."""
-    current, back = repository.current_branch(), f"{made.program} abort puts everything back"
-    if squash_branch.is_brought_in(repository, made):
-        return f"{made.program} merge   (the squash is in {made.original} already; that takes away what is left of it)"
-    if "checkout" not in made.done or not repository.branch_exists(made.branch):
-        return f"{made.program} abort   (it was interrupted while it began, and puts everything back)"
-    if current != made.branch:
-        return f"git checkout {made.branch}   ({back})"
-    left = [step for step in order if step not in made.done and step not in ("replay", "verify", "cleanup")]
-    if "migrate" in made.done:
-        left = []  # cleanup may have taken the databases away again; merge makes its own where it needs them
-    return f"{made.program} {left[0] if left else 'merge'}   ({back})"
 
 
 @step("server")

@@ -13,6 +13,7 @@ from tasklib.proof.record import Proof
 from tasklib.workbench.plan import Plan
 
 SHOWN = 10  # of a long list, on the terminal
+MENTIONS = "Left for you to mend, for they name revisions that are gone"
 
 
 @dataclass(frozen=True)
@@ -33,20 +34,22 @@ class Outcome:
     beside: Sequence[str]
     code: str
 
-    def say(self) -> None:
+    def say(self, *, proof_was_shown: bool = False) -> None:
+        """Everything, what it came to last; a proof that was shown before in a line."""
         made, proof = self.plan, self.proof
-        console.say("\n".join(proof.lines(SHOWN)))
-        console.say()
-        where = made.original if self.is_brought_in else f"{made.branch}, which you are on: push it for review"
-        base = f"{len(made.gone)} migrations are one base migration, {made.base_path}"
-        console.say(f"{base}; commit {self.commit[:12]} on {where}.")
-        console.say("\n".join([*squash_branch.summary(made, proof)[1:], *self.condition]))
+        lines = proof.lines(SHOWN)
+        console.say(lines[0].rstrip(":") + ", as shown before." if proof_was_shown else "\n".join(lines))
         if self.beside:
             console.note(f"not of the squash, so it stays in the work tree: {', '.join(self.beside[:SHOWN])}")
-        if self.mentions:
-            console.listing("Left for you to mend, for they name revisions that are gone", self.mentions)
-        if self.flying:
-            console.listing(in_flight.TITLE, self.flying)
+        for title, listed in ((MENTIONS, self.mentions), (in_flight.TITLE, self.flying)):
+            if listed:
+                console.say()
+                console.listing(title, listed)
+        console.say("\n".join(["", *self.condition, ""]))
+        console.say("\n".join(squash_branch.summary(made, proof)[1:]))
+        where = made.original if self.is_brought_in else f"{made.branch}, which you are on: push it for review"
+        base = f"{len(made.gone)} migrations are one base migration, {made.base_path}"
+        console.say(f"{base}; commit {self.commit[:12]} on {where}. ({made.program} undo brings them back.)")
         console.result(
             "squash", commit=self.commit, branch=made.original if self.is_brought_in else made.branch,
             merged=self.is_brought_in, base=made.base_path, revision=made.revision, gone=made.gone, kept=made.kept,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-BRANCHES = "A branch with a migration that hangs on one which went: `rebase-revision BRANCH` makes it hang on R."
+BRANCHES = "A branch with a migration that hangs on one which went: `rebase-revision BRANCH` makes it hang on the base."
 
 
 def condition(revision: str, kept: Sequence[str], tables: Sequence[tuple[str, str]]) -> list[str]:

@@ -34,7 +34,7 @@ def compared(bench: Bench, left_out: LeftOut) -> Verdicts:
     """What came up again is the reference once more; else `Differs`."""
     found = verdicts.at_base(bench, "roundtrip", left_out)
     what = f"at {bench.plan.revision} after down and up"
-    verdicts.refuse_differences(what, found, "reference", "after down and up")
+    verdicts.refuse_differences(bench, what, found, "reference", "after down and up")
     return found
 
 

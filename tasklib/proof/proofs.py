@@ -86,7 +86,7 @@ def _to_base(bench: Bench, new: Chain, tree: str, left_out: LeftOut, what: str) 
         bench.create("candidate")
         replay.arrive(bench, new, "candidate", bench.plan.revision, "The new chain failed")
         found = verdicts.at_base(bench, "candidate", left_out)
-    verdicts.refuse_differences(what, found, "reference", "candidate")
+    verdicts.refuse_differences(bench, what, found, "reference", "candidate")
     return found
 
 
@@ -105,7 +105,7 @@ def _run_side_by_side(bench: Bench, new: Chain) -> None:
 
 def _same_at_head(bench: Bench, role: str, left_out: LeftOut, what: str, other: str) -> Verdicts:
     found = verdicts.at_head(bench, role, left_out)
-    verdicts.refuse_differences(what, found, "old chain", other)
+    verdicts.refuse_differences(bench, what, found, "old chain", other)
     return found
 
 

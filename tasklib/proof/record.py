@@ -38,7 +38,7 @@ class Proof:
             return ""
         old, new = self.seconds
         return (
-            f"A new database is at R in {new:.2f} s, where the old migrations took {old:.2f} s (as run for the proof)."
+            f"A new database: {new:.2f} s to the base, where the old migrations took {old:.2f} s (run for the proof)."
         )
 
     def lines(self, shown: int = 1000) -> list[str]:
@@ -59,6 +59,8 @@ class Proof:
         if self.volatile:
             names = folded(self.volatile, shown)
             found.append(f"Was different in each database, is now always the same value: {names}")
+            found.append("(Each new database gets the value of this replay. Where it should get another one, edit the "
+                         "base migration, which is proven again, or leave the rows out: --data.)")  # fmt: skip
         if self.identifying:
             found.append(
                 f"Of these, in a table of one row, and no time: {folded(self.identifying, shown)}. Where such a value "

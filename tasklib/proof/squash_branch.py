@@ -124,7 +124,7 @@ def summary(made: Plan, proof: Proof) -> list[str]:
     stay = f"{len(made.kept)} migration{'s' if len(made.kept) != 1 else ''}"
     found = [
         f"Gone: {len(made.gone)} migrations, {made.gone[0]} to {made.revision}, now {made.base_path}.",
-        f"Stay: {stay}, {made.kept[0]} to {made.kept[-1]}." if made.kept else "R is the head: nothing stays after it.",
+        f"Stay: {stay}, {made.kept[0]} to {made.kept[-1]}." if made.kept else "Nothing stays: it is the head.",
     ]
     return [*found, *([proof.speed()] if proof.seconds else [])]
 
@@ -215,10 +215,19 @@ def _put_files_back(bench: Bench) -> None:
     # Where a switch was interrupted, the tree holds files of either commit.
     other = repository.commit(made.start if away else f"refs/heads/{made.head_was}") or here
     placed = {**made.placed, **dict.fromkeys(_drafts(bench), "")}
-    paths = {*placed, made.base_path, *bench.gone(here), *status.differing(repository, here, other)}
+    paths = {*placed, made.base_path, *_gone(bench, here), *status.differing(repository, here, other)}
     tell(worktree.put_back(repository, here, paths, placed, bench.aside, [other]))
     if not away:
         refs.switch(repository, made.head_was)
+
+
+def _gone(bench: Bench, here: str) -> list[str]:
+    """What ``here`` has of the squashed revisions; by their paths where somebody's commit left half a history there."""
+    try:
+        return bench.gone(here)
+    except Refused:
+        there = {entry.path for entry in bench.repository.files(here)}
+        return [path for path in bench.gone(bench.plan.tip) if path in there]
 
 
 def _drafts(bench: Bench) -> list[str]:

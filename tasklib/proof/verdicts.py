@@ -29,12 +29,17 @@ def _compared(bench: Bench, where: str, roles: tuple[str, str], bind: str, left_
     return compare.databases(bench, *roles, volatile, without, stable, bind, bench.known(roles[0], bind))
 
 
-def refuse_differences(what: str, found: Verdicts, left: str, other: str) -> None:
+def refuse_differences(bench: Bench, what: str, found: Verdicts, left: str, other: str) -> None:
     """`Differs`, with the whole report, where anything was found."""
+    made = bench.plan
+    # A squash in one go puts everything back, and verify of a checkout has no plan.
+    by_hand = f"edit {made.base_path}, then {made.program} verify; {made.program} migrate --force writes it anew; "
+    hint = f"{by_hand}{made.program} abort gives up" if bench.pid is None and not bench.detached else ""
     count = sum(len(verdict.found) for verdict in found.values())
     if count:
         raise Differs(
             f"The databases differ {what}: {count} differences. Nothing is merged.\n"
             + compare.report(found, left, other),
+            hint,
             differences=compare.side_by_side(found, what),
         )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from tasklib.history.cut import Migration
 
+LONGEST = 40  # characters of a message in Mermaid
 ENDS = 3  # of a straight run as many migrations are shown at each end
 
 
@@ -140,11 +141,15 @@ def mermaid(nodes: Sequence[Node]) -> str:
     names: Mapping[str, str] = {node.id: f"n{number}" for number, node in enumerate(shown)}
     lines = ["flowchart BT"]
     for node in reversed(shown):
-        text = f"… {node.folded} more …" if node.folded else f"{node.id[:12]}<br/>{_quoted(node.message[:40])}"
+        text = f"… {node.folded} more …" if node.folded else f"{node.id[:12]}<br/>{_quoted(_short(node.message))}"
         lines.append(f'  {names[node.id]}["{text}"]:::{node.kind}')
     for node in reversed(shown):
         lines += [f"  {names[one]} --> {names[node.id]}" for one in node.parents if one in names]
     return "\n".join([*lines, "  classDef gone stroke-dasharray:4", "  classDef base stroke-width:3px"])
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
 def _quoted(text: str) -> str:

@@ -23,7 +23,7 @@ ${items(lines)}
 <%def name="items(lines)">
 <ul>
 % for line in lines:
-<li>${line}</li>
+<li>${ticked(line) | n}</li>
 % endfor
 </ul>
 </%def>
@@ -64,7 +64,7 @@ td.yes { color: var(--kept); font-weight: 700; } .number { text-align: right; fo
 pre { background: var(--card); padding: .7rem; border-radius: .5rem; white-space: pre-wrap; font-size: .85rem; }
 pre.code { white-space: pre; overflow-x: auto; }
 .scroll { margin-bottom: .8rem; } table.diff { font: 12px/1.45 ui-monospace, monospace; }
-table.diff td { border: 0; padding: 0 .4rem; white-space: nowrap; } table.diff thead th { padding: .2rem .4rem; }
+table.diff td { border: 0; padding: 0 .4rem; white-space: nowrap; } table.diff thead th { padding: .2rem .4rem; white-space: nowrap; }
 .diff_header, .diff_next { color: var(--soft); } .diff_add { background: var(--add); } .diff_sub { background: var(--sub); }
 .diff_chg { background: var(--chg); } .bad { color: var(--bad); font-weight: 600; }
 ul { padding-left: 1.2rem; } footer { margin-top: 3rem; color: var(--soft); font-size: .85rem; }
@@ -91,14 +91,14 @@ ul { padding-left: 1.2rem; } footer { margin-top: 3rem; color: var(--soft); font
 % endif
 <h2>Revisions</h2>
 <div class="pair">
-<section><h3>Before: ${len(report.before)} migrations</h3>${picture(report.before)}</section>
-<section><h3>${"After" if report.is_proven else "As it would be"}: ${len(report.after)} migrations</h3>${picture(report.after)}</section>
+<section><h3>Before: ${len(report.before)} migration${"" if len(report.before) == 1 else "s"}</h3>${picture(report.before)}</section>
+<section><h3>${"After" if report.is_proven else "As it would be"}: ${len(report.after)} migration${"" if len(report.after) == 1 else "s"}</h3>${picture(report.after)}</section>
 </div>
 % if report.checks:
 <h2>The proof</h2>
 <table class="wide"><thead><tr><th></th><th>compared</th><th>result</th></tr></thead><tbody>
 % for what, numbers in report.checks:
-<tr><td class="yes">${"–" if "not fenced" in what else "✓"}</td><td${'' if numbers else ' colspan="2"' | n}>${what}</td>
+<tr><td class="yes">${"–" if "not fenced" in what else "✓"}</td><td${'' if numbers else ' colspan="2"' | n}>${ticked(what) | n}</td>
 % if numbers:
 <td>${numbers}</td>
 % endif
@@ -128,7 +128,7 @@ ul { padding-left: 1.2rem; } footer { margin-top: 3rem; color: var(--soft); font
 % endif
 % if report.timings:
 <h2>What it took</h2>
-<table><thead><tr>
+<details><summary>${report.timings[-1][1]} s</summary><table><thead><tr>
 % for number, name in enumerate(report.timings[0]):
 <th${' class="number"' if number else '' | n}>${name}</th>
 % endfor
@@ -140,8 +140,8 @@ ul { padding-left: 1.2rem; } footer { margin-top: 3rem; color: var(--soft); font
 % endfor
 </tr>
 % endfor
-</tbody></table>
+</tbody></table></details>
 % endif
-<footer>alembic-squash, ${when}</footer>
+<footer>alembic-squash ${version}, ${when}</footer>
 </body>
 </html>

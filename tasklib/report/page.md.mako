@@ -37,13 +37,13 @@ ${unified(one)}
 % endfor
 % endif
 
-${"##"} Before: ${len(report.before)} migrations
+${"##"} Before: ${len(report.before)} migration${'' if len(report.before) == 1 else 's'}
 
 ```mermaid
 ${mermaid(report.before)}
 ```
 
-${"##"} ${"After" if report.is_proven else "As it would be"}: ${len(report.after)} migrations
+${"##"} ${"After" if report.is_proven else "As it would be"}: ${len(report.after)} migration${'' if len(report.after) == 1 else 's'}
 
 ```mermaid
 ${mermaid(report.after)}
@@ -97,4 +97,4 @@ ${"##"} What it took
 % endfor
 % endif
 
-alembic-squash, ${when}
+alembic-squash ${version}, ${when}

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import difflib
+import html
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from tasklib import console
 from tasklib.after import in_flight
-from tasklib.after.outcome import Outcome
+from tasklib.after.outcome import MENTIONS, Outcome
 from tasklib.errors import Differs, Refused
 from tasklib.history.cut import Migration
 from tasklib.proof.deployed_condition import BRANCHES
@@ -66,7 +69,7 @@ def refuse_unusable(path: str | None) -> None:
 
 def of_outcome(outcome: Outcome, timings: Sequence[Sequence[str]]) -> Report:
     made = outcome.plan
-    operator = [("Mentions of revisions that are gone, to be mended", outcome.mentions),
+    operator = [(MENTIONS, outcome.mentions),
                 (in_flight.TITLE, outcome.flying)]  # fmt: skip
     facts = [*_facts(made, outcome.proof), ("commit", f"{outcome.commit} on "
              f"{made.original if outcome.is_brought_in else made.branch}")]  # fmt: skip
@@ -80,7 +83,7 @@ def of_proof(made: Plan, proof: Proof, before: Sequence[Migration], condition: S
 
 def of_failure(made: Plan, before: Sequence[Migration], error: Differs, timings: Sequence[Sequence[str]]) -> Report:
     return Report(
-        f"{len(made.gone)} migrations to {made.revision}: not proven", False, _facts(made, None),
+        f"{len(made.gone)} migrations, to {made.revision}: not proven", False, _facts(made, None),
         graph.before(before, made.gone), graph.after(before, made.gone, made.revision),
         differences=error.differences, said=error.text if not error.differences else error.text.splitlines()[0],
         timings=timings,
@@ -123,18 +126,18 @@ def _check(text: str) -> tuple[str, str]:
 
 def _facts(made: Plan, proof: Proof | None) -> list[tuple[str, str]]:
     """Names and values for the head of the page."""
-    stay = f"{len(made.kept)}, {made.kept[0]} to {made.kept[-1]}" if made.kept else "none: R is the head"
+    stay = f"{len(made.kept)}, {made.kept[0]} to {made.kept[-1]}" if made.kept else "none: it is the head"
     found = [
         ("base migration", made.base_path),
         ("gone", f"{len(made.gone)}, {made.gone[0]} to {made.revision}"),
         ("stay", stay),
-        ("originals", f"git commit {made.tip}"),
+        ("originals", f"git {'commit' if made.original else 'tree'} {made.tip}"),
     ]
     if proof is not None:
         found.append(("proven on", f"PostgreSQL {proof.major}, git tree {proof.tree}"))
     if proof is not None and proof.seconds:
         old, new = proof.seconds
-        found.append(("a new database to R", f"{new:.2f} s, was {old:.2f} s (as run for the proof)"))
+        found.append(("a new database, to the base", f"{new:.2f} s, was {old:.2f} s (as run for the proof)"))
     return found
 
 
@@ -156,7 +159,8 @@ def write(path: Path, report: Report) -> None:
     filters = ["h"] if kind == ".html" else ["str"]
     lookup = TemplateLookup([str(HERE)], default_filters=filters, strict_undefined=True, input_encoding="utf-8")
     text = lookup.get_template(KINDS[kind]).render(
-        report=report, when=time.strftime("%Y-%m-%d %H:%M %Z"), layout=graph.laid_out, mermaid=graph.mermaid,
+        report=report, version=_version(), ticked=_ticked,
+        when=time.strftime("%Y-%m-%d %H:%M %Z"), layout=graph.laid_out, mermaid=graph.mermaid,
         side_by_side=_side_by_side, unified=_unified, drawn=_drawn, cell=_cell,
     )  # fmt: skip
     path.write_text(text, encoding="utf-8")
@@ -165,12 +169,27 @@ def write(path: Path, report: Report) -> None:
 def _side_by_side(one: Mapping[str, str | None]) -> str:
     """A difference as two columns of HTML, escaped."""
     left, right = ((one[side] or "").splitlines() for side in ("left", "right"))
-    return difflib.HtmlDiff(wrapcolumn=WRAP).make_table(left, right, "old migrations", "new chain")
+    table = difflib.HtmlDiff(wrapcolumn=WRAP).make_table(left, right, "old migrations", "new chain")
+    # Links from one change to the next, which a page of short tables does not need.
+    table = re.sub(r'<td class="diff_next".*?</td>|<th class="diff_next">.*?</th>', "", table, flags=re.DOTALL)
+    return re.sub(r"(?s)<colgroup></colgroup> ?", "", table, count=2)
 
 
 def _unified(one: Mapping[str, str | None]) -> str:
     left, right = ((one[side] or "").splitlines() for side in ("left", "right"))
     return "\n".join(difflib.unified_diff(left, right, "old migrations", "new chain", lineterm=""))
+
+
+def _version() -> str:
+    try:
+        return version("alembic-squash")
+    except PackageNotFoundError:
+        return ""
+
+
+def _ticked(text: str) -> str:
+    """HTML, escaped, with what stands in backticks as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text))
 
 
 def _cell(text: str) -> str:

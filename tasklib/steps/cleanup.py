@@ -13,6 +13,7 @@ from tasklib import console
 from tasklib.errors import Failed
 from tasklib.options import Given, dry, step
 from tasklib.repository import git
+from tasklib.steps import order
 from tasklib.workbench import plan
 from tasklib.workbench.bench import Bench, open_bench
 
@@ -31,7 +32,7 @@ def cleanup(context: Context, given: Given) -> None:
         console.say("Would drop the scratch databases and stop our server.")
         return
     run(bench)
-    console.say(f"Nothing of ours is left on any server. Next: {bench.plan.program} merge")
+    console.say(f"Nothing of ours is left on any server. Next: {order.following(bench.repository, bench.plan)}")
 
 
 def run(bench: Bench) -> None:

@@ -53,8 +53,9 @@ def merge(context: Context, given: Given) -> None:
         console.say(f"Would commit on {bench.plan.branch} and move {bench.plan.original} there.")
         return
     page = given["report"] or bench.plan.settings.report
+    known = bench.plan.proof
     outcome = run(bench, bring_in=not (given["no_merge"] or truth(bench.plan.settings.no_merge)))
-    outcome.say()
+    outcome.say(proof_was_shown=known is not None and known["tree"] == outcome.proof.tree)
     if page is not None:
         report.save(page, report.of_outcome(outcome, ()))
 

@@ -31,7 +31,7 @@ def migrate(context: Context, given: Given) -> None:
         console.say(f"Wrote {bench.plan.base_path}. Edit it where you like; it is proven as it will be.")
     else:
         console.say(f"{bench.plan.base_path} is written already.")
-    console.say(f"Next: {bench.plan.program} verify, or cleanup, then merge (which proves what is not proven yet)")
+    console.say(f"Next: {bench.plan.program} verify, or merge, which proves what is not proven yet")
 
 
 def run(bench: Bench, *, force: bool = False) -> bool:

@@ -42,6 +42,7 @@ def show(cwd: Path, chosen: Settings, prepared: Prepared | None = None) -> None:
     """Print the plan, made now where none is ``prepared``; nothing is changed. Raises `Refused` where there is no legal
     cut.
     """
+    alone = prepared is None  # the squash that follows says the condition at its end
     prepared = prepared or prepare(cwd, chosen, reading=True)
     made, cut, repository = prepared.plan, prepared.cut, prepared.repository
     say = console.say
@@ -86,9 +87,8 @@ def show(cwd: Path, chosen: Settings, prepared: Prepared | None = None) -> None:
     _warn_of_newer_server(prepared, server)
     tables = sources.version_tables(repository, made.tip)
     condition = deployed_condition.condition(made.revision, [m.id for m in cut.kept], tables)
-    say()
-    for line in condition:
-        say(line)
+    if alone:
+        say("\n".join(["", *condition]))
     console.result(
         "plan", revision=made.revision, base=made.base_path, gone=[m.id for m in cut.gone],
         kept=[m.id for m in cut.kept], heads=cut.heads, source=made.source, branch=made.original, tip=made.tip,

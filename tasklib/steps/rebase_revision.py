@@ -16,6 +16,7 @@ from tasklib.after import lineage, rebase
 from tasklib.errors import Refused
 from tasklib.options import Given, dry, step
 from tasklib.repository import git
+from tasklib.workbench.bench import program
 
 
 @step(
@@ -30,8 +31,10 @@ def rebase_revision(context: Context, given: Given) -> None:
     """
     chosen = settings.resolve(context, {name: given[name] for name in ("directory", "command")})
     repository = git.find(Path.cwd())
-    known = lineage.read(repository, replace(chosen, rev=None), Path.cwd())
     branch = given["branch"]
+    if branch.startswith("-"):
+        raise Refused(f"{branch} is no branch; its name was expected.", f"{program()} rebase-revision BRANCH")
+    known = lineage.read(repository, replace(chosen, rev=None), Path.cwd())
     made = rebase.changes(known, branch)
     if not made:
         console.say(f"Nothing on {branch} hangs on a revision that the squash took.")
@@ -52,5 +55,6 @@ def rebase_revision(context: Context, given: Given) -> None:
     console.say(f"Committed on {branch}: {new[:12]}. Next: bring {repository.current_branch() or 'the squash'} into it "
                 "(git merge, or rebase), and run its migrations.")  # fmt: skip
     if len(known.today.heads) > 1 or known.today.heads != (known.revision,):
-        console.note(f"{known.revision} is not the head: there will be two, as with any branch. `alembic merge` joins "
-                     "them; or name the head in the place of R")  # fmt: skip
+        merge = " ".join((*known.squashed.layout.command, "merge", "heads"))
+        console.note(f"{known.revision} is not the head: there will be two, as with any branch. `{merge}` joins them; "
+                     f"or write {', '.join(known.today.heads)} in its place in the branch's file")  # fmt: skip

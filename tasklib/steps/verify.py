@@ -21,6 +21,7 @@ from tasklib.report import report
 from tasklib.repository import git, status
 from tasklib.repository.git import Repository
 from tasklib.settings import Settings
+from tasklib.steps import order
 from tasklib.workbench import plan, prepare_verify
 from tasklib.workbench.bench import Bench, open_bench, passing
 
@@ -40,7 +41,7 @@ def verify(context: Context, given: Given) -> None:
             console.say(f"Would prove the work tree on {bench.plan.branch}.")
             return
         _tell(bench, chosen, lambda: run(bench))
-        console.say(f"Next: {bench.plan.program} cleanup, then merge")
+        console.say(f"Next: {order.following(bench.repository, bench.plan)}")
         return
     with git.reading_only(repository) as checkout:
         _verify_checkout(checkout, chosen, dry(context))
@@ -60,24 +61,21 @@ def _verify_checkout(repository: Repository, chosen: Settings, dry: bool) -> Non
 
 def _tell(bench: Bench, chosen: Settings, prove: Callable[[], Proof]) -> None:
     """Say what was proven, and write the report where one is asked for: of a difference, too."""
+    page = chosen.report or bench.plan.settings.report
     history = bench.history(bench.plan.tip)
     before = history.ordered(history.migrations)
     try:
         made = prove()
     except Differs as error:
-        if chosen.report is not None:
-            report.save(chosen.report, report.of_failure(bench.plan, before, error, ()))
+        if page is not None:
+            report.save(page, report.of_failure(bench.plan, before, error, ()))
         raise
     condition = deployed_condition.condition(bench.plan.revision, bench.plan.kept, bench.version_tables())
     console.say("\n".join(made.lines()))
     console.result("proof", revision=bench.plan.revision, proof=asdict(made), condition=condition)
-    if chosen.report is not None:
-        report.save(
-            chosen.report,
-            report.of_proof(
-                bench.plan, made, before, condition, bench.repository.read(made.tree, bench.plan.base_path)
-            ),
-        )
+    if page is not None:
+        code = bench.repository.read(made.tree, bench.plan.base_path)
+        report.save(page, report.of_proof(bench.plan, made, before, condition, code))
 
 
 def run(bench: Bench) -> Proof:

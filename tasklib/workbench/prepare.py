@@ -48,7 +48,7 @@ def prepare(cwd: Path, settings: Settings, *, reading: bool = False) -> Prepared
     tip = _tip(repository, original, current)
     layout = discovery.find_layout(repository, tip, settings, cwd)
     history = revisions.read_history(repository, tip, layout)
-    target = _target(repository, history, layout, original, settings)
+    target = _target(repository, history, layout, original, settings, "plan" if reading else "squash")
     cut = history.cut(target.id)
     if not reading:
         refuse_option_of_no_ini(layout, settings)
@@ -101,15 +101,17 @@ def _tip(repository: Repository, original: str, current: str) -> str:
     return tip
 
 
-def _target(repository: Repository, history: History, layout: Layout, original: str, settings: Settings) -> Migration:
-    """R."""
+def _target(
+    repository: Repository, history: History, layout: Layout, original: str, settings: Settings, command: str
+) -> Migration:
+    """R; ``command`` is what the user typed, as far as a hint says it."""
     if not history.migrations:
         _refuse_links(repository, layout, original)
         raise Refused(f"There is no revision in {', '.join(layout.locations)} at {original}.", "--directory DIR")
     if settings.rev is None:
         raise Refused(
             f"--rev is missing: the revision that becomes the base. The heads are {', '.join(history.heads)}.",
-            f"{program()} squash --rev {_suggestion(history)}",
+            f"{program()} {command} --rev {_suggestion(history)}",
         )
     return history.resolve(settings.rev)
 
@@ -200,8 +202,9 @@ def _has_tasks(repository: Repository, commit: str, cwd: Path) -> bool:
 
 
 def _suggestion(history: History) -> str:
+    """A revision that leaves some migrations after it: databases out there may be a few behind."""
     legal = [m.id for m in history.ordered(history.migrations) if history.legal(m.id)]
-    return legal[-1] if legal else "REVISION"
+    return legal[-1 - min(20, len(legal) // 4)] if legal else "REVISION"
 
 
 def unread(prepared: Prepared, gone: Mapping[str, str], kept: Mapping[str, str], data: Collection[str]) -> list[str]:

@@ -18,7 +18,7 @@ import pytest
 
 from tasklib import ns
 from tasklib.postgres.server import Server
-from tasklib.squash import HISTORY
+from tasklib.steps.order import HISTORY
 from tasklib.workbench.bench import TASKS
 from tests.support import needs
 from tests.support.project import Plain, plain
