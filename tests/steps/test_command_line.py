@@ -219,6 +219,10 @@ def test_unknown_options_and_tasks_are_exit_1_and_a_bug_is_a_traceback_and_70(sh
         (("squash", "--rev", "x", "--no-mrge"), "Did you mean --no-merge?"),
         (("sqash",), "Did you mean squash?"),
         (("zzz",), "alembic-squash --list"),
+        (("help",), "Did you mean alembic-squash --help?"),
+        (("--json", "plan"), "It stands after the command: alembic-squash plan --json"),
+        (("demo", "--report", "x.html"), "demo has none; these have: plan, checkout, verify, merge, squash."),
+        (("rebase-revision",), "Type: alembic-squash rebase-revision BRANCH"),
     ],
 )
 def test_what_is_mistyped_is_answered_with_what_may_be_meant(tmp_path: Path, words: Sequence[str], meant: str) -> None:
@@ -234,6 +238,9 @@ def test_the_list_is_in_the_order_of_the_steps_and_every_help_has_an_example_and
         said = run([BIN / "alembic-squash", "--help", name], cwd=tmp_path).stdout
         assert f"Example: {name}" in said or f"Example: alembic-squash {name}" in said, said
     assert re.search(r"Options:\n  --rev", run([BIN / "alembic-squash", "--help", "squash"], cwd=tmp_path).stdout)
+    # Also after the name, where Invoke would take it for the value that must be given.
+    asked = run([BIN / "alembic-squash", "rebase-revision", "--help"], cwd=tmp_path)
+    assert asked.stdout == run([BIN / "alembic-squash", "--help", "rebase-revision"], cwd=tmp_path).stdout
 
 
 def test_another_package_of_the_same_import_name_is_said(tmp_path: Path) -> None:

@@ -204,6 +204,19 @@ def test_abort_before_any_database_puts_everything_back(shop: Project) -> None:
         assert shop.git("symbolic-ref", "--short", "HEAD") == "main"
 
 
+def test_abort_after_somebody_committed_half_of_the_squash_on_its_branch(shop: Project) -> None:
+    before, head = world(shop), shop.git("rev-parse", "HEAD")
+    begin(shop, "head-2")
+    for name in ("reinit", "restore"):
+        step(shop, name)
+    shop.git("commit", "--quiet", "-m", "wip")  # what is left is no history: a parent is missing
+    theirs = shop.git("rev-parse", "HEAD")
+    said = step(shop, "abort").err
+    assert "had commits of somebody's" in said and theirs[:12] in said, said
+    shop.assert_nothing_left(head)
+    assert world(shop) == before
+
+
 @pytest.mark.slow
 def test_abort_with_databases_and_a_draft_puts_everything_back(shop: Project) -> None:
     with_ignored_files(shop)
@@ -355,6 +368,7 @@ def test_no_merge_ends_on_the_squash_branch_and_into_moves_another_one(shop: Pro
     done = shop.squash("head-2", "--no-merge")
     assert done.code == 0, done.said
     shop.assert_nothing_left(branches=("main", f"squash-{revision}"))
+    assert f"squash-{revision} holds a squash that is proven and committed" in step(shop, "status").out
     assert shop.git("symbolic-ref", "--short", "HEAD") == f"squash-{revision}"
     assert shop.git("rev-parse", "main") == start == shop.git("rev-parse", "HEAD^")
     assert "Proven on PostgreSQL" in shop.git("log", "-1", "--format=%B")
