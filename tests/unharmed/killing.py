@@ -330,7 +330,9 @@ def assert_is_back(killing: Killing, project: Project, what: str) -> None:
 
 def until_said(running: Running, line: str, times: int) -> None:
     end = time.monotonic() + PATIENCE
-    while running.err.read_text().splitlines().count(line) < times and running.process.poll() is None:
+    while running.err.read_text().splitlines().count(line) < times:
+        # Said in the moment of its end, it is there on the second look.
+        assert running.process.poll() is None or running.err.read_text().splitlines().count(line) >= times, running.said
         assert time.monotonic() < end, running.said
         time.sleep(0.01)
 
