@@ -91,8 +91,8 @@ def _run_twice(bench: Bench, chain: Chain) -> None:
     with console.doing(f"{len(plan.kept)} migrations on to the head, in both: the truth at head"):
         learnt = partial(learn_volatile, bench, "base", "reference", "second")
         shell.together(
-            partial(_arrive_later, bench, chain, "second", "heads", what, lambda: at_r.update(learnt())),
             partial(arrive, bench, chain, "first", "heads", what),
+            partial(_arrive_later, bench, chain, "second", "heads", what, lambda: at_r.update(learnt())),
         )
         passwords = server_objects.check(bench, server, *ROLES)
         at_head = learn_volatile(bench, "head", "first", "second")
