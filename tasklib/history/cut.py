@@ -216,11 +216,8 @@ class History:
         if len(self.heads) > 1 and re.match(r"heads?\b", name):
             back = steps.group(0) if steps else ""
             return f"--rev {self.heads[0]}{back} counts from one of the heads; so does LABEL@head{back}"
-        if steps and int(steps.group(1)) >= len(self.migrations):
-            return (
-                f"the history has {len(self.migrations)} migrations; --rev takes an id, a part of one, or head-3, say"
-            )
-        return f"{LIST} lists the revisions; --rev takes an id, a part of one, or head-3, say"
+        listed = f"{LIST} lists the {len(self.migrations)} revisions"
+        return f"{listed}; --rev takes an id, a part of one, or head-3, say"
 
     def offender(self, revision: str) -> tuple[Migration, str] | None:
         """A kept revision that hangs on an ancestor of ``revision``, and that ancestor; None in a clean cut."""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from tasklib.history import revisions
 from tasklib.postgres import client
+from tasklib.steps.order import MODELS
 from tests.conftest import Make
 from tests.support.project import APP, VARIABLE, Project, Step, query
 
@@ -98,6 +102,19 @@ def test_a_named_commit_is_used_only_where_r_is_its_sole_head(make: Make) -> Non
     right = project.squash(project.ids[2], "--source", "models", "--commit", "HEAD~2", "--no-merge")
     assert right.code == 0, right.said
     assert project.git("rev-parse", "main") == head
+
+
+@pytest.mark.slow
+def test_the_recipe_by_the_tasks_goes_as_the_docs_have_it(make: Make) -> None:
+    project = history(make)
+    page = Path(__file__).resolve().parents[2] / "docs/recipe.md"
+    block = re.findall(r"(?ms)^```\n(.*?)^```$", page.read_text(encoding="utf-8"))[0]
+    commands = [line.split() for line in block.replace("--rev R ", f"--rev {project.ids[2]} ").splitlines()]
+    assert [words[1] for words in commands] == [*MODELS[:4], "migrate", "cleanup", "merge"]
+    for program, *words in commands:
+        done = project.tool(*words)
+        assert program == "alembic-squash" and done.code == 0, done.said
+    project.assert_nothing_left()
 
 
 @pytest.mark.slow

@@ -135,6 +135,7 @@ class Terminal:
         self.process = subprocess.Popen(
             [str(BIN / "alembic-squash"), *words], cwd=project.top, env=environment,
             stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored where we run in the background
         )  # fmt: skip
         os.close(theirs)
 

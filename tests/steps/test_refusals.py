@@ -192,7 +192,7 @@ def test_steps_without_a_squash_under_way_are_refused(shop: Project) -> None:
 
 
 def test_a_missing_revision_is_refused_and_one_suggested(shop: Project) -> None:
-    says = ("--rev is missing", shop.ids[-1], f"squash --rev {shop.ids[-1]}")
+    says = ("--rev is missing", shop.ids[-1], f"squash --rev {shop.ids[-2]}")
     refused(shop, "squash", *NAMED, says=says)
 
 
