@@ -7,7 +7,6 @@ import re
 import signal
 import sys
 import traceback
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ except ImportError:
 from tasklib import console
 from tasklib.errors import BUG, REFUSED
 from tasklib.settings import HELP
+from tasklib.workbench.bench import release
 
 
 class _Program(Program):
@@ -104,21 +104,15 @@ def _project(cwd: Path) -> Path:
     return cwd
 
 
-def _version() -> str:
-    try:
-        return version("alembic-squash")
-    except PackageNotFoundError:
-        return "unknown"
-
-
 def main() -> None:
     """Entry point; a bug is a traceback and exit code 70."""
     console.prepare()
     # Invoke would take it for the value of an argument that must be given.
-    if asked := [word for word in sys.argv[1:] if word in ns.task_names and {"--help", "-h"} & {*sys.argv}]:
-        sys.argv[1:] = ["--help", asked[0]]
+    named = [word for word in sys.argv[1:] if word in ns.task_names]
+    if named and {"--help", "-h"} & {*sys.argv}:
+        sys.argv[1:] = ["--help", named[0]]
     program = _Program(
-        name="alembic-squash", binary="alembic-squash", namespace=ns, version=_version(), config_class=Config
+        name="alembic-squash", binary="alembic-squash", namespace=ns, version=release(), config_class=Config
     )
     try:
         program.run()

@@ -93,9 +93,8 @@ def run(prepared: Prepared) -> Outcome:
                 _keep(bench)
             text = _give_up(bench) if plan.exists(bench.repository) else "after the squash was finished"
             if isinstance(error, Differs) and chosen.report is not None and not interrupted:
-                before = bench.history(bench.plan.tip)
-                migrations = before.ordered(before.migrations)
-                report.save(chosen.report, report.of_failure(bench.plan, migrations, error, timings.rows()))
+                before = bench.cut().run(from_r=False)
+                report.save(chosen.report, report.of_failure(bench.plan, before, error, timings.rows()))
             raise
     except KeyboardInterrupt:
         raise ended(text) from None

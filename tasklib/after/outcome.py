@@ -34,6 +34,11 @@ class Outcome:
     beside: Sequence[str]
     code: str
 
+    @property
+    def branch(self) -> str:
+        """Where the commit is."""
+        return self.plan.original if self.is_brought_in else self.plan.branch
+
     def say(self, *, proof_was_shown: bool = False) -> None:
         """Everything, what it came to last; a proof that was shown before in a line."""
         made, proof = self.plan, self.proof
@@ -47,11 +52,11 @@ class Outcome:
                 console.listing(title, listed)
         console.say("\n".join(["", *self.condition, ""]))
         console.say("\n".join(squash_branch.summary(made, proof)[1:]))
-        where = made.original if self.is_brought_in else f"{made.branch}, which you are on: push it for review"
+        where = self.branch if self.is_brought_in else f"{self.branch}, which you are on: push it for review"
         base = f"{len(made.gone)} migrations are one base migration, {made.base_path}"
         console.say(f"{base}; commit {self.commit[:12]} on {where}. ({made.program} undo brings them back.)")
         console.result(
-            "squash", commit=self.commit, branch=made.original if self.is_brought_in else made.branch,
+            "squash", commit=self.commit, branch=self.branch,
             merged=self.is_brought_in, base=made.base_path, revision=made.revision, gone=made.gone, kept=made.kept,
             proof=asdict(proof), condition=self.condition, mentions=self.mentions, in_flight=self.flying,
         )  # fmt: skip

@@ -261,7 +261,7 @@ class Command:
             match = re.search(r"Running (?:up|down)grade \S* ?-> ([^\s,]+)(?:, (.*))?", line)
             if match:
                 seen.append(match.group(1))
-                console.migration(len(seen), total, " ".join(one for one in match.groups() if one))
+                console.migration(len(seen), total, match.group(1), match.group(2) or "")
 
         try:
             return self.run(chain, words, targets, on_error_line=progress)

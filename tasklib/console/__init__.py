@@ -103,9 +103,9 @@ def doing(what: str) -> Iterator[None]:
     _State.screen.worked(what, time.monotonic() - started)
 
 
-def migration(number: int, total: int, name: str) -> None:
-    """The migration that runs now, of so many: its id, and its message where that is known."""
-    _State.screen.migration(number, total, name)
+def migration(number: int, total: int, revision: str, message: str) -> None:
+    """The migration that runs now, of so many; ``message`` is "" where it is not known."""
+    _State.screen.migration(number, total, revision, message)
 
 
 def migrated() -> None:

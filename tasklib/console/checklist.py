@@ -99,9 +99,13 @@ class Checklist(Plain):
         self._works = [(one, seconds if one == what else took) for one, took in self._works]
         self._migration = None
 
-    def migration(self, number: int, total: int, name: str) -> None:
+    def migration(self, number: int, total: int, revision: str, message: str) -> None:
         if self._migration is None or self._migration[1] != total or self._migration[0] < number:
-            self._migration = (number, total, name)  # of two runs side by side, the one that is further
+            self._migration = (
+                number,
+                total,
+                f"{revision} {message}",
+            )  # of two runs side by side, the one that is further
 
     def migrated(self) -> None:
         pass

@@ -43,10 +43,10 @@ class Plain:
     def worked(self, what: str, seconds: float) -> None:
         self.note(f"    {seconds:.1f} s")
 
-    def migration(self, number: int, total: int, name: str) -> None:
+    def migration(self, number: int, total: int, revision: str, message: str) -> None:
         """One more migration has begun to run; shown only where somebody watches, overwritten by the next one."""
         if sys.stderr.isatty():
-            streams.write(sys.stderr, f"\r\033[K    {number}/{total} {name}"[:100])
+            streams.write(sys.stderr, f"\r\033[K    {number}/{total} {revision} {message}".rstrip()[:100])
 
     def migrated(self) -> None:
         if sys.stderr.isatty():
@@ -79,7 +79,7 @@ class Quiet(Plain):
     def echo(self, line: str) -> None:
         super().note(f"$ {line}")
 
-    def migration(self, number: int, total: int, name: str) -> None:
+    def migration(self, number: int, total: int, revision: str, message: str) -> None:
         pass
 
     def migrated(self) -> None:
@@ -123,8 +123,7 @@ class Events(Plain):
     def worked(self, what: str, seconds: float) -> None:
         self._event("work", text=what, state="ended", seconds=round(seconds, 3))
 
-    def migration(self, number: int, total: int, name: str) -> None:
-        revision, _, message = name.partition(" ")
+    def migration(self, number: int, total: int, revision: str, message: str) -> None:
         self._event("migration", number=number, total=total, revision=revision, message=message)
 
     def migrated(self) -> None:

@@ -8,6 +8,12 @@ from typing import Any
 
 from tasklib.judge import catalog
 
+# What the lists of a proof are called, wherever they are shown.
+ROLES = "Roles that must be on every server, since the migrations name and do not make them"
+VOLATILE = "Was different in each database, is now always the same value"
+LATER = "Is different in each database, as before, by migrations that stay"
+LEFT_OUT = "Rows left out, as --data says"
+
 
 @dataclass(frozen=True)
 class Proof:
@@ -54,11 +60,9 @@ class Proof:
             found.append("Every object also prints the same, to the letter.")
         found += [*self.truth, *self.groundwork]
         if self.needed_roles:
-            names = folded(self.needed_roles, shown)
-            found.append(f"Roles that must be on every server, since the migrations name and do not make them: {names}")
+            found.append(f"{ROLES}: {folded(self.needed_roles, shown)}")
         if self.volatile:
-            names = folded(self.volatile, shown)
-            found.append(f"Was different in each database, is now always the same value: {names}")
+            found.append(f"{VOLATILE}: {folded(self.volatile, shown)}")
             found.append("(Each new database gets the value of this replay. Where it should get another one, edit the "
                          "base migration, which is proven again, or leave the rows out: --data.)")  # fmt: skip
         if self.identifying:
@@ -67,10 +71,9 @@ class Proof:
                 "identifies an installation, leave the table out (--data), and have each make its own."
             )
         if self.later:
-            names = folded(self.later, shown)
-            found.append(f"Is different in each database, as before, by migrations that stay: {names}")
+            found.append(f"{LATER}: {folded(self.later, shown)}")
         if self.left_out:
-            found.append(f"Rows left out, as --data says: {folded(self.left_out, shown)}")
+            found.append(f"{LEFT_OUT}: {folded(self.left_out, shown)}")
         return [*found, "Not compared: " + "; ".join(catalog.BLIND_SPOTS) + "."]
 
 

@@ -8,7 +8,6 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +16,12 @@ from tasklib.after import in_flight
 from tasklib.after.outcome import MENTIONS, Outcome
 from tasklib.errors import Differs, Refused
 from tasklib.history.cut import Migration
+from tasklib.proof import record
 from tasklib.proof.deployed_condition import BRANCHES
 from tasklib.proof.record import Proof
 from tasklib.report import graph
 from tasklib.report.graph import Graph, Node
+from tasklib.workbench.bench import release
 from tasklib.workbench.plan import Plan
 
 KINDS = {".html": "page.html.mako", ".md": "page.md.mako"}
@@ -69,10 +70,8 @@ def refuse_unusable(path: str | None) -> None:
 
 def of_outcome(outcome: Outcome, timings: Sequence[Sequence[str]]) -> Report:
     made = outcome.plan
-    operator = [(MENTIONS, outcome.mentions),
-                (in_flight.TITLE, outcome.flying)]  # fmt: skip
-    facts = [*_facts(made, outcome.proof), ("commit", f"{outcome.commit} on "
-             f"{made.original if outcome.is_brought_in else made.branch}")]  # fmt: skip
+    operator = [(MENTIONS, outcome.mentions), (in_flight.TITLE, outcome.flying)]
+    facts = [*_facts(made, outcome.proof), ("commit", f"{outcome.commit} on {outcome.branch}")]
     return _proven(made, outcome.proof, outcome.before, facts, timings, operator, outcome.condition, outcome.code)
 
 
@@ -101,11 +100,11 @@ def _proven(
     code: str,
 ) -> Report:
     notes = [
-        ("Was different in each database, is now always the same value", proof.volatile),
+        (record.VOLATILE, proof.volatile),
         ("Of these, in a table of one row, and no time: does it identify an installation?", proof.identifying),
-        ("Is different in each database, as before, by migrations that stay", proof.later),
-        ("Rows left out, as --data says", proof.left_out),
-        ("Roles that must be on every server, since the migrations name and do not make them", proof.needed_roles),
+        (record.LATER, proof.later),
+        (record.LEFT_OUT, proof.left_out),
+        (record.ROLES, proof.needed_roles),
         ("Prints differently, and the same once restored from a dump", proof.reprinted),
         ("Left to env.py", proof.groundwork),
         ("What stood for the replay", proof.truth),
@@ -159,7 +158,7 @@ def write(path: Path, report: Report) -> None:
     filters = ["h"] if kind == ".html" else ["str"]
     lookup = TemplateLookup([str(HERE)], default_filters=filters, strict_undefined=True, input_encoding="utf-8")
     text = lookup.get_template(KINDS[kind]).render(
-        report=report, version=_version(), ticked=_ticked,
+        report=report, version=release(), ticked=_ticked,
         when=time.strftime("%Y-%m-%d %H:%M %Z"), layout=graph.laid_out, mermaid=graph.mermaid,
         side_by_side=_side_by_side, unified=_unified, drawn=_drawn, cell=_cell,
     )  # fmt: skip
@@ -178,13 +177,6 @@ def _side_by_side(one: Mapping[str, str | None]) -> str:
 def _unified(one: Mapping[str, str | None]) -> str:
     left, right = ((one[side] or "").splitlines() for side in ("left", "right"))
     return "\n".join(difflib.unified_diff(left, right, "old migrations", "new chain", lineterm=""))
-
-
-def _version() -> str:
-    try:
-        return version("alembic-squash")
-    except PackageNotFoundError:
-        return ""
 
 
 def _ticked(text: str) -> str:

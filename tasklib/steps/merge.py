@@ -81,7 +81,7 @@ def run(bench: Bench, *, bring_in: bool = True) -> Outcome:
             plan.forget(bench.repository)
     gone = Gone.of(made.revision, cut.gone, made.kept, new)
     return Outcome(
-        made, shown, new, bring_in, (*cut.gone, *cut.kept),
+        made, shown, new, bring_in, cut.run(from_r=False),
         deployed_condition.condition(made.revision, made.kept, tables),
         in_flight.mentions(bench.repository, gone, [made.base_path]),
         in_flight.lines(bench.repository, made.layout, gone),

@@ -62,19 +62,18 @@ def _verify_checkout(repository: Repository, chosen: Settings, dry: bool) -> Non
 def _tell(bench: Bench, chosen: Settings, prove: Callable[[], Proof]) -> None:
     """Say what was proven, and write the report where one is asked for: of a difference, too."""
     page = chosen.report or bench.plan.settings.report
-    history = bench.history(bench.plan.tip)
-    before = history.ordered(history.migrations)
     try:
         made = prove()
     except Differs as error:
         if page is not None:
-            report.save(page, report.of_failure(bench.plan, before, error, ()))
+            report.save(page, report.of_failure(bench.plan, bench.cut().run(from_r=False), error, ()))
         raise
     condition = deployed_condition.condition(bench.plan.revision, bench.plan.kept, bench.version_tables())
     console.say("\n".join(made.lines()))
     console.result("proof", revision=bench.plan.revision, proof=asdict(made), condition=condition)
     if page is not None:
         code = bench.repository.read(made.tree, bench.plan.base_path)
+        before = bench.cut().run(from_r=False)
         report.save(page, report.of_proof(bench.plan, made, before, condition, code))
 
 

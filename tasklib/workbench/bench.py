@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import wraps
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -276,6 +277,14 @@ def program() -> str:
     if any(re.fullmatch(r"[\w-]+(\.[\w-]+)+", word) and word.rsplit(".", 1)[1] in TASKS for word in sys.argv[1:]):
         return "alembic-squash"
     return called if called in ("invoke", "inv", "alembic-squash") else "alembic-squash"
+
+
+def release() -> str:
+    """The version of this program that is installed."""
+    try:
+        return version("alembic-squash")
+    except PackageNotFoundError:
+        return "unknown"
 
 
 @contextmanager
