@@ -150,6 +150,8 @@ class History:
                 "of Alembic.",
                 f"--rev head{name}" if name.startswith("-") else "name the revision by its id",
             )
+        if (plain := self._straight(name)) is not None:
+            return plain
         self._refuse_to_step_over_a_merge(name)
         heads = ", ".join(self.heads)
         from alembic.script.revision import RevisionError  # half a second, with SQLAlchemy: only who asks it waits
@@ -173,6 +175,21 @@ class History:
             raise Refused(f"--rev {name} is no revision of this history. The heads are {heads}.",
                           f"{LIST} lists the revisions")  # fmt: skip
         return self.migrations[found.revision]
+
+    def _straight(self, name: str) -> Migration | None:
+        """What ``head`` or ``head-20`` stands for where nothing but one line of parents leads there; else None.
+
+        What everybody types is known without Alembic, which takes a second to be imported.
+        """
+        steps = re.fullmatch(r"head(?:-([1-9]\d*))?", name)
+        if steps is None or len(self.heads) != 1 or any(m.labels for m in self.migrations.values()):
+            return None
+        at = self.migrations[self.heads[0]]
+        for _ in range(int(steps.group(1) or 0)):
+            if len(at.down) != 1 or at.depends_on:
+                return None
+            at = self.migrations[at.down[0]]
+        return at
 
     def _refuse_to_step_over_a_merge(self, name: str) -> None:
         """`Refused` for a ``head-20`` whose way back parts at a merge; the legal revisions about as far are named.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import PurePosixPath
 
 from tasklib.errors import Refused
@@ -36,6 +37,7 @@ def read_history(repository: Repository, commit: str, layout: Layout) -> History
     return History(found.values())
 
 
+@cache  # a squash reads the same files in the trees of several commits
 def parse(source: str, path: str) -> Migration | None:
     """The revision that a file declares at its top level, or None for a helper without one.
 

@@ -17,6 +17,9 @@ CHANCE = re.compile(
     r"(^|\.)(now|utcnow|today|time|uuid[1-8]|urandom|random|randint|randrange|choice|choices|sample|shuffle|getrandbits|"
     r"token_bytes|token_hex|token_urlsafe|randbelow)$|^(secrets|random|uuid)\."
 )
+CHANCE_WORD = re.compile(  # of one of these; what has none need not be parsed
+    r"now|today|time|uuid|random|rand|choice|sample|shuffle|token|secrets|gen_|current_|local", re.IGNORECASE
+)
 CHANCE_SQL = re.compile(
     r"\b(now|clock_timestamp|statement_timestamp|transaction_timestamp|timeofday|random|gen_random_uuid|uuid_generate_v\d\w*|"
     r"gen_salt|gen_random_bytes)\s*\(|\bcurrent_(date|time|timestamp)\b|\blocaltime(stamp)?\b",
@@ -100,10 +103,17 @@ def grants(repository: Repository, commit: str, places: Iterable[str]) -> list[s
 
 
 def chance_calls(sources: Mapping[str, str]) -> list[Read]:
-    """Calls (and SQL functions in strings) that give another value in each run: time, random numbers, uuids."""
+    """Calls (and SQL functions in strings) that give another value in each run: time, random numbers, uuids. Not those
+    in a column's default, which stays one.
+    """
     found: dict[tuple[str, int, str], Read] = {}
-    for path, node in nodes(sources):
+    defaults: set[ast.AST] = set()  # a node comes before what is in it
+    for path, node in nodes(sources, CHANCE_WORD):
         names: list[str] = []
+        if isinstance(node, ast.keyword) and node.arg in ("server_default", "default", "server_onupdate", "onupdate"):
+            defaults.update(ast.walk(node.value))
+        if node in defaults:
+            continue
         if isinstance(node, ast.Call):
             names = [name for name in [dotted(node.func)] if CHANCE.search(name)]
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
@@ -121,7 +131,7 @@ def other_databases(sources: Mapping[str, str]) -> list[Read]:
     """Strings with which code tells another database from PostgreSQL: dialect.name == "sqlite", startswith("mysql")."""
     return [
         Read(node.value, path, node.lineno)
-        for path, node in nodes(sources)
+        for path, node in nodes(sources, OTHER_DATABASE)
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and OTHER_DATABASE.fullmatch(node.value)
     ]
 
@@ -146,9 +156,13 @@ def declared_majors(repository: Repository, commit: str) -> dict[int, str]:
     return found
 
 
-def nodes(sources: Mapping[str, str]) -> Iterator[tuple[str, ast.AST]]:
-    """Every node of every source that parses, with its path."""
+def nodes(sources: Mapping[str, str], word: re.Pattern[str] | None = None) -> Iterator[tuple[str, ast.AST]]:
+    """Every node of every source that parses, with its path; of those alone in which a ``word`` occurs, as it could
+    only be missed where it is written with escapes.
+    """
     for path, source in sorted(sources.items()):
+        if word is not None and not word.search(source) and "\\" not in source:
+            continue
         try:
             tree = parsed(source)
         except SyntaxError:

@@ -33,7 +33,7 @@ DRIVER_NAME = re.compile(r"(?:postgres(?:ql)?\+|(?:import|from) +(?=asyncpg|pg80
 
 def environment_reads(texts: Mapping[str, str]) -> list[Read]:
     """Every literal name that the given sources (path → text) read from the environment, in order of place."""
-    named = ((path, node, _read_name(node)) for path, node in nodes(texts))
+    named = ((path, node, _read_name(node)) for path, node in nodes(texts, re.compile("env|config")))
     return [Read(name, path, getattr(node, "lineno", 0), _default(node)) for path, node, name in named if name]
 
 

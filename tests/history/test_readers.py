@@ -150,3 +150,32 @@ def alembic_map(graph: Sequence[Migration]) -> RevisionMap | None:
     except RevisionError:
         return None
     return found
+
+
+@settings(max_examples=300, deadline=None)
+@given(graphs())
+def test_head_and_so_many_before_it_are_what_alembic_says(graph: list[Migration]) -> None:
+    alembics = alembic_map(graph)
+    try:
+        history = History(graph)
+    except Refused:
+        return
+    assert alembics is not None
+    for name in ("head", *(f"head-{steps}" for steps in range(1, len(graph) + 2))):
+        plain = history._straight(name)
+        if plain is None:
+            continue
+        theirs = alembics.get_revision(name) if name == "head" else next(iter(alembics.iterate_revisions(name, "base")))
+        assert theirs is not None and plain.id == theirs.revision, name
+
+
+def test_a_line_is_counted_back_without_alembic_and_a_history_that_is_none_is_not() -> None:
+    def made(*links: tuple[str, tuple[str, ...], tuple[str, ...]]) -> History:
+        return History([Migration(id_, down, needs, (), f"versions/{id_}.py", id_) for id_, down, needs in links])
+
+    line = made(("a", (), ()), ("b", ("a",), ()), ("c", ("b",), ()))
+    assert [getattr(line._straight(name), "id", None) for name in ("head", "head-1", "head-2", "head-3")] == [
+        "c", "b", "a", None,
+    ]  # fmt: skip
+    assert made(("a", (), ()), ("b", ("a",), ()), ("c", ("a",), ()))._straight("head") is None
+    assert made(("a", (), ()), ("b", (), ()), ("c", ("a",), ("b",)))._straight("head-1") is None

@@ -1,0 +1,43 @@
+"""What is read off the project's files, and what is passed over because no word of it is there."""
+
+from __future__ import annotations
+
+import pytest
+
+from tasklib.project import sources, variables_read
+
+CHANCE = {
+    "op.execute(\"INSERT INTO t VALUES (now(), gen_random_uuid())\")": ["gen_random_uuid", "now"],
+    "op.execute('UPDATE t SET at = CURRENT_TIMESTAMP')": ["CURRENT_TIMESTAMP"],
+    "op.execute('UPDATE t SET at = local\\x74ime')": ["localtime"],  # written with an escape
+    "rows = [{'at': datetime.utcnow(), 'id': uuid.uuid4()}]": ["datetime.utcnow", "uuid.uuid4"],
+    "key = secrets.token_hex(8) + random.choice('ab')": ["random.choice", "secrets.token_hex"],
+    "op.add_column('t', sa.Column('at', sa.DateTime(), server_default=sa.func.now()))": [],
+    "op.add_column('t', sa.Column('at', sa.DateTime(), server_default=sa.text('now()'), onupdate=sa.func.now()))": [],
+    "op.alter_column('t', 'at', server_default=sa.text('now()')); op.execute('SELECT random()')": ["random"],
+    "op.create_table('t', sa.Column('known', sa.Time()))": [],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", CHANCE)
+def test_calls_for_time_and_chance_are_named_but_for_those_of_a_columns_default(text: str) -> None:
+    assert sorted(read.name for read in sources.chance_calls({"m.py": text})) == CHANCE[text]
+
+
+def test_reads_of_the_environment_and_other_databases_are_found_in_whichever_file() -> None:
+    texts = {
+        "a.py": "import os\nos.environ['A']\n",
+        "b.py": "from os import getenv\ngetenv('B', 'x')\n",
+        "c.py": "config('C'); env.str('D'); 'nothing'\n",
+        "d.py": "if bind.dialect.name == 'SQLite' or url.startswith('mysql+pymysql://'): pass\n",
+        "e.py": "x = 'm\\x79sql'\n",
+        "f.py": "not Python at all\n",
+    }
+    reads = variables_read.environment_reads(texts)
+    assert [(read.path, read.name, read.default) for read in reads] == [
+        ("a.py", "A", ""), ("b.py", "B", "x"), ("c.py", "C", ""), ("c.py", "D", ""),
+    ]  # fmt: skip
+    others = sources.other_databases(texts)
+    assert [(read.path, read.name) for read in others] == [
+        ("d.py", "SQLite"), ("d.py", "mysql+pymysql://"), ("e.py", "mysql"),
+    ]  # fmt: skip
