@@ -46,17 +46,21 @@ def _libc() -> ctypes.CDLL:
 
 
 class Fence:
-    """Bars the way to some ports: made once (the kernel wants a rule for each of the others), put on in a child."""
+    """Bars the way to some ports: made once (the kernel wants a rule for each of the others), put on in a child.
+
+    One may be put on over another: then what either bars is barred.
+    """
 
     def __init__(self, ports: Iterable[int]) -> None:
+        self.ports = frozenset(ports)
         libc = _libc()
         given = _Ruleset(0, CONNECT_TCP)
         self.number = int(libc.syscall(CREATE, ctypes.byref(given), ctypes.sizeof(given), 0))
         if self.number < 0:
             raise OSError(ctypes.get_errno(), "no ruleset of Landlock")
-        barred, rule = set(ports), _Port(CONNECT_TCP, 0)
+        rule = _Port(CONNECT_TCP, 0)
         for port in range(65536):
-            if port not in barred:
+            if port not in self.ports:
                 rule.port = port
                 libc.syscall(ADD, self.number, NET_PORT, ctypes.byref(rule), 0)
         os.set_inheritable(self.number, True)

@@ -22,11 +22,10 @@ from tasklib.repository import git
 from tasklib.steps import checkout, cleanup, createdb, merge, migrate, order, reinit, replay, restore, verify
 from tasklib.steps import plan as plans
 from tasklib.timings import Timings
-from tasklib.workbench import inplace, kept_replay, plan, undoing
+from tasklib.workbench import inplace, kept_replay, named_server, plan, undoing
 from tasklib.workbench.bench import Bench, open_bench, program
 from tasklib.workbench.decisions import Undecided
 from tasklib.workbench.prepare import Prepared, prepare
-from tasklib.workbench.scratch import refuse_unusable_server
 
 RUN: dict[str, Callable[[Bench], object]] = {
     "reinit": reinit.run,
@@ -66,7 +65,7 @@ def refuse_early(cwd: Path, chosen: settings.Settings) -> Prepared:
     if chosen.reference is not None:
         client.client_for(deployed_database.refuse_unusable_reference(repository, made))
     if chosen.server is not None:
-        refuse_unusable_server(chosen.server)
+        named_server.refuse_unusable(chosen.server)
     return prepared
 
 
@@ -81,6 +80,7 @@ def run(prepared: Prepared) -> Outcome:
         try:
             if kept_replay.adopt(bench):
                 console.note(f"the replay that was kept is taken again: {len(bench.plan.gone)} migrations")
+            bench.begin_server()
             outcome = _all_steps(bench, timings, bring_in=not chosen.no_merge)
             outcome.say()
             _tell_times(chosen, timings)

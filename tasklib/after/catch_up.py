@@ -20,7 +20,7 @@ from tasklib.judge.objects import report, side_by_side
 from tasklib.postgres import version_table
 from tasklib.postgres.client import Address
 from tasklib.project import sources
-from tasklib.reference import replay, server_objects
+from tasklib.reference import arrival, replay, server_objects
 from tasklib.workbench.bench import Bench
 
 # What to do about a database that is not where it can be taken from, by its state.
@@ -95,7 +95,7 @@ def _rehearse(bench: Bench, known: Lineage, address: Address, found: Instance) -
         )
     chain = bench.chain("old", bench.plan.tip)
     with console.doing(f"{len(found.missing)} migrations on a scratch database"), bench.old_in_place():
-        replay.arrive(bench, chain, drift.BUILT, known.revision, "The old chain fails on a scratch database")
+        arrival.arrive(bench, chain, drift.BUILT, known.revision, "The old chain fails on a scratch database")
     return chain
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -10,7 +11,6 @@ from tasklib import console
 from tasklib.base import contents, restorable, stale_views
 from tasklib.base.contents import Reference
 from tasklib.base.trials import NOT_IN_A_DUMP, Verdicts, converge, in_no_dump
-from tasklib.command import programs
 from tasklib.errors import Failed, Refused
 from tasklib.history import revisions
 from tasklib.judge import compare
@@ -18,7 +18,7 @@ from tasklib.judge.compare import Verdict
 from tasklib.judge.rows import Volatile
 from tasklib.postgres import client, version_table
 from tasklib.project import configs, extension_sql, script_mako
-from tasklib.reference import replay, server_objects
+from tasklib.reference import arrival, replay, server_objects, volatile_columns
 from tasklib.render import engines, owners
 from tasklib.render import file as files
 from tasklib.render import head as heads
@@ -31,6 +31,13 @@ from tasklib.workbench.bench import Bench
 from tasklib.workbench.groundwork import Ground
 from tasklib.workbench.provenance import made_from
 from tasklib.workbench.scratch import GROUND
+
+
+def _release(version: str) -> tuple[int, ...]:
+    """A version of SQLAlchemy, such as (1, 3, 24)."""
+    numbers = re.match(r"(\d+)\.(\d+)\.?(\d+)?", version)
+    # Unknown: what the oldest one can say, every newer one can say too.
+    return tuple(int(n or 0) for n in numbers.groups()) if numbers else (1, 3, 0)
 
 
 def write(bench: Bench) -> File:
@@ -46,7 +53,7 @@ def write(bench: Bench) -> File:
         refuse_odd_version_table(bench, one)
     head = _head(bench, sources)
     contents.write_data(bench, read.values())
-    sqlalchemy = programs.sqlalchemy_version(bench.command().words, bench.cwd)
+    sqlalchemy = _release(bench.plan.sqlalchemy)
     made = extension_sql.written(sources)
     laid = {bind: groundwork.read(bench.address(GROUND, bind), bench.binaries(), bench.work) for bind in read}
     rounds = itertools.count(1)
@@ -91,7 +98,8 @@ def write(bench: Bench) -> File:
 
 def _of_views(bench: Bench, read: Reference) -> Volatile:
     """The volatile columns of materialized views: their query runs anew in each database."""
-    return {key: columns for key, columns in replay.volatile(bench, "base", read.bind).items() if key in read.populated}
+    known = volatile_columns.of(bench, "base", read.bind)
+    return {key: columns for key, columns in known.items() if key in read.populated}
 
 
 def refuse_stale(bench: Bench, read: Reference, sources: Mapping[str, str]) -> None:
@@ -154,7 +162,7 @@ def _build(bench: Bench, file: File) -> None:
     bench.write_base(file.text)
     chain = bench.chain("new", bench.tree())
     bench.create("candidate")
-    replay.arrive(bench, chain, "candidate", bench.plan.revision, "The base migration failed")
+    arrival.arrive(bench, chain, "candidate", bench.plan.revision, "The base migration failed")
 
 
 def _head(bench: Bench, sources: Mapping[str, str]) -> Head:

@@ -18,7 +18,7 @@ from tasklib.postgres import client
 from tasklib.postgres.client import Connection
 from tasklib.postgres.version_table import existing
 from tasklib.project import packaging
-from tasklib.reference import replay, server_objects
+from tasklib.reference import server_objects, volatile_columns
 from tasklib.render import values
 from tasklib.render.owners import Users
 from tasklib.render.pycode import WIDTH
@@ -182,7 +182,7 @@ def credentials(bench: Bench, reference: Reference) -> Iterator[Decision]:
     """Values that look like credentials and would become constants for everybody: those of volatile columns, and with a
     real database those of any column. Of others a warning is said.
     """
-    volatile = replay.volatile(bench, "base", reference.bind)
+    volatile = volatile_columns.of(bench, "base", reference.bind)
     carried = {(one.table.schema, one.table.name) for one in reference.rows}
     for name in rows.names({key: columns for key, columns in volatile.items() if key in carried}):
         if looks_secret(name.split(".")[-1]):

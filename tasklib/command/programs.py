@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from importlib.metadata import distributions
 from pathlib import Path
 
-from tasklib import shell
 from tasklib.errors import Refused
 
 # What pipx and `uv tool` leave in an environment of theirs, which holds this program and nothing of any project.
@@ -96,33 +95,12 @@ def environment(command: tuple[str, ...]) -> dict[str, str]:
     return found
 
 
-def python_of(command: tuple[str, ...]) -> tuple[str, ...]:
-    """How to run the project's own Python, from its (resolved) command: beside the program, or in its wrapper."""
-    if position := _wrapped(command):
-        is_python = Path(command[position]).name.startswith("python")
-        return (*command[:position], command[position] if is_python else "python")
-    if Path(command[0]).name.startswith("python"):
-        return command[:1]
-    beside = Path(command[0]).parent / "python"
-    return (str(beside if beside.exists() else sys.executable),)
-
-
 def _wrapped(command: tuple[str, ...]) -> int:
     """Where in a command another program runs the project's; 0 where none does."""
     names = [Path(word).name for word in command]
     if names[0].startswith("python"):
         return 0  # python -m flask
     return next((i for i, name in enumerate(names) if name.startswith("python") or name in ("flask", "alembic")), 0)
-
-
-def sqlalchemy_version(command: tuple[str, ...], cwd: Path) -> tuple[int, ...]:
-    """The project's own SQLAlchemy, such as (1, 3, 24): it decides which operations the base migration may use."""
-    argv = [*python_of(command), "-c", "import sqlalchemy; print(sqlalchemy.__version__)"]
-    result = shell.run(argv, cwd=cwd, env=environment(command), ok=None)
-    lines = result.stdout.strip().splitlines()
-    numbers = re.match(r"(\d+)\.(\d+)\.?(\d+)?", lines[-1] if lines else "")
-    # Unknown: what the oldest one can say, every newer one can say too.
-    return tuple(int(n or 0) for n in numbers.groups()) if numbers else (1, 3, 0)
 
 
 def is_ours(program: str) -> bool:

@@ -139,10 +139,7 @@ class Command:
             result: shell.Result | None = None
             started = time.monotonic()
             if record is not None and targets is not None and not (extra or options) and self._may_fork(words):
-                start = Start(
-                    self._argv(chain, ini, [FIRST]), self.cwd, (self.words, self.templates, self.scheme, fence),
-                    environment, fence, targets,
-                )  # fmt: skip
+                start = self._start(chain, ini, environment, targets)
                 result = self._forked(start, chain, words, targets, record, environment, first, on_error_line)
             if result is None:
                 argv = self._argv(chain, ini, words, options)
@@ -153,6 +150,18 @@ class Command:
             seconds = time.monotonic() - started
             seen = watch.read(record) if record is not None else Seen()
         return self.masked(Ran(result.argv, result.code, result.stdout, result.stderr, seen, seconds), targets)
+
+    def begin(self, chain: Chain, targets: Targets) -> None:
+        """Start the application that runs are forks of, where they can be, and run nothing."""
+        if self.held is None or self.watch is None or not self._may_fork([FIRST]):
+            return
+        with self._ini(chain, targets) as ini, self._record() as record:
+            environment = {**self.environment(targets, record), **READ_ONLY}
+            self.held.begin(self._start(chain, ini, environment, targets), self.watch.given(targets, record))
+
+    def _start(self, chain: Chain, ini: Path | None, environment: Mapping[str, str], targets: Targets) -> Start:
+        alike = (self.words, self.templates, self.scheme)
+        return Start(self._argv(chain, ini, [FIRST]), self.cwd, alike, environment, self.fence(targets), targets)
 
     def _argv(
         self, chain: Chain, ini: Path | None, words: Sequence[str], options: Sequence[str] = ()
@@ -199,6 +208,7 @@ class Command:
             arguments=tuple(words[1:]),
             environment=environment,
             given=partial(self.watch.given, targets, record, first),
+            fence=start.fence,
             chain={"script": str(chain.directory), "ini": str(ini) if ini else None, "options": options},
         )
         return self.held.run(start, order, on_error_line)

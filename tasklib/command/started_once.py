@@ -54,18 +54,19 @@ class Order:
     arguments: tuple[str, ...]
     environment: Mapping[str, str] = field(repr=False)
     given: Callable[[Mapping[str, Address]], Mapping[str, Any]] = field(repr=False)
+    fence: Fence | None  # put on over that of the start, where it bars more: a run has shown other ports
     chain: Mapping[str, Any] | None
 
 
 class Held:
     """The process that is held, if any; ``reason`` says why none is. ``modules`` are other people's, to be imported
-    before the first fork.
+    before the next fork.
     """
 
-    def __init__(self, directory: Path, tally: Tally, modules: Sequence[str] = ()) -> None:
+    def __init__(self, directory: Path, tally: Tally) -> None:
         self.directory = directory
         self.tally = tally
-        self.modules = tuple(modules)
+        self.modules: tuple[str, ...] = ()
         self.reason = ""
         self.forks = 0
         self._start: Start | None = None
@@ -79,7 +80,7 @@ class Held:
     def run(self, start: Start, order: Order, on_error_line: Callable[[str], None] | None = None) -> Result | None:
         """Do the order in a fork. None where that cannot be, and a start of its own must be made."""
         with self._lock:
-            first = self._ensure(start, order)
+            first = self._ensure(start, order.given({}))
             if first is not None:
                 return first if order.command == FIRST else None
             if self._socket is None or self._start is None:
@@ -94,8 +95,9 @@ class Held:
                 if order.environment.get(name) != self._start.environment.get(name)
             }
             shell.echo(order.argv, start.cwd, order.environment)
+            fence = order.fence if order.fence is not self._start.fence else None
             self._say(
-                id=number, command=order.command, arguments=order.arguments, environment=changed,
+                fence, id=number, command=order.command, arguments=order.arguments, environment=changed,
                 given=order.given(self._start.places), chain=order.chain, out=str(out),
                 err=str(err),
             )  # fmt: skip
@@ -104,6 +106,11 @@ class Held:
         finally:
             for file in (out, err):
                 file.unlink(missing_ok=True)
+
+    def begin(self, start: Start, given: Mapping[str, Any]) -> None:
+        """Start the command and hold it; one that cannot be held is ended, before it does anything."""
+        with self._lock:
+            self._ensure(start, given, spare=True)
 
     def preload(self, modules: Sequence[str]) -> None:
         """Have these modules imported before the next fork: those of other people's that the first run imported."""
@@ -124,9 +131,11 @@ class Held:
             self.tally.cpu -= self._cpu
             self._cpu = 0.0
 
-    def _ensure(self, start: Start, order: Order) -> Result | None:
-        """Start the command where no process is held for such a start. What it did by itself, where it did not wait."""
-        if self._start is not None and self._start.alike == start.alike:
+    def _ensure(self, start: Start, given: Mapping[str, Any], *, spare: bool = False) -> Result | None:
+        """Start the command where no process is held for such a start. What it did by itself, where it did not wait:
+        a ``spare`` one ends there.
+        """
+        if self._start is not None and _is_alike(self._start, start):
             if self._process is not None and self._process.is_alive():
                 return None
             if self.reason:
@@ -144,7 +153,7 @@ class Held:
             listening.listen(1)
             listening.settimeout(POLL)
             self.tally.starts += 1
-            environment = {**start.environment, **holding(order.given({}), path)}
+            environment = {**start.environment, **holding(given, path, spare)}
             self._process = shell.start(start.argv, cwd=start.cwd, env=environment, out=out, err=err, fence=start.fence)
             while self._socket is None:
                 try:
@@ -254,11 +263,15 @@ class Held:
         told: dict[str, Any] = json.loads(line)
         return told
 
-    def _say(self, **order: Any) -> None:
+    def _say(self, fence: Fence | None = None, **order: Any) -> None:
         assert self._socket is not None
         self._socket.settimeout(None)
+        data = (json.dumps({**order, "fenced": fence is not None}) + "\n").encode()
         try:
-            self._socket.sendall((json.dumps(order) + "\n").encode())
+            sent = 0
+            if fence is not None:
+                sent = socket.send_fds(self._socket, [data], [fence.number])
+            self._socket.sendall(data[sent:])
         except OSError:
             raise gone() from None
 
@@ -266,6 +279,12 @@ class Held:
         number, name = tempfile.mkstemp(prefix="held-", suffix=suffix, dir=self.directory)
         os.close(number)
         return name
+
+
+def _is_alike(held: Start, start: Start) -> bool:
+    """Whether what is held can stand for another start: a fence that it has cannot be taken off again."""
+    before, after = (one.ports if one is not None else frozenset() for one in (held.fence, start.fence))
+    return held.alike == start.alike and before <= after
 
 
 def gone() -> Failed:
@@ -277,6 +296,6 @@ def gone() -> Failed:
     )
 
 
-def holding(given: Mapping[str, Any], path: str) -> dict[str, str]:
+def holding(given: Mapping[str, Any], path: str, spare: bool) -> dict[str, str]:
     """The guard's variable for a process that is to be held."""
-    return {guard.VARIABLE: json.dumps({**given, "hold": path})}
+    return {guard.VARIABLE: json.dumps({**given, "hold": path, "spare": spare})}

@@ -57,7 +57,7 @@ class Visit:
 class Seen:
     """What the guard saw in a run. ``there`` is False where it did not run at all; ``modules`` maps each module of the
     project's own packages to the file that it came from, ``revisions`` each revision that Alembic loaded; ``others``
-    are the modules of other packages.
+    are the modules of other packages; ``sqlalchemy`` is its version, or "".
     """
 
     there: bool = False
@@ -66,6 +66,7 @@ class Seen:
     modules: Mapping[str, str] = field(default_factory=dict)
     revisions: Mapping[str, str] = field(default_factory=dict)
     others: tuple[str, ...] = ()
+    sqlalchemy: str = ""
 
     @property
     def unknown(self) -> tuple[Contact, ...]:
@@ -155,6 +156,7 @@ def read(record: Path) -> Seen:
     modules: dict[str, str] = {}
     revisions: dict[str, str] = {}
     others: dict[str, None] = {}
+    sqlalchemy = ""
     for line in record.read_text(encoding="utf-8").splitlines():
         try:
             told = json.loads(line)
@@ -168,4 +170,5 @@ def read(record: Path) -> Seen:
         modules.update(told.get("modules", {}))
         revisions.update(told.get("revisions", {}))
         others.update(dict.fromkeys(told.get("others", ())))
-    return Seen(there, tuple(contacts), tuple(visits), modules, revisions, tuple(others))
+        sqlalchemy = told.get("sqlalchemy", sqlalchemy)
+    return Seen(there, tuple(contacts), tuple(visits), modules, revisions, tuple(others), sqlalchemy)

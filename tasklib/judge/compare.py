@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
+from threading import RLock
 from typing import Protocol
 
 from tasklib import binds
@@ -50,7 +51,9 @@ class Verdict:
 
 
 class Databases(Protocol):
-    """Scratch databases by role and bind, as the workbench has them."""
+    """Scratch databases by role and bind, as the workbench has them; ``lock`` is held by whoever makes some."""
+
+    lock: RLock
 
     @property
     def work(self) -> Path: ...
@@ -232,11 +235,12 @@ def _reprinted(scratch: Databases, role: str, bind: str | None, original: Snapsh
     A CHECK, default or view that was made from its printed form prints differently than the one made from what somebody
     typed, though they are the same.
     """
-    scratch.create("reprint", beside=role, bare=True)  # where the roles are that it names
-    address = scratch.address("reprint", bind)
-    client.copy_schema(scratch.address(role, bind), address, scratch.binaries(), scratch.work)
-    again = catalog.snapshot(address, scratch.binaries(), scratch.work).objects()
-    scratch.drop("reprint")
+    with scratch.lock:  # one at a time has that name
+        scratch.create("reprint", beside=role, bare=True)  # where the roles are that it names
+        address = scratch.address("reprint", bind)
+        client.copy_schema(scratch.address(role, bind), address, scratch.binaries(), scratch.work)
+        again = catalog.snapshot(address, scratch.binaries(), scratch.work).objects()
+        scratch.drop("reprint")
     ours = original.objects()
     return {key: again[key] if key in again and key not in original.facts else text for key, text in ours.items()}
 

@@ -133,22 +133,30 @@ OF_EXTENSIONS = (
     ),
 )  # fmt: skip
 
+
+def _without(column: str) -> str:
+    """A row without one of its columns, which is usually NULL: taking it out of every row would take five times as
+    long.
+    """
+    return f"(CASE WHEN {column} IS NULL THEN r ELSE jsonb_populate_record(r, '{{\"{column}\": null}}') END)"
+
+
 # Rows of PostgreSQL's own objects. Privileges on them the dump knows (not on languages that are no extensions).
 BUILT_IN = {
-    "pg_proc": "to_jsonb(r) - 'proacl'",
-    "pg_operator": "to_jsonb(r)",
-    "pg_cast": "to_jsonb(r)",
-    "pg_language": "to_jsonb(r) - 'lanacl'",
-    "pg_ts_config": "to_jsonb(r)",
-    "pg_ts_dict": "to_jsonb(r)",
-    "pg_collation": "to_jsonb(r)",
-    "pg_conversion": "to_jsonb(r)",
+    "pg_proc": _without("proacl"),
+    "pg_operator": "r",
+    "pg_cast": "r",
+    "pg_language": _without("lanacl"),
+    "pg_ts_config": "r",
+    "pg_ts_dict": "r",
+    "pg_collation": "r",
+    "pg_conversion": "r",
 }  # fmt: skip
 OF_WHAT_IS_BUILT_IN = (
     *(
         (
             "BUILT-IN OBJECTS",
-            f"SELECT '', '{catalog}', md5(string_agg(({row})::text, ' ' ORDER BY oid)) FROM {catalog} r"
+            f"SELECT '', '{catalog}', md5(string_agg({row}::text, ' ' ORDER BY oid)) FROM {catalog} r"
             f" WHERE oid < {FIRST}",
         )
         for catalog, row in BUILT_IN.items()

@@ -8,6 +8,7 @@ import re
 import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 
 from tasklib.errors import Refused
@@ -146,6 +147,7 @@ def _candidates(places: Places, programs: tuple[str, ...]) -> Iterator[tuple[str
         yield f"the wheel {package.replace('_', '-')}", Path(roots[0], inside) if roots else None
 
 
+@cache
 def version(directory: Path, uid: int | None = None, programs: tuple[str, ...] = NEEDED[:2]) -> int | None:
     """The major version that these programs tell when run as ``uid``; None where that user cannot run them."""
     # Through env(1): it answers 126 or 127 for what cannot be executed. initdb too: unlike postgres it needs libpq.

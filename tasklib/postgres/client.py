@@ -238,12 +238,13 @@ def setting_value(name: str, value: str) -> str:
     return value if name.lower() in lists and value else literal(value)
 
 
-def create_database(connection: Connection, name: str, template: str, token: str) -> None:
-    """CREATE DATABASE with our marker: a setting of ours, which no dump shows and no migration would make."""
-    encoding = sql.SQL(" ENCODING 'UTF8'") if template == "template0" else sql.SQL("")
-    connection.run(
-        sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template)) + encoding
-    )
+def create_database(connection: Connection, name: str, template: str, token: str, how: str = "") -> None:
+    """CREATE DATABASE with our marker: a setting of ours, which no dump shows and no migration would make. ``how`` are
+    more words of SQL.
+    """
+    encoding = "ENCODING 'UTF8'" if template == "template0" else ""
+    made = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
+    connection.run(made + sql.SQL(f" {encoding} {how}"))
     marked = sql.SQL("ALTER DATABASE {} SET {} = {}")
     try:
         connection.run(marked.format(sql.Identifier(name), sql.SQL(MARKER), sql.Literal(token)))

@@ -14,28 +14,23 @@ from tasklib.postgres.archive import Key
 from tasklib.project import extension_sql
 from tasklib.proof import verdicts
 from tasklib.proof.verdicts import LeftOut, Verdicts
-from tasklib.reference import replay, server_objects, side_effects
+from tasklib.reference import arrival, server_objects, side_effects
 from tasklib.workbench.bench import Bench
 from tasklib.workbench.scratch import GROUND
 
 
-def go(bench: Bench, new: Chain) -> None:
-    """Downgrade to nothing, and up again; `Differs` where that does not work, or leaves something behind."""
+def go(bench: Bench, new: Chain, left_out: LeftOut) -> Verdicts:
+    """Downgrade to nothing, and up again; what came up again, beside the reference. `Differs` where that does not work,
+    or leaves something behind.
+    """
     result = bench.command().downgrade(new, bench.targets("roundtrip"), "base")
     if result.code:
         raise Differs(explain_failure(result, new, "`downgrade base` failed").text)
     _refuse_remains(bench, new)
     side_effects.check(bench, new, result, "roundtrip")
     server_objects.refuse_left_roles(bench, "roundtrip")
-    replay.arrive(bench, new, "roundtrip", bench.plan.revision, "`upgrade` after `downgrade base` failed")
-
-
-def compared(bench: Bench, left_out: LeftOut) -> Verdicts:
-    """What came up again is the reference once more; else `Differs`."""
-    found = verdicts.at_base(bench, "roundtrip", left_out)
-    what = f"at {bench.plan.revision} after down and up"
-    verdicts.refuse_differences(bench, what, found, "reference", "after down and up")
-    return found
+    arrival.arrive(bench, new, "roundtrip", bench.plan.revision, "`upgrade` after `downgrade base` failed")
+    return verdicts.at_base(bench, "roundtrip", left_out)
 
 
 def _refuse_remains(bench: Bench, new: Chain) -> None:

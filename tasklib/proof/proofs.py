@@ -17,7 +17,7 @@ from tasklib.postgres import client
 from tasklib.proof import down_and_up, record, verdicts
 from tasklib.proof.record import Proof
 from tasklib.proof.verdicts import LeftOut, Verdicts
-from tasklib.reference import replay, server_objects, targets, tenants
+from tasklib.reference import arrival, replay, server_objects, targets, tenants, volatile_columns
 from tasklib.workbench import groundwork, provenance
 from tasklib.workbench.bench import Bench, watched
 
@@ -63,11 +63,7 @@ def prove(bench: Bench, tree: str) -> Proof:
     with console.doing(
         "proofs 2 and 3: the candidate and a deployed database (the reference) on to the head; down and up again"
     ):
-        _run_side_by_side(bench, new)
-        there = down_and_up.compared(bench, left_out)
-        shown.append(("at the base after `downgrade base` (which left nothing) and `upgrade`", there))
-        shown.append((at_head, _same_at_head(bench, "candidate", left_out, at_head, "new chain")))
-        shown.append((taken_on, _same_at_head(bench, "deployed", {}, taken_on, "deployed")))
+        shown += _run_side_by_side(bench, new, left_out, at_head, taken_on)
         server_objects.refuse_new_roles(bench, server)
         bench.drop("roundtrip")
     if (one := tenants.known(bench)) is not None:
@@ -84,29 +80,37 @@ def _to_base(bench: Bench, new: Chain, tree: str, left_out: LeftOut, what: str) 
         found = known[1]
     else:
         bench.create("candidate")
-        replay.arrive(bench, new, "candidate", bench.plan.revision, "The new chain failed")
+        arrival.arrive(bench, new, "candidate", bench.plan.revision, "The new chain failed")
         found = verdicts.at_base(bench, "candidate", left_out)
     verdicts.refuse_differences(bench, what, found, "reference", "candidate")
     return found
 
 
-def _run_side_by_side(bench: Bench, new: Chain) -> None:
-    """The runs of proof 2, on a database from the new chain alone and on one that was at R when the squash came, and of
-    proof 3.
-    """
+def _run_side_by_side(
+    bench: Bench, new: Chain, left_out: LeftOut, at_head: str, taken_on: str
+) -> list[tuple[str, Verdicts]]:
+    """Proof 2, on a database from the new chain alone and on one that was at R when the squash came, and proof 3."""
     bench.create("roundtrip", template="candidate")
     bench.create("deployed", template="reference")
-    shell.together(
-        partial(down_and_up.go, bench, new),
-        partial(replay.arrive, bench, new, "candidate", "heads", "A kept migration failed after the new base"),
-        partial(replay.arrive, bench, new, "deployed", "heads", "A kept migration failed on a database at R"),
+
+    def to_head(role: str, without: LeftOut, failing: str) -> Verdicts:
+        arrival.arrive(bench, new, role, "heads", failing)
+        return verdicts.at_head(bench, role, without)
+
+    again, candidate, deployed = shell.together(
+        partial(down_and_up.go, bench, new, left_out),
+        partial(to_head, "candidate", left_out, "A kept migration failed after the new base"),
+        partial(to_head, "deployed", {}, "A kept migration failed on a database at R"),
     )
-
-
-def _same_at_head(bench: Bench, role: str, left_out: LeftOut, what: str, other: str) -> Verdicts:
-    found = verdicts.at_head(bench, role, left_out)
-    verdicts.refuse_differences(bench, what, found, "old chain", other)
-    return found
+    there = f"at {bench.plan.revision} after down and up"
+    verdicts.refuse_differences(bench, there, again, "reference", "after down and up")
+    verdicts.refuse_differences(bench, at_head, candidate, "old chain", "new chain")
+    verdicts.refuse_differences(bench, taken_on, deployed, "old chain", "deployed")
+    return [
+        ("at the base after `downgrade base` (which left nothing) and `upgrade`", again),
+        (at_head, candidate),
+        (taken_on, deployed),
+    ]
 
 
 def _for_another(bench: Bench, new: Chain, one: tenants.Chosen, left_out: LeftOut) -> Verdicts:
@@ -119,7 +123,7 @@ def _for_another(bench: Bench, new: Chain, one: tenants.Chosen, left_out: LeftOu
     def there(key: TableKey) -> TableKey:
         return (tenants.OTHER if key[0] == one.value else key[0], key[1])
 
-    columns = {there(key): names for key, names in replay.volatile(bench, "base", bind).items()}
+    columns = {there(key): names for key, names in volatile_columns.of(bench, "base", bind).items()}
     without = frozenset(there(key) for key in left_out[bind])
     found = compare.databases(bench, tenants.OLD, tenants.NEW, columns, without, {}, bind)
     if found.found:
@@ -174,7 +178,7 @@ def _volatile(bench: Bench, where: str, carried: Mapping[str, set[str]] | None) 
     return [
         binds.before(bind, name, bench.binds)
         for bind in bench.binds
-        for name in rows.names(replay.volatile(bench, where, bind))
+        for name in rows.names(volatile_columns.of(bench, where, bind))
         if carried is None or name.rsplit(".", 1)[0] in carried[bind]
     ]
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from tasklib.errors import Differs
 from tasklib.judge import compare
 from tasklib.judge.compare import TableKey, Verdict
-from tasklib.reference import replay
+from tasklib.reference import volatile_columns
 from tasklib.workbench.bench import Bench
 
 # By bind: what was found, and the tables whose rows --data leaves out.
@@ -24,7 +24,7 @@ def at_head(bench: Bench, role: str, left_out: LeftOut) -> Verdicts:
 
 
 def _compared(bench: Bench, where: str, roles: tuple[str, str], bind: str, left_out: LeftOut) -> Verdict:
-    volatile, stable = replay.volatile(bench, where, bind), replay.stable(bench, where, bind)
+    volatile, stable = volatile_columns.of(bench, where, bind), volatile_columns.stable(bench, where, bind)
     without = left_out.get(bind, frozenset())
     return compare.databases(bench, *roles, volatile, without, stable, bind, bench.known(roles[0], bind))
 

@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from itertools import count
 
 from tasklib import binds, console
@@ -15,7 +17,7 @@ from tasklib.command.project_command import NO_PROGRAM, Command, Ran
 from tasklib.command.watch import Visit
 from tasklib.errors import Refused
 from tasklib.history.chains import Chain
-from tasklib.judge import catalog
+from tasklib.judge import catalog, roles
 from tasklib.postgres import client, version_table
 from tasklib.postgres.client import Address
 from tasklib.project import likely_variables
@@ -24,7 +26,7 @@ from tasklib.reference.side_effects import Misconduct
 from tasklib.reference.targets import Learnt
 from tasklib.workbench import groundwork
 from tasklib.workbench.bench import Bench
-from tasklib.workbench.scratch import GROUND
+from tasklib.workbench.scratch import GROUND, SECOND
 
 NO_DRIVER = re.compile(
     r"No module named '(psycopg2|psycopg|asyncpg|pg8000)'|Can't load plugin: sqlalchemy.dialects|"
@@ -56,12 +58,13 @@ def ensure(bench: Bench, chain: Chain) -> None:
 
 def _met(bench: Bench, chain: Chain) -> bool:
     """Run the command once; False where the plan has learnt something, and it must be run again."""
-    bench.create(GROUND, bare=True)
-    bench.lay_groundwork(GROUND)
+    for role in (GROUND, SECOND):
+        bench.create(role, bare=True)
+        bench.lay_groundwork(role)
     command, addresses = bench.command(), bench.targets(GROUND)
     first = None if bench.binds[0] in bench.plan.targets.values() else bench.binds[0]
     before = _databases(bench)
-    ran = command.current(chain, addresses, first)
+    ran = _asked(bench, chain, partial(command.current, chain, addresses, first))
     _refuse_databases(bench, _databases(bench) - before)
     try:
         targets.learn(bench, ran.seen)
@@ -91,10 +94,31 @@ def _met(bench: Bench, chain: Chain) -> bool:
         _refuse_tables(address, visits)
     if _lacks_schema(bench, visits):
         return False
-    if command.held is not None:
-        command.held.preload(ran.seen.others)
+    for role in (GROUND, SECOND):
+        if (held := bench.command(role).held) is not None:
+            held.preload(ran.seen.others)
+    bench.save(replace(bench.plan, sqlalchemy=ran.seen.sqlalchemy))
     _note(bench)
     return True
+
+
+def _asked(bench: Bench, chain: Chain, current: Callable[[], Ran]) -> Ran:
+    """What the command does when it is asked where it stands; meanwhile the application of the second run starts."""
+    with ThreadPoolExecutor(1) as beside:
+        second = beside.submit(start_second, bench, chain)
+        ran = current()
+    second.result()
+    return current() if roles.AT_ONCE.search(ran.stderr) else ran
+
+
+def start_second(bench: Bench, chain: Chain) -> None:
+    """Start the application that the second run will be a fork of, if it can be one; harmless where it was.
+
+    What it makes at its start in a database of its own is thrown away.
+    """
+    first = bench.command(GROUND).held
+    if first is not None and not first.reason:
+        bench.command(SECOND).begin(chain, bench.targets(SECOND))
 
 
 # --- where env.py runs the migrations --------------------------------------------------------------------------------

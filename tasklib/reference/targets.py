@@ -21,6 +21,11 @@ def learn(bench: Bench, seen: Seen) -> None:
 
     The first one of all stands for the project's own database, until env.py says otherwise.
     """
+    with bench.lock:
+        _learn(bench, seen)
+
+
+def _learn(bench: Bench, seen: Seen) -> None:
     before = bench.plan.targets
     known = dict(before)
     # What was given a scratch database's own address needs no other one to stand for it.

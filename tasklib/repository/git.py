@@ -158,6 +158,7 @@ class Repository:
                 found.append(Entry(path, meta.split()[2], meta.split()[0]))
         return found
 
+    @remembered
     def read(self, commit: str, path: str) -> str:
         """The text of a file at a commit."""
         return self.run("cat-file", "blob", f"{commit}:{path}").stdout

@@ -9,14 +9,25 @@ from pathlib import Path, PurePosixPath
 
 from tasklib import temporary
 from tasklib.errors import Refused
-from tasklib.repository.git import Entry, Repository
+from tasklib.repository.git import Entry, Repository, remembered
 
 
 def read_many(repository: Repository, tree: str, paths: Sequence[str]) -> dict[str, str]:
     """The texts of files of a commit or tree: one checkout, not a process for each of several hundred."""
-    with temporary.directory("read") as directory:
-        export(repository, tree, paths, directory)
-        return {path: _text(repository, tree, path, directory) for path in paths}
+    known = _read(repository, tree)
+    missing = [path for path in paths if path not in known]
+    if missing:
+        with temporary.directory("read") as directory:
+            export(repository, tree, missing, directory)
+            known.update((path, _text(repository, tree, path, directory)) for path in missing)
+    return {path: known[path] for path in paths}
+
+
+@remembered
+def _read(repository: Repository, tree: str) -> dict[str, str]:
+    """What has been read of a commit or tree: text by path."""
+    del repository, tree
+    return {}
 
 
 def _text(repository: Repository, tree: str, path: str, exported: Path) -> str:

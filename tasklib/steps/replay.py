@@ -12,6 +12,7 @@ from invoke.context import Context
 from tasklib import console
 from tasklib.options import Given, dry, step
 from tasklib.reference import replay as replays
+from tasklib.reference import volatile_columns
 from tasklib.workbench.bench import Bench, open_bench
 
 
@@ -34,6 +35,6 @@ def replay(context: Context, given: Given) -> None:
 def run(bench: Bench) -> None:
     """Replay where it has not been done for this tip; says which columns are volatile."""
     replays.ensure_replayed(bench)
-    names = [name for bind in bench.binds for name in replays.volatile_names(bench, bind)]
+    names = [name for bind in bench.binds for name in volatile_columns.names(bench, bind)]
     if names:
         console.note("  volatile columns (another value in each run): " + ", ".join(names))

@@ -29,7 +29,7 @@ from tasklib.repository.git import Repository
 from tasklib.timings import Tally
 from tasklib.workbench import inplace, plan
 from tasklib.workbench.plan import Plan
-from tasklib.workbench.scratch import Scratch
+from tasklib.workbench.scratch import SECOND, Scratch
 
 TASKS = (
     *("plan", "checkout", "reinit", "restore", "createdb", "replay", "migrate", "verify", "cleanup", "merge"),
@@ -172,7 +172,7 @@ class Bench(Scratch):
         its own.
         """
         layout = self.plan.layout
-        number = int(role == "second")
+        number = int(role == SECOND)
         return Command(
             words=programs.find_program(layout.command, self.cwd, self.repository.top),
             kind=layout.kind,
@@ -188,8 +188,7 @@ class Bench(Scratch):
 
     def _hold(self, number: int) -> Held:
         if number not in self._held:
-            first = self._held.get(0)
-            self._held[number] = Held(self.work, self.tally, first.modules if first is not None else ())
+            self._held[number] = Held(self.work, self.tally)
         return self._held[number]
 
     def end_held(self) -> None:

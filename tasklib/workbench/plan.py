@@ -21,7 +21,7 @@ from tasklib.project.layout import Layout
 from tasklib.repository.git import Repository
 from tasklib.settings import Settings
 
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,8 @@ class Plan:
     place: Place | None = None
     # Alembic's own table (schema, "" for the default one, and name), once a run has shown which of several it is.
     version_table: tuple[str, str] | None = None
+    # The version of the application's SQLAlchemy: it decides which operations the base migration may use.
+    sqlalchemy: str = ""
     # Whether the history makes or changes roles, so that each run needs a cluster of its own.
     apart: bool = False
     # Extensions that the migrations make, by the SQL in their strings.

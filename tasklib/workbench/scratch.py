@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import wraps
 from pathlib import Path
+from threading import RLock
+from typing import Concatenate, ParamSpec, TypeVar
 
 from tasklib import console
 from tasklib.errors import Failed, Refused, SquashError
@@ -20,9 +24,12 @@ from tasklib.postgres.client import Address
 from tasklib.postgres.server import Server
 from tasklib.postgres.server_log import Logged
 from tasklib.repository.git import Repository
-from tasklib.workbench import groundwork, orphans, plan
+from tasklib.workbench import groundwork, named_server, orphans, plan
 from tasklib.workbench.plan import Place, Plan
 
+P = ParamSpec("P")
+S = TypeVar("S", bound="Scratch")
+T = TypeVar("T")
 # Roles that are there by turns share a name; what must stay (the reference, say) is copied or renamed.
 SHARED = {
     "first": "one",
@@ -34,6 +41,18 @@ SHARED = {
 }
 ITSELF = "SELECT oid FROM pg_database WHERE datname = current_database()"  # another one, whenever it is made anew
 GROUND = "ground"  # the role whose databases hold what env.py makes before any migration, and nothing else
+SECOND = "second"  # of the second run of the old chain, whose application has a start of its own
+
+
+def _alone(change: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], T]:
+    """One such change of the plan at a time."""
+
+    @wraps(change)
+    def run(scratch: S, /, *others: P.args, **named: P.kwargs) -> T:
+        with scratch.lock:
+            return change(scratch, *others, **named)
+
+    return run
 
 
 @dataclass
@@ -56,7 +75,10 @@ class Scratch:
     at_base: tuple[str, Mapping[str, Verdict]] | None = None
     # Seconds that a chain took from nothing to R, by the chain's name and the role of the databases.
     took: dict[tuple[str, str], float] = field(default_factory=dict, repr=False)
+    # Whoever changes the plan while runs go on side by side holds it.
+    lock: RLock = field(default_factory=RLock, repr=False, compare=False)
     _server: Server | None = field(default=None, repr=False)
+    _starting: Future[Server] | None = field(default=None, repr=False)
     _snapshots: dict[tuple[object, ...], Snapshot] = field(default_factory=dict, repr=False)
 
     def save(self, new: Plan) -> Plan:
@@ -74,6 +96,22 @@ class Scratch:
         if self.plan.place is None:
             raise Refused("There is no scratch server yet; one was expected.", f"{self.plan.program} createdb")
         return self.plan.place
+
+    def begin_server(self) -> None:
+        """Have the throwaway server started meanwhile, where there will be one; `open_place` waits for it."""
+        if self.plan.place is None and (self.server_url or self.plan.settings.server) is None:
+            self._begun()
+
+    def _begun(self) -> Future[Server]:
+        def start() -> Server:
+            owner, pid = str(plan.file(self.repository)), os.getpid() if self.detached else self.pid
+            return server.start(owner, owner_pid=pid, binaries=self._fitting_binaries())
+
+        if self._starting is None:
+            with_one = ThreadPoolExecutor(1)
+            self._starting = with_one.submit(start)
+            with_one.shutdown(wait=False)
+        return self._starting
 
     def open_place(self) -> Place:
         """Make sure that there is a server and a temporary directory; harmless where there are.
@@ -95,16 +133,15 @@ class Scratch:
         try:
             chosen = self.server_url or self.plan.settings.server
             if chosen is None:
-                owner = str(plan.file(self.repository))
-                pid = os.getpid() if self.detached else self.pid
-                ours = self._server = server.start(owner, owner_pid=pid, binaries=self._fitting_binaries())
+                ours = self._server = self._begun().result()
+                self._starting = None
                 # In the server's own directory, which a later start sweeps where we are killed.
                 work = str(ours.home / "work")
                 Path(work).mkdir(mode=0o700)
                 place = Place(token, work, str(ours.home), ours.host, ours.port, ours.user, "postgres", ())
                 self._prepare_roles(ours)
             else:
-                named = refuse_unusable_server(chosen)
+                named = named_server.refuse_unusable(chosen)
                 orphans.sweep(named)
                 work = str(orphans.make() if self.detached else tempfile.mkdtemp(prefix="alembic-squash-work-"))
                 place = Place(token, work, None, named.host, named.port, named.user, named.database, named.options)
@@ -205,15 +242,17 @@ class Scratch:
             return self._ours(place.server).binaries
         return client.client_for(client.server_major(self.address()))
 
+    @_alone
     def known(self, role: str, bind: str | None = None) -> Snapshot:
-        """The schema of scratch databases that stand for the truth, which no run is led to: read once."""
+        """The schema of scratch databases that stand for the truth, which no run is led to any more: read once."""
         address = self.address(role, bind)
         with client.connect(address, read_only=True) as connection:
-            key = (address.port, address.database, connection.value(ITSELF))
+            key = (address.port, connection.value(ITSELF))
         if key not in self._snapshots:
             self._snapshots[key] = catalog.snapshot(address, self.binaries(), self.work)
         return self._snapshots[key]
 
+    @_alone
     def create(
         self, role: str, template: str | None = None, beside: str | None = None, *, bare: bool = False
     ) -> Address:
@@ -258,10 +297,12 @@ class Scratch:
 
     def _make(self, role: str, bind: str, template: str) -> None:
         """CREATE DATABASE, in the place of one that is there."""
-        name, token = self._name(role, bind), self.place().token
+        name, place = self._name(role, bind), self.place()
         with client.connect(self.maintenance(role)) as connection:
-            client.drop_database(connection, name, token)
-            client.create_database(connection, name, template, token)
+            client.drop_database(connection, name, place.token)
+            # Several times as fast where nothing waits for the disk; what it makes of checkpoints is no user's affair.
+            copying = place.server is not None and connection.major() >= 15
+            client.create_database(connection, name, template, place.token, "STRATEGY file_copy" if copying else "")
 
     def _key(self, role: str, bind: str | None) -> str:
         """What the plan calls the scratch database that a role has for a bind: of the first one it is the role."""
@@ -280,6 +321,7 @@ class Scratch:
         place = self.place()
         self.save(replace(self.plan, place=replace(place, ports={**place.ports, slot: port})))
 
+    @_alone
     def rename(self, role: str, new: str) -> None:
         """Make the scratch databases of a role those of another one, and of other names."""
         place = self.place()
@@ -297,6 +339,7 @@ class Scratch:
         left = {other: one for other, one in place.names.items() if other.partition("@")[0] != role}
         self.save(replace(self.plan, place=replace(place, names=left)))
 
+    @_alone
     def drop(self, *roles: str) -> None:
         """Drop scratch databases of ours, if they carry our marker."""
         place = self.place()
@@ -327,6 +370,9 @@ class Scratch:
         """Drop our databases, stop our server, remove our directory; what could not be done comes back as text."""
         place = self.plan.place
         if place is None:
+            begun, self._starting = self._starting, None
+            if begun is not None and begun.exception() is None:
+                server.stop(begun.result().home)
             return []
         trouble: list[str] = []
         if place.server is not None:
@@ -347,23 +393,3 @@ def _slot(role: str) -> str:
     """What databases are called after: a role's own name, or one that roles have by turns; alike for all binds."""
     role = role.partition("@")[0]
     return SHARED.get(role, role)
-
-
-def refuse_unusable_server(url: str) -> Address:
-    """The server that --server names; `Refused` where it, its user or our pg_dump would not do."""
-    address = client.parse_url(url, "--server")
-    try:
-        with client.connect(address) as connection:
-            may = connection.value("SELECT rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = current_user")
-            major = connection.major()
-    except Failed as error:
-        raise Refused(
-            error.text,
-            "start it or correct the URL (the password is not kept between commands: give --server again, "
-            "or set PGPASSWORD); without --server a throwaway server is used",
-        ) from None
-    if not may:
-        raise Refused(f"The user {address.user} may not create databases on {address.masked()}.",
-                      f"ALTER ROLE {address.user} CREATEDB, or leave --server out")  # fmt: skip
-    client.client_for(major)
-    return address

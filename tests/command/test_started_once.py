@@ -19,6 +19,7 @@ import pytest
 from tasklib.command.project_command import Ran
 from tasklib.workbench.bench import Bench, open_bench
 from tests.conftest import SHOP, Make, MakePlain
+from tests.support.decoy import decoy
 from tests.support.project import APP, VARIABLE, Project, Step, whole
 from tests.unharmed.running import begin, until
 
@@ -167,6 +168,20 @@ def test_a_squash_starts_the_application_twice_and_says_so(make: Make) -> None:
     assert starts.read_text() == "xx"
     assert re.search(r"2 starts of the application, \d+ forks", done.out), done.out
     starts.unlink()
+    project.assert_nothing_left()
+
+
+def test_what_is_held_gets_the_fence_before_a_port_that_it_was_seen_to_ask_for(make: Make) -> None:
+    # The address is in the code, where nobody looks for ports; a migration then goes there around the guard.
+    with decoy() as live:
+        python = f"import psycopg2; psycopg2.connect({live.url('postgresql')!r})"
+        app = APP.replace('os.environ["DATABASE_URL"]', repr(live.url()))
+        assert app != APP
+        goes = Step("goes", f"import subprocess, sys; subprocess.run([sys.executable, '-I', '-c', {python!r}])")
+        project = make([*SHOP[:2], goes], app=app)
+        done = project.tool("squash", "--rev", "head", "--timings")
+        assert done.code == 0, done.said
+        assert "Fenced (Landlock)" in done.out and "2 starts of the application" in done.out, done.said
     project.assert_nothing_left()
 
 

@@ -36,7 +36,9 @@ class Record:
                 pass  # what is not written was not shown
 
     def modules(self) -> None:
-        """Where the modules of the project's own packages came from, and the names of all that are loaded."""
+        """Where the modules of the project's own packages came from, the names of all that are loaded, and the version
+        of SQLAlchemy.
+        """
         package = os.path.dirname(os.path.abspath(__file__))
         ours = (package, os.path.dirname(package))
         found, others = {}, []
@@ -47,7 +49,8 @@ class Record:
                 found[name] = file
             elif not own and isinstance(file, str) and ("site-packages" in file or "dist-packages" in file):
                 others.append(name)
-        self(modules=found, others=others)
+        version = getattr(sys.modules.get("sqlalchemy"), "__version__", None)
+        self(modules=found, others=others, **({"sqlalchemy": version} if isinstance(version, str) else {}))
 
 
 class Guard:
@@ -76,7 +79,7 @@ def install() -> None:
     hooks.update(drivers.hooks(guard.lead))
     hooks.update(alembics.hooks(guard.record))
     if given.get("hold"):
-        hooks.update(Hold(given["hold"], guard).hooks())
+        hooks.update(Hold(given["hold"], guard, given["spare"]).hooks())
     Hooks(hooks).install()
     atexit.register(guard.record.modules)
 

@@ -11,6 +11,7 @@ import random
 import select
 import signal
 import socket
+import struct
 import sys
 import traceback
 from typing import Any
@@ -20,27 +21,32 @@ from .loading import Hook
 COMMANDS = ("current", "upgrade", "downgrade", "stamp")
 FIRST = "current"  # what the command is started with
 PARENT_DEATH_SIGNAL = 1  # of prctl
+NO_NEW_PRIVILEGES = 38
+RESTRICT = 446  # system call
 POLL = 0.01  # seconds between two looks at children
 
 
 class Hold:
-    """``path`` is the socket on which orders come, one JSON object a line:
+    """``path`` is the socket on which orders come, one JSON object a line. A ``spare`` process ends where it cannot be
+    held: whoever started it wants nothing of it but forks.
 
     - run: an id, with command and arguments, environment (name → value or None), given (for the guard), out and err
-      (files), and chain (script, ini, options);
+      (files), chain (script, ini, options), and fenced: whether a ruleset of Landlock came with it, to be put on;
     - preload: modules to import before the next fork.
 
     Back go: held or plain (the reason why no fork is made), preloaded, ended (an id), code, and cpu in seconds.
     """
 
-    def __init__(self, path: str, guard: Any) -> None:
+    def __init__(self, path: str, guard: Any, spare: bool) -> None:
         self.path = path
         self.guard = guard
+        self.spare = spare
         self.entered = False
         self.commands: "dict[str, Any]" = {}
         self.socket: "socket.socket | None" = None
         self.children: "dict[int, int]" = {}
         self.handlers: "dict[int, Any]" = {}
+        self.fences: "list[int]" = []  # file descriptors, in the order of the runs that they came with
 
     def hooks(self) -> "dict[str, Hook]":
         return {"alembic.command": self.watch}
@@ -78,6 +84,8 @@ class Hold:
         if reason:
             self.say(plain=reason)
             connection.close()
+            if self.spare:
+                sys.exit(0)
             return None
         self.say(held=os.getpid())
         for number in (signal.SIGINT, signal.SIGHUP):
@@ -88,7 +96,7 @@ class Hold:
             self.reap()
             if not ready:
                 continue
-            data = connection.recv(65536)
+            data = self.receive(connection)
             if not data:
                 os._exit(0)  # whoever gave orders is gone; children go with us
             left += data
@@ -97,6 +105,14 @@ class Hold:
                 order = self.take(json.loads(line.decode()))
                 if order is not None:
                     return order
+
+    def receive(self, connection: "socket.socket") -> bytes:
+        space = socket.CMSG_SPACE(struct.calcsize("i"))
+        data, others, _, _ = connection.recvmsg(65536, space)
+        for level, kind, value in others:
+            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+                self.fences.append(struct.unpack("i", value)[0])
+        return data
 
     def take(self, order: "dict[str, Any]") -> "dict[str, Any] | None":
         """Do what an order says; in the child of a run it comes back."""
@@ -108,24 +124,29 @@ class Hold:
                     continue
             self.say(preloaded=True)
             return None
+        fence = self.fences.pop(0) if order.get("fenced") else None
         reason = why_not(FIRST, 0, children=len(self.children))
-        if reason:
-            self.say(plain=reason, id=order["id"])
-            return None
-        sys.stdout.flush()
-        sys.stderr.flush()
-        pid = os.fork()
-        if pid:
-            self.children[pid] = order["id"]
+        pid = 0
+        if not reason:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            pid = os.fork()
+        if pid or reason:
+            if fence is not None:
+                os.close(fence)
+            if reason:
+                self.say(plain=reason, id=order["id"])
+            else:
+                self.children[pid] = order["id"]
             return None
         try:
-            self.begin(order)
+            self.begin(order, fence)
         except BaseException:
             traceback.print_exc()
             os._exit(71)
         return order
 
-    def begin(self, order: "dict[str, Any]") -> None:
+    def begin(self, order: "dict[str, Any]", fence: "int | None") -> None:
         """Make this child what a process is that was started for the order."""
         assert self.socket is not None
         self.socket.close()
@@ -136,6 +157,8 @@ class Hold:
             os.dup2(file, number)
             os.close(file)
         die_with_parent()
+        if fence is not None:
+            put_on(fence)
         for name, value in order["environment"].items():
             if value is None:
                 os.environ.pop(name, None)
@@ -209,6 +232,17 @@ def die_with_parent() -> None:
     import ctypes
 
     ctypes.CDLL(None).prctl(PARENT_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
+
+
+def put_on(fence: int) -> None:
+    """Put a ruleset of Landlock on this process, and all that it starts (see `tasklib.fence`)."""
+    import ctypes
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(NO_NEW_PRIVILEGES, 1, 0, 0, 0)
+    if libc.syscall(RESTRICT, fence, 0) != 0:
+        raise OSError(ctypes.get_errno(), "Landlock did not take the ruleset")
+    os.close(fence)
 
 
 def configure(config: Any, chain: "dict[str, Any] | None") -> None:
