@@ -137,6 +137,18 @@ def of_extensions(connection: Connection) -> set[tuple[str, str]]:
     return {(str(schema), str(name)) for schema, name in connection.rows(query)}
 
 
+def configured(connection: Connection) -> dict[tuple[str, str], tuple[str, str]]:
+    """Tables (schema, name) of extensions for rows of their users: the extension, and the condition (``WHERE …`` or "")
+    of the rows that are not its own, as pg_dump dumps them.
+    """
+    query = (
+        "SELECT n.nspname, c.relname, e.extname, own.condition FROM pg_extension e,"
+        " unnest(e.extconfig, e.extcondition) AS own (oid, condition) JOIN pg_class c ON c.oid = own.oid"
+        " JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r'"
+    )
+    return {(schema, name): (of, condition) for schema, name, of, condition in connection.rows(query)}
+
+
 def sequences(connection: Connection) -> dict[tuple[str, str], tuple[int, bool]]:
     """Every sequence's state: (schema, name) → (last_value, is_called)."""
     names = connection.rows(

@@ -18,7 +18,9 @@ OF_CHILDREN = (
         " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
         " LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped"
         " WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm', 'c') AND n.nspname !~ '^pg_'"
-        " AND n.nspname <> 'information_schema' GROUP BY 1, 2",
+        # An extension's are what its members are.
+        " AND n.nspname <> 'information_schema' AND NOT EXISTS (SELECT FROM pg_depend d"
+        " WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e') GROUP BY 1, 2",
     ),
     (
         # A child takes these over from its parent where the dump makes it after the parent has them. In SQL's words.

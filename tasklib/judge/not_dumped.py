@@ -124,7 +124,10 @@ OF_EXTENSIONS = (
         " LEFT JOIN pg_proc p ON d.classid = 'pg_proc'::regclass AND p.oid = d.objid, LATERAL (SELECT"
         " pg_describe_object(d.classid, d.objid, d.objsubid) AS identity,"
         " coalesce(obj_description(d.objid, d.classid::regclass::text), '') AS comment,"
-        " CASE WHEN p.prokind <> 'a' THEN pg_get_functiondef(p.oid) ELSE '' END AS body) AS o GROUP BY e.extname",
+        " coalesce(CASE WHEN p.prokind <> 'a' THEN pg_get_functiondef(p.oid) END,"
+        " CASE WHEN d.classid = 'pg_class'::regclass THEN (SELECT string_agg(concat_ws(' ', attname,"
+        " format_type(atttypid, atttypmod), attnotnull), ', ' ORDER BY attnum) FROM pg_attribute"
+        " WHERE attrelid = d.objid AND attnum > 0 AND NOT attisdropped) END, '') AS body) AS o GROUP BY e.extname",
     ),
     (
         "EXTENSION COMMENT",

@@ -102,7 +102,7 @@ CLASSES = {
     " AND (d.deptype = 'e' OR d.deptype IN ('a', 'i') AND e.objid IS NOT NULL))",
     # What the dump is silent on.
     "COLUMNS": "SELECT count(*) FROM pg_class o JOIN pg_namespace n ON n.oid = o.relnamespace"
-    f" WHERE {OURS} AND o.relkind IN ('r', 'p', 'f', 'v', 'm', 'c')",
+    f" WHERE {OURS} AND o.relkind IN ('r', 'p', 'f', 'v', 'm', 'c') AND {_own('pg_class')}",
     "COLUMN OF A CHILD": "SELECT count(*) FROM pg_attribute WHERE attinhcount > 0 AND attnum > 0 AND NOT attisdropped",
     "CONSTRAINT OF A CHILD": "SELECT count(*) FROM pg_constraint"
     " WHERE conrelid <> 0 AND (conparentid <> 0 OR coninhcount > 0)",

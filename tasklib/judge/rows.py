@@ -86,10 +86,11 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def count(connection: Connection, table: Table) -> int:
-    """How many rows the table holds itself (without those of tables that inherit from it)."""
+def count(connection: Connection, table: Table, condition: str = "") -> int:
+    """How many rows the table holds itself (without those of tables that inherit from it), that meet a ``WHERE …``."""
+    query = sql.SQL("SELECT count(*) FROM ONLY {} ").format(table.sql) + sql.SQL(condition)
     with _reading(table):
-        return int(connection.value(sql.SQL("SELECT count(*) FROM ONLY {}").format(table.sql)))
+        return int(connection.value(query))
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence as Sequence_  # a sequence of the database has the plain name here
 from dataclasses import dataclass, field, replace
 
+from tasklib.judge import catalog
 from tasklib.postgres import client, sqltext
 from tasklib.postgres.client import Connection
 from tasklib.postgres.sqltext import as_typed
@@ -81,7 +82,8 @@ class Table:
     """``plain``: neither inherited (but for a partition), nor typed, foreign, nor with options of its own.
     ``partition_by`` is how it is partitioned, "RANGE (day)", or None.
 
-    ``shown`` is the name as SQL has it: quoted where it must be, with its schema where that is not public.
+    ``shown`` is the name as SQL has it: quoted where it must be, with its schema where that is not public. Of an
+    extension's table for rows of its users, ``extension`` is whose it is, and the condition of those rows.
     """
 
     schema: str
@@ -93,6 +95,7 @@ class Table:
     columns: tuple[Column, ...]
     constraints: tuple[Constraint, ...]
     comment: str | None = None
+    extension: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -308,10 +311,12 @@ def read_model(connection: Connection) -> Model:
         constraints.setdefault(oid, []).append(
             Constraint(*(name, kind, definition, tuple(of), *flags, schema, table, tuple(targets), *actions))
         )
+    theirs = catalog.configured(connection)
     tables = {
         (schema, name): Table(
             *(schema, name, shown, unlogged, partition_by, plain),
             columns=tuple(columns.get(oid, ())), constraints=tuple(constraints.get(oid, ())), comment=comment,
+            extension=theirs.get((schema, name)),
         )
         for oid, schema, name, shown, unlogged, partition_by, plain, comment in connection.rows(TABLES)
     }  # fmt: skip

@@ -45,7 +45,12 @@ def item(source: Source, one: Rows, inline_keys: Mapping[tuple[str, str], Sequen
         up = _insert(source, one, f"drivers take the percent sign in the type of {percent[0]} for a parameter")
     else:
         up = _bulk_insert(source, one)
-    return Item(("ROWS", *key), "rows", frozenset({("rows", *key)}), frozenset(needs), tuple(up))
+    down: list[str] = []
+    if table.extension is not None:
+        extension, condition = table.extension
+        needs |= {e.dump_id for e in source.entries if (e.kind, e.tag) == ("EXTENSION", extension)}
+        down = execute_all([f"DELETE FROM {table.shown} {condition}".rstrip()], "")
+    return Item(("ROWS", *key), "rows", frozenset({("rows", *key)}), frozenset(needs), tuple(up), tuple(down))
 
 
 def _given(one: Rows) -> list[tuple[Column, int]]:

@@ -16,7 +16,8 @@ def carried(table: Table) -> tuple[Column, ...]:
 
 
 def read(connection: Connection, table: Table) -> Iterator[tuple[object, ...]]:
-    """A table's rows in the order of its primary key, else of their text: the same rows give the same order.
+    """A table's rows (of an extension's, those that are not its own) in the order of its primary key, else of their
+    text: the same rows give the same order.
 
     Integers and booleans come as such, everything else as text, None for NULL.
     """
@@ -28,8 +29,9 @@ def read(connection: Connection, table: Table) -> Iterator[tuple[object, ...]]:
     key: Sequence[str] = next((c.columns for c in table.constraints if c.kind == "p"), ())
     order = [sql.Identifier(name) for name in key]
     whole = sql.SQL('ROW({})::text COLLATE "C"').format(sql.SQL(", ").join(sql.Identifier(c.name) for c in picked))
-    statement = sql.SQL("SELECT {} FROM ONLY {} ORDER BY {}").format(
-        sql.SQL(", ").join(fields), sql.Identifier(table.schema, table.name), sql.SQL(", ").join([*order, whole])
+    where = sql.SQL(table.extension[1] if table.extension else "")
+    statement = sql.SQL("SELECT {} FROM ONLY {} {} ORDER BY {}").format(
+        sql.SQL(", ").join(fields), sql.Identifier(table.schema, table.name), where, sql.SQL(", ").join([*order, whole])
     )
     yield from connection.stream(statement)
 

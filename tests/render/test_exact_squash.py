@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
+from tasklib.postgres import client
+from tasklib.postgres.client import Address
+from tasklib.postgres.server import Server
 from tests.conftest import Make
 from tests.support.project import VARIABLE, Project, Step
 from tests.support.traps import assert_laid_out, ddl
@@ -106,3 +114,54 @@ def test_a_server_whose_user_the_migrations_name_is_refused(make: Make) -> None:
     assert f"names the role {project.server.user}, and so does --server" in done.said
     assert "leave --server out, or name a user there that no migration names" in done.said
     project.assert_nothing_left(head)
+
+
+@pytest.fixture
+def places(server: Server) -> Iterator[str]:
+    """An extension with a table for rows of its users, and rows of its own there, as PostGIS has one."""
+    name = f"places_{secrets.token_hex(4)}"
+    address = Address(server.host, server.port, server.user, server.password, "postgres")
+    with client.connect(address) as connection:
+        share = str(connection.value("SELECT setting FROM pg_config() WHERE name = 'SHAREDIR'"))
+    directory = Path(share, "extension")
+    if not os.access(directory, os.W_OK):
+        pytest.skip(f"{directory} may not be written to")
+    files = {
+        f"{name}.control": "default_version = '1.0'\nrelocatable = true\n",
+        f"{name}--1.0.sql": f"""
+            CREATE TABLE {name} (srid integer PRIMARY KEY, name text NOT NULL);
+            INSERT INTO {name} VALUES (4326, 'WGS 84'), (3857, '100% Mercator: web');
+            SELECT pg_catalog.pg_extension_config_dump('{name}', 'WHERE NOT (srid BETWEEN 1 AND 9999)');
+        """,
+    }
+    try:
+        for file, text in files.items():
+            (directory / file).write_text(text)
+        yield name
+    finally:
+        for file in files:
+            (directory / file).unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize("made", ["CREATE EXTENSION", "CREATE EXTENSION IF NOT EXISTS"])
+def test_rows_that_a_history_puts_into_an_extensions_table_are_in_the_base(make: Make, places: str, made: str) -> None:
+    project = make([
+        ddl("statements", f"{made} pg_stat_statements"),
+        ddl("places", f"{made} {places}", f"INSERT INTO {places} VALUES (900913, 'ours: 50% ''more''')"),
+        ddl("shops", "CREATE TABLE shop (id serial PRIMARY KEY)"),
+        ddl("the last one of the base", f"INSERT INTO {places} VALUES (900914, 'another')"),
+        ddl("later", f"DELETE FROM {places} WHERE srid = 900914"),
+    ])  # fmt: skip
+    by_itself(project, project.ids[3])
+    text = project.base_text(project.ids[3])
+    assert "900913" in text and "900914" in text and "4326" not in text
+    assert text.index(f"{made} {places}") < text.index("900913")
+
+
+def test_a_table_of_an_extension_that_the_history_changes_is_refused(make: Make, places: str) -> None:
+    changed = f"ALTER TABLE {places} ADD COLUMN datum text"
+    project = make([ddl("places", f"CREATE EXTENSION IF NOT EXISTS {places}"), ddl("more", changed)])
+    done = project.tool("squash", "--rev", "head", "--uri-var", VARIABLE)
+    assert done.code == 2 and "PostgreSQL cannot restore its own dump" in done.err, done.said
+    assert f"EXTENSION MEMBERS {places}" in done.err, done.said
+    project.assert_nothing_left()
