@@ -17,6 +17,10 @@ FLASK_MARKS = (".flaskenv", "wsgi.py", "app.py", "app/__init__.py")
 # What a manage.py says that has a `db` command of Flask-Migrate.
 MANAGES = re.compile(r"FlaskGroup|flask_script|flask\.ext\.script|MigrateCommand|flask_migrate|flask\.cli")
 
+GROUP = re.compile(r"FlaskGroup|MigrateCommand")
+# A line of a package's metadata that makes a program: indico = "indico.cli.core:cli".
+SCRIPT = re.compile(r"""(?m)(?:^|["',\[])\s*([\w.-]+)\s*=\s*["']?\s*([A-Za-z_][\w.]*)\s*:\s*[A-Za-z_]\w*""")
+
 
 def likely_cwd(tree: Tree, script: str, config: Config) -> str:
     """Where the command runs whose configuration would do anywhere: where it finds what env.py imports."""
@@ -42,7 +46,7 @@ def likely_cwd(tree: Tree, script: str, config: Config) -> str:
 
 def flask_start(tree: Tree, script: str) -> tuple[str, tuple[str, ...]]:
     """Where `flask db` finds the application: here, beside or above the script directory, or where a .flaskenv is; or
-    there a manage.py that stands for it.
+    there a manage.py, or a program of the project's own, that stands for it.
     """
     flask = ("flask", "db")
     if "FLASK_APP" in os.environ:
@@ -58,7 +62,23 @@ def flask_start(tree: Tree, script: str) -> tuple[str, tuple[str, ...]]:
         manage = join(one, "manage.py")
         if manage in tree.paths and MANAGES.search(tree.text(manage)):
             return one, ("python", "manage.py", "db")
+    for one in candidates:
+        if (program := _program(tree, one)) is not None:
+            return one, (program, "db")
     return tree.here, flask
+
+
+def _program(tree: Tree, directory: str) -> str | None:
+    """The one program that a package here installs whose module makes a group of Flask's commands, if there is one."""
+    found = set()
+    for packaging in ("pyproject.toml", "setup.cfg", "setup.py"):
+        path = join(directory, packaging)
+        for name, module in SCRIPT.findall(tree.text(path)) if path in tree.paths else ():
+            inner = module.replace(".", "/")
+            files = [join(directory, f"{src}{inner}{end}") for src in ("", "src/") for end in (".py", "/__init__.py")]
+            if any(file in tree.paths and GROUP.search(tree.text(file)) for file in files):
+                found.add(name)
+    return found.pop() if len(found) == 1 else None
 
 
 def needs_application(tree: Tree, script: str, config: Config) -> bool:

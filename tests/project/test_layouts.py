@@ -466,6 +466,32 @@ def test_an_absolute_migrate_directory_below_a_manage_py_runs_the_chain_that_is_
     assert verified.code == 0, verified.said
 
 
+@pytest.mark.parametrize("metadata", [
+    ("pyproject.toml", '[project]\nname = "shop"\nversion = "1"\n[project.scripts]\nshop-worker = "shop:create_app"\n'
+                       'shop = "shop.cli:main"\n'),
+    ("setup.py", "from setuptools import setup\n\nsetup(entry_points={'console_scripts': ['shop = shop.cli:main']})\n"),
+])  # fmt: skip
+def test_a_program_that_the_project_installs_for_itself_stands_for_flask_db(
+    make: Make, monkeypatch: pytest.MonkeyPatch, metadata: tuple[str, str]
+) -> None:
+    monkeypatch.delenv("FLASK_APP", raising=False)
+    made = factory(make)
+    made.git("rm", "--quiet", "manage.py")
+    made.write(*metadata)
+    made.write("src/shop/cli.py", "import click\nfrom flask.cli import FlaskGroup\n\nfrom shop import create_app\n\n\n"
+               "@click.group(cls=FlaskGroup, create_app=create_app)\ndef main():\n    pass\n")  # fmt: skip
+    made.write(".gitignore", ".venv/\n")
+    made.commit("a program of its own")
+    found = layout_of(made)
+    assert (found.kind, found.command, found.cwd) == ("flask", ("shop", "db"), ".")
+    program = made.write(".venv/bin/shop", f"#!{sys.executable}\nimport sys\nsys.path.insert(0, 'src')\n"
+                         "from shop.cli import main\nmain()\n")  # fmt: skip
+    program.chmod(0o755)
+    done = made.tool("squash", "--rev", "head-1", "--timings", DATABASE_URL="postgresql+psycopg2://u:p@h.example/shop")
+    assert done.code == 0, done.said
+    assert "shop db, in ./" in done.out and "2 starts of the application" in done.out, done.said
+
+
 def test_what_stands_for_flask_db_is_found_where_nothing_names_it(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("FLASK_APP", raising=False)
     made = factory(make)
