@@ -373,6 +373,7 @@ class Scratch:
             begun, self._starting = self._starting, None
             if begun is not None and begun.exception() is None:
                 server.stop(begun.result().home)
+            server.sweep()  # one that a process began before it was killed, which no plan knows yet
             return []
         trouble: list[str] = []
         if place.server is not None:
