@@ -8,8 +8,17 @@ from collections.abc import Callable
 from tasklib import shell
 from tasklib.errors import Failed
 from tasklib.history.cut import History
-from tasklib.postgres import client, missing_extension
+from tasklib.postgres import missing_extension
 from tasklib.workbench.plan import Plan
+
+
+class ExtensionMissing(Failed):
+    """A migration needs an extension that no migration before it makes."""
+
+    def __init__(self, extension: str, text: str, hint: str) -> None:
+        self.extension = extension
+        super().__init__(text, hint)
+
 
 DRIVERS = r"(psycopg2?|asyncpg|pg8000)\b"
 
@@ -22,28 +31,32 @@ def explain(
     ``source`` gives the text of a revision's file.
     """
     path = history.migrations[revision].path
-    why = _why(result.stderr, revision, history, plan, source)
-    text = "\n".join([error.text, *why])
-    if revision not in plan.gone:
+    extension = "" if plan.settings.before else _extension(result.stderr)
+    why = [f"That is of the extension {extension}, which no migration before it makes."] if extension else []
+    text = "\n".join([error.text, *_why(result.stderr, revision, history, plan, source), *why])
+    if revision in plan.gone:
+        text, hint = _instead(text, path, plan)
+    else:
         rows = "; where it needs rows that are there in real databases, --data TABLE,… takes them along"
-        return Failed(text, f"repair {path} in a commit of its own: it stays, and every database will run it"
-                      + (rows if plan.settings.reference else ""))  # fmt: skip
+        hint = f"repair {path} in a commit of its own: it stays, and every database will run it"
+        hint += rows if plan.settings.reference else ""
+    return ExtensionMissing(extension, text, hint) if extension else Failed(text, hint)
+
+
+def _instead(text: str, path: str, plan: Plan) -> tuple[str, str]:
+    """What is said of a squashed migration that fails, and the ways out."""
     if plan.source == "models":
         text += "\n--source models writes the base without a replay, but proves it by one."
     ways = [f"repair {path} in a commit of its own (it goes with the squash)"]
     of_one = len(plan.binds) == 1  # the other ways are for one database
-    if of_one and (extension := _extension(result.stderr)) and not plan.settings.before:
-        text += f"\nThat is of the extension {extension}, which no migration before it makes."
-        quoted = client.identifier(extension).replace('"', '\\"')
-        ways.insert(0, f"--before 'psql -c \"CREATE EXTENSION {quoted}\"' makes it first, as somebody did by hand")
-    elif of_one and not plan.settings.before:
+    if of_one and not plan.settings.before:
         ways.append("--before 'COMMAND' runs what makes the first tables on the empty database")
     if of_one:
         ways.append(f"--reference URL takes a real database at {plan.revision} for the replay (it is only read)")
     if plan.source == "history":
         proof = ", and needs one of these for its proof" if of_one else ", and is proven by a replay as well"
         ways.append(f"--source models lets autogenerate write the base{proof}")
-    return Failed(text, ";\n    ".join(ways))
+    return text, ";\n    ".join(ways)
 
 
 def _why(said: str, revision: str, history: History, plan: Plan, source: Callable[[str], str]) -> list[str]:

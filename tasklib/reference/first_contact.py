@@ -335,7 +335,7 @@ def _lacks_schema(bench: Bench, visits: Sequence[Visit]) -> bool:
     if there or statement in bench.plan.groundwork:
         return False
     console.note(f"  … nobody makes the schema {schema} for the version table: every scratch database is given it")
-    bench.save(replace(bench.plan, groundwork={**bench.plan.groundwork, statement: schema}))
+    bench.save(replace(bench.plan, groundwork={**bench.plan.groundwork, statement: f"schema {schema}"}))
     return True
 
 
@@ -346,7 +346,7 @@ def _note(bench: Bench) -> None:
         with client.connect(address, read_only=True) as connection:
             alike = version_table.lookalikes(connection)
         ground = groundwork.read(address, bench.binaries(), bench.work)
-        needed = {f"schema {schema}" for schema in bench.plan.groundwork.values()}
+        needed = {*bench.plan.groundwork.values()}
         made += [one for one in ground.shown(alike) if one not in made and one not in needed]
     if made:
         console.note(f"  … before any migration env.py makes the {', '.join(made)}: every scratch database is given it")

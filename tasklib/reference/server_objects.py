@@ -14,7 +14,9 @@ from tasklib.judge import objects, roles
 from tasklib.judge.roles import Cluster, Made
 from tasklib.postgres import client
 from tasklib.project import server_sql
+from tasklib.reference.failure_advice import ExtensionMissing
 from tasklib.reference.targets import Learnt
+from tasklib.workbench import groundwork
 from tasklib.workbench.bench import Bench
 from tasklib.workbench.decisions import Decision
 from tasklib.workbench.prepare import texts
@@ -110,6 +112,8 @@ def again(bench: Bench, work: Callable[[], T], attributes: str = "") -> T:
 
 def _provide(bench: Bench, error: SquashError, attributes: str) -> bool:
     """Whether the throwaway server now has what ``error`` says it lacks; `Refused` for a role on the user's server."""
+    if isinstance(error, ExtensionMissing):
+        return _lay(bench, error.extension)
     found = roles.MISSING.search(error.text)
     names = error.names if isinstance(error, RolesMissing) else (found.group(1),) if found else ()
     if bench.plan.place is None:
@@ -137,6 +141,18 @@ def _provide(bench: Bench, error: SquashError, attributes: str) -> bool:
         _open_anew(bench)
         return True
     return False
+
+
+def _lay(bench: Bench, extension: str) -> bool:
+    """Whether every scratch database will have an extension, which somebody makes by hand, and had not before."""
+    statement = groundwork.making("EXTENSION", extension)
+    if statement in bench.plan.groundwork:
+        return False
+    why = f"the migrations need the extension {extension}, which none of them makes"
+    console.note(f"  … {why}: every scratch database is given it")
+    bench.drop(*bench.place().names)
+    bench.save(replace(bench.plan, groundwork={**bench.plan.groundwork, statement: f"extension {extension}"}))
+    return True
 
 
 def _open_anew(bench: Bench) -> None:

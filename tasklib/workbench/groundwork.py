@@ -82,17 +82,18 @@ def lay(connection: Connection, statements: Iterable[str]) -> None:
         except Failed as error:
             if name := missing_extension.not_on_server(error.text):
                 raise Refused(
-                    f"env.py makes the extension {name!r}, which the scratch server does not have.",
+                    f"The migrations need the extension {name!r}, which the scratch server does not have.",
                     missing_extension.how_to_get(name),
                 ) from None
             raise
 
 
 def lines(made: Sequence[str], needed: Sequence[str]) -> list[str]:
-    """Lines for the proof: what env.py makes, and the schemas that somebody must have made."""
+    """Lines for the proof: what env.py makes, and the schemas and extensions that somebody must have made."""
     found = [f"Made by env.py before any migration, and left to it: {', '.join(made)}"] if made else []
     if needed:
         found.append(
-            f"Must be in a database before its first migration, for the version table: schema {', '.join(needed)}"
+            "Must be in a database before its first migration, as before, since no migration makes it: "
+            f"{', '.join(needed)}"
         )
     return found

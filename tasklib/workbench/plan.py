@@ -81,7 +81,7 @@ class Plan:
     targets: Mapping[str, str] = field(default_factory=dict)
     # What env.py calls the databases that it migrates, where it was seen.
     names: tuple[str, ...] = ()
-    # What env.py makes before any migration, in words; statements for what nobody makes → the schema that they make.
+    # What env.py makes before any migration, in words; statements for what nobody makes → the schema or extension.
     ground: tuple[str, ...] = ()
     groundwork: Mapping[str, str] = field(default_factory=dict)
     # Templates as in the settings, for what the application does not start without; and the scheme of all URLs.

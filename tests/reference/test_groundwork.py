@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tasklib.postgres import client
-from tests.conftest import SHOP, MakePlain
+from tests.conftest import SHOP, Make, MakePlain
 from tests.project.test_urls import in_use
 from tests.proof.test_verify import clone
 from tests.support.project import URL_IN_ENV, VARIABLE, Plain, Step, query, reaches
@@ -110,7 +110,10 @@ def test_a_schema_that_nobody_makes_is_given_to_scratch_databases_and_named(make
     assert done.code == 0, done.said
     project.assert_nothing_left()
     proof = project.git("log", "-1", "--format=%B")
-    assert "Must be in a database before its first migration, for the version table: schema store" in proof
+    assert (
+        "Must be in a database before its first migration, as before, since no migration makes it: schema store"
+        in proof
+    )
     # Whoever may not make schemas need not.
     assert "CREATE SCHEMA" not in project.base_text(project.ids[1])
     address = project.new_database("given")
@@ -229,7 +232,10 @@ def test_a_version_table_whose_name_and_schema_are_computed_is_found_out(make_pl
     project.assert_nothing_left()
     assert "nobody makes the schema the_store for the version table" in done.err
     proof = project.git("log", "-1", "--format=%B")
-    assert "Must be in a database before its first migration, for the version table: schema the_store" in proof
+    assert (
+        "Must be in a database before its first migration, as before, since no migration makes it: schema the_store"
+        in proof
+    )
     assert "the_store" not in project.base_text(project.ids[3])
     address = project.new_database("computed")
     with client.connect(address) as connection:
@@ -267,3 +273,21 @@ def test_a_schema_that_env_py_searches_is_the_bases_own_and_refused_where_an_opt
     edit_env(project, MAKES_PLACE, "")
     said = reaches(project)
     assert said.startswith("1 ") and "a search_path that leads to no schema of an empty database" in said, said
+
+
+@pytest.mark.parametrize("revision", ["head", "head-1"])
+def test_an_extension_that_is_made_by_hand_is_given_to_every_scratch_database(make: Make, revision: str) -> None:
+    """As an administrator makes it, who alone may: in what goes, and in what stays."""
+    project = make([
+        SHOP[0],
+        Step("names", sql=["CREATE TABLE names (id integer PRIMARY KEY, name text)"]),
+        Step("search", sql=["CREATE INDEX by_name ON names USING gin (name gin_trgm_ops)"]),
+    ])  # fmt: skip
+    done = project.tool("squash", "--rev", revision, VARIABLE=project.address().url("postgresql+psycopg2"))
+    assert done.code == 0, done.said
+    assert "the migrations need the extension pg_trgm, which none of them makes" in done.said
+    base = project.ids[-1 if revision == "head" else -2]
+    assert "EXTENSION" not in project.base_text(base)
+    needed = "Must be in a database before its first migration, as before, since no migration makes it: "
+    assert f"{needed}extension pg_trgm" in project.git("log", "-1", "--format=%B")
+    project.assert_nothing_left()
