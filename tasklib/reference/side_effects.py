@@ -90,7 +90,12 @@ def refuse_other_code(bench: Bench, chain: Chain, ran: Ran) -> None:
         path, first = Path(file), name.partition(".")[0]
         if any(path.resolve().is_relative_to(root) for root in roots) or first not in packages:
             continue
-        inner = [bench.repository.top / place / name.replace(".", "/") for place in packages[first]]
+        places = packages[first]
+        whole = Path(ran.seen.modules[first]).resolve() if first in ran.seen.modules else None
+        if whole is not None and whole.is_relative_to(roots[0]):
+            # A part of what this tree's package is extended by: a dependency's, unless this very place has it too.
+            places = tuple(one for one in places if whole.is_relative_to(roots[0] / one / first))
+        inner = [bench.repository.top / place / name.replace(".", "/") for place in places]
         files = (file for one in inner for file in (one / "__init__.py", one.with_suffix(".py")))
         # Several packages of a repository may have a module of one name: it is one of them.
         own = sorted((file for file in files if file.is_file()), key=lambda file: file.name != path.name)

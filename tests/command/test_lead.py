@@ -265,6 +265,23 @@ asyncio.run(asyncpg.connect(database="shop"))
         "a.example:6000/me",
         "db.example:6000/shop",
     ]
+    # This machine by name, as people write it, is asked for, whatever the port.
+    code = """
+import asyncio, asyncpg, psycopg, psycopg2
+for dsn in ("host=localhost dbname=shop", "host=127.0.0.1 dbname=shop", "host=localhost port=5432 dbname=shop user=u"):
+    psycopg2.connect(dsn)
+    psycopg.connect(dsn)
+psycopg2.connect("host=localhost user=u")
+psycopg2.connect("port=5432 dbname=shop")
+asyncio.run(asyncpg.connect(host="localhost", database="shop"))
+"""
+    for name in watch.USUAL:
+        monkeypatch.delenv(name, raising=False)
+    here = "localhost:5432/shop"
+    _, seen = run(tmp_path, code, scratch, {here: "", "localhost:5432/u": "", "[local]:5432/shop": ""})
+    assert [contact.target for contact in seen.contacts] == [
+        *[here] * 6, "localhost:5432/u", "[local]:5432/shop", here,
+    ]  # fmt: skip
 
 
 def test_the_first_target_is_the_first_one_in_whichever_process(tmp_path: Path, scratch: Address) -> None:

@@ -552,6 +552,32 @@ def test_a_package_that_is_installed_from_another_checkout_gives_no_false_proof(
     assert reaches(made, *command).startswith("0 ")
 
 
+def test_a_part_of_a_package_that_a_dependency_extends_is_that_dependencys(make_plain: MakePlain) -> None:
+    """Though another package of the repository, its next release say, has one of the same name."""
+    made = make_plain([], env=URL_IN_ENV.replace("import os\n", "import os\n\nimport shop.base\n"))
+    made.write("setup.py", "")
+    extends = "from pkgutil import extend_path\n\n__path__ = extend_path(__path__, __name__)\n"
+    made.write("src/shop/__init__.py", extends)
+    made.write("sdk/pyproject.toml", '[project]\nname = "shop-sdk"\nversion = "2"\n')
+    made.write("sdk/shop/base.py", "SIZE = 2\n")
+    made.versions.mkdir(exist_ok=True)
+    made.add(*SHOP[:3])
+    released = made.top.parent / "released"
+    (released / "shop").mkdir(parents=True)
+    (released / "shop/__init__.py").write_text(extends, encoding="utf-8")
+    (released / "shop/base.py").write_text("SIZE = 1\n", encoding="utf-8")
+    virtual_environment(made.top.parent / "venv", made.top / "src", released)
+    said = reaches(made, "--command", str(made.top.parent / "venv/bin/alembic"))
+    assert said.startswith("0 "), said
+    # Its own place has that part too: then it must be what runs.
+    (made.top.parent / "venv2").mkdir()
+    made.write("src/shop/base.py", "SIZE = 3\n")
+    made.commit("a base of its own")
+    virtual_environment(made.top.parent / "venv2", released, made.top / "src")
+    said = reaches(made, "--command", str(made.top.parent / "venv2/bin/alembic"))
+    assert said.startswith("1 ") and "which is not what this tree holds as src/shop/base.py" in said, said
+
+
 @pytest.mark.slow
 def test_a_package_of_a_larger_repository_that_is_installed_from_another_checkout_is_noticed(
     make_plain: MakePlain,

@@ -43,7 +43,7 @@ def _conninfo(lead: Lead, driver: str, asked: "dict[str, str]") -> str:
     database = given("dbname", "PGDATABASE", user)
     service = given("service", "PGSERVICE")
     host = "service %s" % service if service else given("hostaddr", "PGHOSTADDR") or given("host", "PGHOST")
-    place = lead.to(driver, host, given("port", "PGPORT", "5432"), database)
+    place = lead.to(driver, host, given("port", "PGPORT", "5432"), database, asked)
     led = {name: value for name, value in asked.items() if name in KEPT}
     # PGOPTIONS keep what is not led read only.
     led.setdefault("options", "")

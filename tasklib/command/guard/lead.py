@@ -33,9 +33,13 @@ class Lead:
         self.usual: "dict[str, str]" = given["usual"]
         self.path: "str | None" = given["record"]
 
-    def to(self, driver: str, host: str, port: str, database: str) -> "dict[str, Any]":
-        """The scratch database for a target; `Elsewhere` where there is none."""
-        target = self.target(host, port, database)
+    def to(
+        self, driver: str, host: str, port: str, database: str, asked: "dict[str, str] | None" = None
+    ) -> "dict[str, Any]":
+        """The scratch database for a target; `Elsewhere` where there is none. ``asked`` are the parts of libpq's
+        connection string that the application gave; None: that is not known.
+        """
+        target = self.target(host, port, database, asked)
         place = self.targets.get(target) or self._first(target)
         if place is None:
             self.record(driver=driver, target=target, name=None, database=None)
@@ -45,20 +49,27 @@ class Lead:
         self.record(driver=driver, target=None if itself else target, name=place["name"], database=place["database"])
         return place
 
-    def target(self, host: str, port: str, database: str) -> str:
+    def target(self, host: str, port: str, database: str, asked: "dict[str, str] | None" = None) -> str:
         """The key of what is asked for: what a driver took from libpq's variables, which are ours now, is as it would
         be in the user's shell.
         """
-        asked = key(host, port, database)
-        if asked in self.targets:
-            return asked
+        given = asked or {}
+        parts = [given[name] for name in ("host", "hostaddr", "port", "dbname") if given.get(name)]
+        itself = key(host, port, database)
+        # With a database's name of ours the rest may well be inherited; with another one it tells of another place.
+        if itself in self.targets and (not parts or any(one["database"] in parts for one in self.targets.values())):
+            return itself
         for place in self.targets.values():
-            ours = key(place["host"], str(place["port"]), "")
-            if database == place["database"]:
-                database = self.usual.get("PGDATABASE") or self.usual.get("PGUSER") or getpass.getuser()
-            if key(host, port, "") == ours:
+            # Where it is not known what was given, a host of ours is one that came with our port.
+            inherited = (
+                port == str(place["port"]) if asked is None else not (given.get("host") or given.get("hostaddr"))
+            )
+            if database == place["database"] and not given.get("dbname"):
+                user = given.get("user") or self.usual.get("PGUSER") or getpass.getuser()
+                database = self.usual.get("PGDATABASE") or user
+            if inherited and host == place["host"]:
                 host = self.usual.get("PGHOSTADDR") or self.usual.get("PGHOST") or ""
-            if port == str(place["port"]):
+            if port == str(place["port"]) and not given.get("port"):
                 port = self.usual.get("PGPORT") or "5432"
         return key(host, port, database)
 
