@@ -155,6 +155,9 @@ def _script_directory(
             "No script directory is committed here: no env.py beside a script.py.mako or a versions directory.",
             "commit your migrations, or name the directory with --directory",
         )
+    usual = join(tree.here, "migrations")
+    if len(choice) > 1 and usual in choice and start_directory.is_flask(tree, usual):
+        return usual  # as `flask db` takes it where no -d is given
     if len(choice) > 1:
         raise Refused(
             f"There are several script directories: {', '.join(choice)}.", f"--directory {_shown(tree, choice[0])}"

@@ -20,6 +20,7 @@ class ExtensionMissing(Failed):
         super().__init__(text, hint)
 
 
+FROM_ELSEWHERE = "that came from elsewhere"
 DRIVERS = r"(psycopg2?|asyncpg|pg8000)\b"
 
 
@@ -35,7 +36,7 @@ def explain(
     why = [f"That is of the extension {extension}, which no migration before it makes."] if extension else []
     text = "\n".join([error.text, *_why(result.stderr, revision, history, plan, source), *why])
     if revision in plan.gone:
-        text, hint = _instead(text, path, plan)
+        text, hint = _instead(text, path, plan, came_from_elsewhere=FROM_ELSEWHERE in text)
     else:
         rows = "; where it needs rows that are there in real databases, --data TABLE,… takes them along"
         hint = f"repair {path} in a commit of its own: it stays, and every database will run it"
@@ -43,11 +44,12 @@ def explain(
     return ExtensionMissing(extension, text, hint) if extension else Failed(text, hint)
 
 
-def _instead(text: str, path: str, plan: Plan) -> tuple[str, str]:
-    """What is said of a squashed migration that fails, and the ways out."""
+def _instead(text: str, path: str, plan: Plan, *, came_from_elsewhere: bool) -> tuple[str, str]:
+    """What is said of a squashed migration that fails, and the ways out, the likeliest first."""
     if plan.source == "models":
         text += "\n--source models writes the base without a replay, but proves it by one."
-    ways = [f"repair {path} in a commit of its own (it goes with the squash)"]
+    repair = [f"repair {path} in a commit of its own (it goes with the squash)"]
+    ways = [] if came_from_elsewhere else repair
     of_one = len(plan.binds) == 1  # the other ways are for one database
     if of_one and not plan.settings.before:
         ways.append("--before 'COMMAND' runs what makes the first tables on the empty database")
@@ -56,6 +58,7 @@ def _instead(text: str, path: str, plan: Plan) -> tuple[str, str]:
     if plan.source == "history":
         proof = ", and needs one of these for its proof" if of_one else ", and is proven by a replay as well"
         ways.append(f"--source models lets autogenerate write the base{proof}")
+    ways += repair if came_from_elsewhere else []
     return text, ";\n    ".join(ways)
 
 
@@ -64,8 +67,14 @@ def _why(said: str, revision: str, history: History, plan: Plan, source: Callabl
     if missing:
         name = (missing.group(1) or missing.group(2)).split(".")[-1]
         if not any(_makes(source(one), name) for one in history.ancestors(revision) | {revision}):
-            return [f'No migration up to it makes "{name}": that came from elsewhere (db.create_all(), a SQL file).']
+            return [f'No migration up to it makes "{name}": {FROM_ELSEWHERE} (db.create_all(), a SQL file).']
         return []
+    schema = re.search(r'schema "([^"]+)" does not exist', said)
+    if schema and not any(
+        re.search(rf"""(?i)CREATE\s+SCHEMA\b[^;]*?\b{re.escape(schema.group(1))}\b|CreateSchema\(""", source(one))
+        for one in history.ancestors(revision) | {revision}
+    ):
+        return [f'No migration up to it makes the schema "{schema.group(1)}": {FROM_ELSEWHERE}.']
     if plan.settings.before and re.search(r'relation "[^"]+" already exists', said):
         return ["The command of --before made it already, and stamped no revision that makes it: it must leave the "
                 "version table at the revision whose tables it makes."]  # fmt: skip

@@ -84,7 +84,7 @@ def show(cwd: Path, chosen: Settings, prepared: Prepared | None = None) -> None:
              [read.listed for read in server_sql.server_wide(texts)])  # fmt: skip
     _section("Migrations for other databases too (the base is for PostgreSQL only)",
              [read.listed for read in sources.other_databases({**texts, **staying})])  # fmt: skip
-    _warn_of_newer_server(prepared, server)
+    _warn_of_another_server(prepared, server)
     tables = sources.version_tables(repository, made.tip)
     condition = deployed_condition.condition(made.revision, [m.id for m in cut.kept], tables)
     if alone:
@@ -140,11 +140,18 @@ def _server(chosen: Settings) -> str:
     return f"{found[0].major}, a throwaway server ({found[0].origin})" if found else "none found: --server is needed"
 
 
-def _warn_of_newer_server(prepared: Prepared, server: str) -> None:
-    """A base migration made on a newer PostgreSQL may hold DDL that an older one does not know."""
+def _warn_of_another_server(prepared: Prepared, server: str) -> None:
+    """A base migration made on a newer PostgreSQL may hold DDL that an older one does not know; an older one may not
+    know what the migrations say.
+    """
     declared = sources.declared_majors(prepared.repository, prepared.plan.tip)
     major = re.match(r"\d+", server)
-    if declared and major and int(major.group(0)) > min(declared):
+    if not declared or major is None:
+        return
+    if int(major.group(0)) < min(declared):
+        console.note(f"the proof will be made on PostgreSQL {major.group(0)}, and {declared[min(declared)]} names "
+                     f"{min(declared)}")  # fmt: skip
+    elif int(major.group(0)) > min(declared):
         oldest = min(declared)
         console.warn(
             f"the proof will be made on PostgreSQL {major.group(0)}, and {declared[oldest]} names {oldest}: "

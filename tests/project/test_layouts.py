@@ -227,6 +227,18 @@ def test_compiled_revisions_are_refused(make_plain: MakePlain) -> None:
         layout_of(made)
 
 
+def test_of_several_directories_of_flask_migrate_the_usual_one_is_meant_as_flask_db_means_it(make: Make) -> None:
+    made = make(SHOP[:1])
+    shutil.copytree(made.top / "migrations", made.top / "migrations_extend")
+    made.commit("two of them")
+    assert layout_of(made).script == "migrations"
+    assert layout_of(made, directory="migrations_extend").script == "migrations_extend"
+    move(made, "migrations", "migrations_core")
+    made.commit("none is usual")
+    with pytest.raises(Refused, match="several script directories: migrations_core, migrations_extend"):
+        layout_of(made)
+
+
 def test_which_of_several_script_directories_is_meant_is_said_by_c_n_directory_or_where_one_stands(
     make_plain: MakePlain, monkeypatch: pytest.MonkeyPatch
 ) -> None:

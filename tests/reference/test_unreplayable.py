@@ -49,6 +49,16 @@ def test_a_table_that_no_migration_made_is_told_from_one_that_a_migration_made()
     assert 'makes "users"' in explained("sqlalchemy.exc.NoSuchTableError: users\n").text
 
 
+def test_a_schema_that_no_migration_made_is_named_and_what_makes_it_comes_first_of_the_ways_out() -> None:
+    missing = 'sqlalchemy.exc.ProgrammingError: (psycopg2.errors.InvalidSchemaName) schema "events" does not exist\n'
+    found = explained(missing)
+    assert 'No migration up to it makes the schema "events": that came from elsewhere.' in found.text
+    assert found.hint.startswith("--before 'COMMAND'") and "repair versions/b.py" in found.hint.splitlines()[-1]
+    for made in ('op.execute("CREATE SCHEMA IF NOT EXISTS events")', 'op.execute(CreateSchema("events"))'):
+        again = explained(missing, a=made)
+        assert again.text == "It failed." and again.hint.startswith("repair versions/b.py"), made
+
+
 def test_a_migration_that_fails_in_python_is_told_from_one_that_the_database_refused() -> None:
     python = "It fails in Python, before the database"
     for said in ("ImportError: cannot import name 'Old' from 'app'\n", "AttributeError: no attribute 'x'\n",
