@@ -151,13 +151,13 @@ class Command:
             seen = watch.read(record) if record is not None else Seen()
         return self.masked(Ran(result.argv, result.code, result.stdout, result.stderr, seen, seconds), targets)
 
-    def begin(self, chain: Chain, targets: Targets) -> None:
-        """Start the application that runs are forks of, where they can be, and run nothing."""
+    def begin(self, chain: Chain, targets: Targets, first: str | None) -> None:
+        """Start the application that runs are forks of, where they can be, run nothing; ``first``: see `current`."""
         if self.held is None or self.watch is None or not self._may_fork([FIRST]):
             return
         with self._ini(chain, targets) as ini, self._record() as record:
-            environment = {**self.environment(targets, record), **READ_ONLY}
-            self.held.begin(self._start(chain, ini, environment, targets), self.watch.given(targets, record))
+            environment = {**self.environment(targets, record, first), **READ_ONLY}
+            self.held.begin(self._start(chain, ini, environment, targets), self.watch.given(targets, record, first))
 
     def _start(self, chain: Chain, ini: Path | None, environment: Mapping[str, str], targets: Targets) -> Start:
         alike = (self.words, self.templates, self.scheme)

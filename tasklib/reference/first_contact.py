@@ -6,10 +6,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
 from itertools import count
 
 from tasklib import binds, console
@@ -64,7 +63,12 @@ def _met(bench: Bench, chain: Chain) -> bool:
     command, addresses = bench.command(), bench.targets(GROUND)
     first = None if bench.binds[0] in bench.plan.targets.values() else bench.binds[0]
     before = _databases(bench)
-    ran = _asked(bench, chain, partial(command.current, chain, addresses, first))
+    with ThreadPoolExecutor(1) as beside:
+        second = beside.submit(start_second, bench, chain, first)
+        ran = command.current(chain, addresses, first)
+    second.result()
+    if roles.AT_ONCE.search(ran.stderr):  # both made a role at their start
+        ran = command.current(chain, addresses, first)
     _refuse_databases(bench, _databases(bench) - before)
     try:
         targets.learn(bench, ran.seen)
@@ -102,23 +106,14 @@ def _met(bench: Bench, chain: Chain) -> bool:
     return True
 
 
-def _asked(bench: Bench, chain: Chain, current: Callable[[], Ran]) -> Ran:
-    """What the command does when it is asked where it stands; meanwhile the application of the second run starts."""
-    with ThreadPoolExecutor(1) as beside:
-        second = beside.submit(start_second, bench, chain)
-        ran = current()
-    second.result()
-    return current() if roles.AT_ONCE.search(ran.stderr) else ran
-
-
-def start_second(bench: Bench, chain: Chain) -> None:
+def start_second(bench: Bench, chain: Chain, first: str | None = None) -> None:
     """Start the application that the second run will be a fork of, if it can be one; harmless where it was.
 
     What it makes at its start in a database of its own is thrown away.
     """
-    first = bench.command(GROUND).held
-    if first is not None and not first.reason:
-        bench.command(SECOND).begin(chain, bench.targets(SECOND))
+    held = bench.command(GROUND).held
+    if held is not None and not held.reason:
+        bench.command(SECOND).begin(chain, bench.targets(SECOND), first)
 
 
 # --- where env.py runs the migrations --------------------------------------------------------------------------------
