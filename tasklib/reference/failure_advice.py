@@ -49,7 +49,7 @@ def _instead(text: str, path: str, plan: Plan, *, came_from_elsewhere: bool) -> 
     if plan.source == "models":
         text += "\n--source models writes the base without a replay, but proves it by one."
     repair = [f"repair {path} in a commit of its own (it goes with the squash)"]
-    ways = [] if came_from_elsewhere else repair
+    ways = [] if came_from_elsewhere else [*repair]
     of_one = len(plan.binds) == 1  # the other ways are for one database
     if of_one and not plan.settings.before:
         ways.append("--before 'COMMAND' runs what makes the first tables on the empty database")

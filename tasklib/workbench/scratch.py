@@ -39,7 +39,8 @@ SHARED = {
     "roundtrip": "three",
     "deployed": "two",
 }
-ITSELF = "SELECT oid FROM pg_database WHERE datname = current_database()"  # another one, whenever it is made anew
+# Another one whenever a database is made anew, also by a cluster that is a copy of the same one, on the same port.
+ITSELF = "SELECT oid || ' ' || pg_postmaster_start_time() FROM pg_database WHERE datname = current_database()"
 GROUND = "ground"  # the role whose databases hold what env.py makes before any migration, and nothing else
 SECOND = "second"  # of the second run of the old chain, whose application has a start of its own
 
@@ -133,8 +134,8 @@ class Scratch:
         try:
             chosen = self.server_url or self.plan.settings.server
             if chosen is None:
-                ours = self._server = self._begun().result()
-                self._starting = None
+                begun, self._starting = self._begun(), None
+                ours = self._server = begun.result()
                 # In the server's own directory, which a later start sweeps where we are killed.
                 work = str(ours.home / "work")
                 Path(work).mkdir(mode=0o700)
