@@ -272,6 +272,10 @@ def _take_version_table(bench: Bench, visits: Sequence[Visit]) -> None:
 
 WHERE = "The application or env.py"
 HINT = "take it (create_all(), upgrade() …) out of env.py, and out of what the application does at its start"
+BY_A_LIBRARY = (
+    "; where a library does it (Flask-AppBuilder: FAB_CREATE_DB = False), switch that off, and --before 'COMMAND' makes"
+    " its tables"
+)
 
 
 def _refuse_upgrade(visits: Sequence[Visit]) -> None:
@@ -315,7 +319,7 @@ def _refuse_tables(address: Address, visits: Sequence[Visit]) -> None:
         raise Misconduct(
             f"{WHERE} makes tables when it is only asked where it stands: {', '.join(wrong[:5])}. Only migrations may, "
             "or what they build cannot be told. Nothing was written anywhere but in a scratch database.",
-            HINT,
+            HINT + BY_A_LIBRARY,
         )
 
 
