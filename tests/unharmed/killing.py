@@ -89,7 +89,7 @@ class Case:
     """A command's words, and what was before them. ``meanwhile`` comes after the words that were typed before.
 
     ``works``: it starts databases, so that their server and the project's command can be killed too. ``keeps``: it has
-    a plan, which `abort` gives up.
+    a plan, which `abort` gives up. ``reads``: it changes nothing by git.
     """
 
     words: tuple[str, ...]
@@ -98,12 +98,13 @@ class Case:
     meanwhile: Callable[[Plain], None] = nothing
     works: bool = True
     keeps: bool = True
+    reads: bool = False
     codes: tuple[int, ...] = (0,)
 
 
 # A command that is missing here has no row below, and fails: a new one is killed too.
 CASES = {
-    "plan": Case(("plan", *CHECKOUT[1:]), works=False, keeps=False),
+    "plan": Case(("plan", *CHECKOUT[1:]), works=False, keeps=False, reads=True),
     "checkout": Case(CHECKOUT, works=False),
     "reinit": Case(INIT, (CHECKOUT,), works=False),
     "restore": Case(("restore",), (CHECKOUT, INIT), works=False),
@@ -111,19 +112,19 @@ CASES = {
     "replay": Case(("replay",), READY),
     "migrate": Case(("migrate",), READY),
     "verify": Case(("verify",), (*DONE[:4], ("cleanup",))),
-    "cleanup": Case(("cleanup",), (*READY, ("createdb",)), works=False),
+    "cleanup": Case(("cleanup",), (*READY, ("createdb",)), works=False, reads=True),
     "merge": Case(("merge",), DONE, works=False),
     "squash": Case(SQUASH),
-    "status": Case(("status",), DONE, works=False),
+    "status": Case(("status",), DONE, works=False, reads=True),
     "abort": Case(("abort",), DONE, works=False),
-    "instances": Case(("instances", "--drift", "--url"), given=squashed, keeps=False, codes=(1,)),
+    "instances": Case(("instances", "--drift", "--url"), given=squashed, keeps=False, reads=True, codes=(1,)),
     "catchup": Case(("catchup", "--yes", "--url"), given=squashed, keeps=False),
     "rebase-revision": Case(("rebase-revision", SIDE), given=squashed, works=False, keeps=False),
     "undo": Case(("undo",), given=squashed, keeps=False),
     "squash, of models": Case((*SQUASH, *MODELS), given=models),
     "merge, of models": Case(("merge",), ((*CHECKOUT, *MODELS), *DONE[1:4], ("cleanup",)), given=models),
     "merge, where somebody committed": Case(("merge",), DONE, meanwhile=moved),
-    "verify, of a checkout": Case(("verify",), given=squashed, keeps=False),
+    "verify, of a checkout": Case(("verify",), given=squashed, keeps=False, reads=True),
     "catchup, in place": Case(("catchup", "--yes", "--url"), given=in_place, keeps=False),
 }
 COMMANDS = (*TASKS, *(name for name in CASES if "," in name))
