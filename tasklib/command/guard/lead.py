@@ -60,16 +60,20 @@ class Lead:
         if itself in self.targets and (not parts or any(one["database"] in parts for one in self.targets.values())):
             return itself
         for place in self.targets.values():
-            # Where it is not known what was given, a host of ours is one that came with our port.
+            # An address of our server that was filled in stands for one that nobody knows; the port is another one on
+            # each server. Where it is not known what was given, a host of ours is one that came with our port.
+            filled = host == place["host"] and given.get("port") == str(place["port"])
             inherited = (
-                port == str(place["port"]) if asked is None else not (given.get("host") or given.get("hostaddr"))
+                port == str(place["port"])
+                if asked is None
+                else filled or not (given.get("host") or given.get("hostaddr"))
             )
             if database == place["database"] and not given.get("dbname"):
                 user = given.get("user") or self.usual.get("PGUSER") or getpass.getuser()
                 database = self.usual.get("PGDATABASE") or user
             if inherited and host == place["host"]:
                 host = self.usual.get("PGHOSTADDR") or self.usual.get("PGHOST") or ""
-            if port == str(place["port"]) and not given.get("port"):
+            if port == str(place["port"]) and (filled or not given.get("port")):
                 port = self.usual.get("PGPORT") or "5432"
         return key(host, port, database)
 
