@@ -29,6 +29,9 @@ class Lead:
         among them, or None; ``usual``: libpq's variables as they were in the user's shell; and ``record``, a path.
         """
         self.targets: "dict[str, dict[str, Any]]" = given["targets"]
+        servers = {key(place["host"], str(place["port"]), "") for place in self.targets.values()}
+        # Scratch databases of this run, and those that the application was started with.
+        self.ours = {one.rpartition("/")[2] for one in self.targets if one.rpartition("/")[0] + "/" in servers}
         self.first: "dict[str, Any] | None" = given["first"]
         self.usual: "dict[str, str]" = given["usual"]
         self.path: "str | None" = given["record"]
@@ -54,10 +57,14 @@ class Lead:
         be in the user's shell.
         """
         given = asked or {}
-        parts = [given[name] for name in ("host", "hostaddr", "port", "dbname") if given.get(name)]
         itself = key(host, port, database)
         # With a database's name of ours the rest may well be inherited; with another one it tells of another place.
-        if itself in self.targets and (not parts or any(one["database"] in parts for one in self.targets.values())):
+        whole = (
+            given["dbname"] in self.ours
+            if given.get("dbname")
+            else not any(map(given.get, ("host", "hostaddr", "port")))
+        )
+        if itself in self.targets and whole:
             return itself
         for place in self.targets.values():
             # An address of our server that was filled in stands for one that nobody knows; the port is another one on
