@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -111,11 +112,13 @@ def with_rows(
     version = {(schema or "public", name) for schema, name in bench.version_tables()}
     listed = [t for t in catalog.tables(connection) if (t.schema, t.name) not in version]
     compare.refuse_unknown_tables(bench.plan.settings.data, [*listed, *_of_others(bench, bind)])
-    theirs, configured = catalog.of_extensions(connection), catalog.configured(connection)
+    configured = catalog.configured(connection)
+    theirs = catalog.of_extensions(connection) - configured.keys()
     counts = [
-        (t, rows.count(connection, t, configured.get((t.schema, t.name), ("", ""))[1])) for t in listed
-        if t.kind == "r" and ((t.schema, t.name) not in theirs or (t.schema, t.name) in configured)
-    ]  # fmt: skip
+        (t, rows.count(connection, t, configured.get((t.schema, t.name), ("", ""))[1]))
+        for t in listed
+        if t.kind == "r" and (t.schema, t.name) not in theirs
+    ]
     carried = [(table, count) for table, count in counts if count and wanted(table)]
     left_out = {(t.schema, t.name) for t, count in counts if count and not wanted(t)}
     return carried, frozenset(left_out | server_objects.passwords_left_out(bench))
@@ -136,11 +139,12 @@ def _rows(connection: Connection, table: Table, count: int) -> Rows:
         return Rows(table, count, ((),))  # they are made by their number
     found: list[tuple[object, ...]] = []
     size = 0
-    if count <= LARGE or table.extension:
+    limit = math.inf if table.extension else LARGE
+    if count <= limit:
         for row in values.read(connection, table):
             found.append(row)
             size += lines_of(row) + sum(len(value) for value in row if isinstance(value, str)) // WIDTH
-            if size > LARGE and not table.extension:
+            if size > limit:
                 return Rows(table, count)
     return Rows(table, count, tuple(found))
 

@@ -148,13 +148,13 @@ def _warn_of_another_server(prepared: Prepared, server: str) -> None:
     major = re.match(r"\d+", server)
     if not declared or major is None:
         return
-    if int(major.group(0)) < min(declared):
-        console.note(f"the proof will be made on PostgreSQL {major.group(0)}, and {declared[min(declared)]} names "
-                     f"{min(declared)}")  # fmt: skip
-    elif int(major.group(0)) > min(declared):
-        oldest = min(declared)
+    ours, oldest = int(major.group(0)), min(declared)
+    said = f"the proof will be made on PostgreSQL {ours}, and {declared[oldest]} names {oldest}"
+    if ours < oldest:
+        console.note(said)
+    elif ours > oldest:
         console.warn(
-            f"the proof will be made on PostgreSQL {major.group(0)}, and {declared[oldest]} names {oldest}: "
+            f"{said}: "
             + (
                 f"put the programs of PostgreSQL {oldest} first on PATH (a history that makes roles takes no --server)"
                 if prepared.plan.apart

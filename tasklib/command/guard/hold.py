@@ -126,25 +126,23 @@ class Hold:
             return None
         fence = self.fences.pop(0) if order.get("fenced") else None
         reason = why_not(FIRST, 0, children=len(self.children))
-        pid = 0
-        if not reason:
+        if reason:
+            self.say(plain=reason, id=order["id"])
+        else:
             sys.stdout.flush()
             sys.stderr.flush()
             pid = os.fork()
-        if pid or reason:
-            if fence is not None:
-                os.close(fence)
-            if reason:
-                self.say(plain=reason, id=order["id"])
-            else:
-                self.children[pid] = order["id"]
-            return None
-        try:
-            self.begin(order, fence)
-        except BaseException:
-            traceback.print_exc()
-            os._exit(71)
-        return order
+            if not pid:
+                try:
+                    self.begin(order, fence)
+                except BaseException:
+                    traceback.print_exc()
+                    os._exit(71)
+                return order
+            self.children[pid] = order["id"]
+        if fence is not None:
+            os.close(fence)
+        return None
 
     def begin(self, order: "dict[str, Any]", fence: "int | None") -> None:
         """Make this child what a process is that was started for the order."""
