@@ -16,7 +16,8 @@ from tasklib.postgres.client import Address, Connection, sql
 BLIND_SPOTS = (
     "rows of foreign tables (they are on other servers)",
     "what belongs to the server and not to the database (but for roles where the history makes them)",
-    "planner statistics, the physical order of rows, the gaps that dropped columns leave, and the names of array types",
+    "planner statistics, the physical order of rows, the gaps that dropped columns leave, the names of array types,"
+    " and the storage and compression of columns of indexes",
 )
 
 

@@ -116,7 +116,9 @@ def _row(
             return None
         if names.get(("pg_index", int(row["attrelid"]))):
             result["attname"] = "of an index"  # the name that its column had when the index was made
-            del result["attstorage"]  # nobody can give it one, and a change of the column's goes there if it is older
+            # Nobody can give it these, and a change of the column's goes there if the index is older, and in part.
+            del result["attstorage"]
+            result.pop("attcompression", None)
         result["at"] = sum(1 for relation, at in columns if relation == int(row["attrelid"]) and 0 < at < row["attnum"])
     if catalog == "pg_constraint" and row["contype"] in "puf":
         del result["connoinherit"]  # of a partition's key it depends on whether the key was made before it was attached
