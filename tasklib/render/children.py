@@ -28,6 +28,7 @@ CHANGED = "CHANGED COLUMN"  # a mark with JSON: table, column, and what ALTER CO
 REASON = "DDL: this order of columns came about by changes of tables that inherit"
 
 INHERITS = re.compile(r"\s*INHERITS \([^()]*\)")
+OPTIONS = re.compile(r"\s*\bWITH \(([^()]*)\)\s*$")
 
 
 @dataclass(frozen=True)
@@ -223,7 +224,10 @@ def _item(source: Source, family: _Family) -> Item:
                 constraints.append(f"ALTER TABLE {table.shown} ADD {part}")
             else:
                 definitions[(key, sqltext.unquoted(words[0]) or words[0])] = part
-        create[key] = f"{head.strip()} (){tail}"
+        create[key] = f"{head.strip()} (){OPTIONS.sub('', tail)}"
+        if options := OPTIONS.search(tail):
+            # Without columns there is no TOAST table that takes them, and a catalog of users may not be rewritten.
+            after.append(f"ALTER TABLE {table.shown} SET ({options[1]})")
         after += rest
     named = {(table.schema, table.name): table.shown for table in family.tables}
     steps = [

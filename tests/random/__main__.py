@@ -38,7 +38,7 @@ def main(words: Sequence[str]) -> int:
         try:
             laboratory = Trials(server, Path(work))
             until = time.monotonic() + chosen.minutes * 60
-            hunt = Hunt(laboratory, known, chosen.longest, chosen.each, chosen.letters, show, until)
+            hunt = Hunt(laboratory, known, chosen.longest, chosen.each, chosen.letters, show, count, until)
             try:
                 hunt.go(chosen.number, chosen.seed)
             finally:
@@ -52,6 +52,12 @@ def main(words: Sequence[str]) -> int:
 def show(found: Found) -> None:
     """Print what was found at once: a night is long."""
     print(f"{found.shown()}\n", flush=True)
+
+
+def count(runs: int) -> None:
+    """Say now and then how many there were."""
+    if runs % 100 == 0:
+        print(f"{time.strftime('%H:%M')}  {runs} histories", flush=True)
 
 
 if __name__ == "__main__":

@@ -41,6 +41,7 @@ class Hunt:
     each: int = 1
     letters: bool = False
     on_found: Callable[[Found], None] = lambda found: None
+    on_run: Callable[[int], None] = lambda runs: None
     until: float = float("inf")
     runs: int = 0
     statements: int = 0
@@ -81,6 +82,7 @@ class Hunt:
         self.statements += len(world.history)
         failure = trial.failure(self.laboratory, world.history)
         self.kinds[failure.kind if failure else "exact"] += 1
+        self.on_run(self.runs)
         if failure is None:
             return
         self._signs[failure.sign] += 1

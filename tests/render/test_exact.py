@@ -177,6 +177,13 @@ EXACT: dict[str, tuple[str, ...]] = {
         "create index on t5 ((c1 = (f(null::t6))::int))",
         "alter table t5 add column g6 boolean generated always as ((a is null)) stored",
     ),
+    "options of tables whose columns come one by one": (
+        "create table t11 (c6 int, c12 int generated always as (7) stored, c2 text generated always as ('x') stored)"
+        " with (user_catalog_table, fillfactor = 50, toast.autovacuum_enabled = off)",
+        "create table t8 (c5 int)",
+        "create table t9 (c11 bool) inherits (t11, t8) with (user_catalog_table, toast.autovacuum_enabled = off)",
+        "alter table t11 add column c13 text",
+    ),
     "operator classes that no dump says a key needs": (
         "create type w",
         "create function w_in(cstring) returns w language internal immutable strict as 'int4in'",
