@@ -17,8 +17,8 @@ Name = tuple[str, str]  # schema and view
 
 # Rows of one side that the other one has in another number or not at all.
 DIFFERENT = """
-SELECT count(*) FROM (SELECT v::text AS row, count(*) AS n FROM {view} v GROUP BY 1) AS here
-FULL JOIN (SELECT q::text AS row, count(*) AS n FROM ({query}) q GROUP BY 1) AS there USING (row, n)
+SELECT count(*) FROM (SELECT ROW(v.*)::text AS row, count(*) AS n FROM {view} v GROUP BY 1) AS here
+FULL JOIN (SELECT ROW(q.*)::text AS row, count(*) AS n FROM ({query}) q GROUP BY 1) AS there USING (row, n)
 WHERE here.row IS NULL OR there.row IS NULL
 """
 

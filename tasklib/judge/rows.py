@@ -132,7 +132,7 @@ def _same(left: Connection, right: Connection, table: Table, volatile: frozenset
 
 
 def _same_values(left: Connection, right: Connection, table: Table, column: str) -> bool:
-    statement = _sorted(sql.SQL("{}::text").format(sql.Identifier(column)), table)
+    statement = _sorted(sql.SQL("ROW({})::text").format(sql.Identifier(column)), table)
     return all(a == b for a, b in zip_longest(left.stream(statement), right.stream(statement)))
 
 

@@ -39,7 +39,9 @@ def read(connection: Connection, table: Table) -> Iterator[tuple[object, ...]]:
 def _text_of(column: Column) -> str:
     if is_native(column):
         return "{}"
-    return "{}::numeric::text" if column.type == "money" else "{}::text"
+    # The history may have a cast to text of its own, and a row of NULLs is none.
+    value = "{0}::numeric" if column.type == "money" else "{0}"
+    return f"CASE WHEN pg_catalog.num_nulls({{0}}) = 0 THEN pg_catalog.format('%s', {value}) END"
 
 
 def types(table: Table) -> dict[str, str]:

@@ -110,6 +110,8 @@ def _row(
 ) -> str | None:
     """A row with names for oids; None where it is none of the history's."""
     ours = int(row.get("oid", 0)) >= FIRST
+    if row.get("prattrs"):  # the columns that are published; they are no foreign key in PostgreSQL's own list
+        row = {**row, "prattrs": [columns[int(row["prrelid"]), one] for one in _numbers(row["prattrs"])]}
     result = {name: value for name, value in row.items() if name not in without}
     if catalog == "pg_attribute":
         if row["attnum"] <= 0 or row["attisdropped"]:
