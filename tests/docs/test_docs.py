@@ -8,6 +8,7 @@ import pytest
 from tasklib import ns
 from tests.docs import pages
 from tests.docs.pages import ROOT
+from tests.support import documents
 
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 
@@ -53,6 +54,15 @@ def test_every_test_that_a_guarantee_names_is_there() -> None:
             assert wanted, rest
             for name, more in wanted:
                 assert re.search(rf"(?m)^def test_{name}{'' if more else '[(]'}", text), f"{file}: {name}"
+
+
+def test_every_command_that_your_project_shows_is_run_by_a_test() -> None:
+    asked = [
+        one
+        for path in (ROOT / "tests").rglob("test_*.py")
+        for one in re.findall(r'documents\.command\("([^"]+)"\)', path.read_text())
+    ]
+    assert sorted(documents.commands()) == sorted(map(documents.command, asked))
 
 
 def test_every_page_can_be_found_from_the_readme() -> None:

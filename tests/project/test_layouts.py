@@ -16,6 +16,7 @@ from tasklib.project.layout import Layout
 from tasklib.repository import git
 from tasklib.settings import Settings
 from tests.conftest import SHOP, Make, MakePlain
+from tests.support import documents
 from tests.support.project import BIN, URL_IN_ENV, VARIABLE, Project, Step, query, reaches, virtual_environment
 
 pytestmark = pytest.mark.usefixtures("put_back")
@@ -70,7 +71,7 @@ SECTIONS = """[DEFAULT]
 who = nobody
 [alembic]
 script_location = reports
-[other]
+[billing]
 who = the other section"""
 PLACES = """script_location = migrations
 version_locations = migrations/versions:billing:%(here)s/../auth/revisions
@@ -93,9 +94,9 @@ def test_version_locations_and_subdirectories_that_an_ini_of_another_name_names_
     made.commit("scattered")
 
     found = layout_of(made)
-    assert found.command == ("alembic", "-n", "other")
-    assert (found.ini, found.section, found.cwd) == (ini, "other", ".")
-    words = "alembic -n other -x tenant=acme -c conf/migrations.ini"
+    assert found.command == ("alembic", "-n", "billing")
+    assert (found.ini, found.section, found.cwd) == (ini, "billing", ".")
+    words = documents.command("alembic -c")
     done = made.squash("head-2", "--command", words)
     assert done.code == 0, done.said
     made.assert_nothing_left()
@@ -110,7 +111,7 @@ def test_version_locations_and_subdirectories_that_an_ini_of_another_name_names_
     made.run([BIN / "alembic", *words.split()[1:], "upgrade", "heads"], cwd=None, check=True, **url)
     assert query(address, "SELECT version_num FROM alembic_version") == [("0006aaaaaaaa",)]
     # Without -x it is env.py's own words that are shown.
-    assert "which tenant?" in reaches(made, "--command", "alembic -n other -c conf/migrations.ini")
+    assert "which tenant?" in reaches(made, "--command", "alembic -n billing -c conf/migrations.ini")
 
 
 HOOKS = """
@@ -330,7 +331,7 @@ def test_a_program_of_the_projects_own_that_takes_alembics_words_runs_the_old_ch
 
     said = reaches(made, "--command", "python -m shop.other")
     assert said.startswith("2 ") and "invalid choice" in said and "must take Alembic's words" in said
-    own = ("--command", "python -m shop.db")
+    own = ("--command", documents.command("python -m shop"))
     done = made.squash("head-1", *own)
     assert done.code == 0, done.said
     made.assert_nothing_left()
@@ -469,7 +470,7 @@ def factory(make: Make) -> Project:
 @pytest.mark.slow
 def test_an_absolute_migrate_directory_below_a_manage_py_runs_the_chain_that_is_meant(make: Make) -> None:
     made = factory(make)
-    done = made.squash("head-1", "--command", "./manage.py db")
+    done = made.squash("head-1", "--command", documents.command("python manage.py"))
     assert done.code == 0, done.said
     made.assert_nothing_left()
     assert sorted(p.name[:12] for p in made.versions.glob("*.py")) == made.ids[2:]
@@ -528,7 +529,7 @@ def test_what_stands_for_flask_db_is_found_where_nothing_names_it(make: Make, mo
 def test_an_application_is_found_by_flask_app_and_by_a_flaskenv_next_to_it(make: Make) -> None:
     made = factory(make)
     assert reaches(made, FLASK_APP="shop:create_app", PYTHONPATH="src").startswith("0 ")
-    words = ("--command", "python -m flask --app shop:create_app db")
+    words = ("--command", documents.command("python -m flask"))
     assert reaches(made, *words, PYTHONPATH="src").startswith("0 ")
     made.write("src/.flaskenv", "FLASK_APP=shop:create_app\n")
     made.commit("a .flaskenv")

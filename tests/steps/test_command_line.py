@@ -15,6 +15,7 @@ import pytest
 import tasklib
 from tasklib.shell import run
 from tests.conftest import Make
+from tests.support import documents
 from tests.support.project import APP, BIN, VARIABLE, Done, Project, Step, query
 
 SEPARATE = APP.replace(
@@ -61,28 +62,13 @@ def test_a_projects_own_tasks_py_and_its_invoke_yaml_are_enough_for_invoke_squas
 
 
 def test_a_project_with_tasks_of_its_own_adds_the_collection_under_a_name(shop: Project) -> None:
-    shop.write(
-        "tasks.py",
-        """
-from invoke import Collection, task
-
-import tasklib
-
-
-@task
-def hello(c):
-    print("hello")
-
-
-ns = Collection(hello)
-ns.add_collection(tasklib.ns, name="history")
-""",
-    )
+    shop.write("mytasks.py", "from invoke import task\n\n\n@task\ndef deploy(c):\n    print('deployed')\n")
+    shop.write("tasks.py", documents.tasks_py())
     shop.write("invoke.yaml", f"squash:\n  uri_var: {VARIABLE}\n  rev: head-2\n")
     head = shop.commit("tasks")
     listed = invoke(shop, "--list")
-    assert "hello" in listed.out and "history.squash" in listed.out
-    assert invoke(shop, "hello").out == "hello\n"
+    assert "deploy" in listed.out and "history.squash" in listed.out
+    assert invoke(shop, "deploy").out == "deployed\n"
     shown = invoke(shop, "history.plan")
     assert shown.code == 0 and f"{VARIABLE}={{url}}" in shown.out and shop.ids[3] in shown.out, shown.said
     other = invoke(shop, "history.plan", INVOKE_SQUASH_REV=shop.ids[1])
