@@ -31,12 +31,12 @@ END_SECONDS = 5.0  # for a process that was asked to end
 OURS = "ALEMBIC_SQUASH_"  # variables that this program tells its own parts by
 
 
-def together(*calls: Callable[[], T]) -> list[T]:
+def together(*calls: Callable[[], T], at_a_time: int = AT_A_TIME) -> list[T]:
     """Run the calls side by side, wait for all of them, and return their results in order.
 
     The first call (in order) that raised decides the exception; each ends by itself where somebody interrupts.
     """
-    with ThreadPoolExecutor(AT_A_TIME) as pool:
+    with ThreadPoolExecutor(at_a_time) as pool:
         futures = [pool.submit(call) for call in calls]
         wait(futures)
     interrupts.check()

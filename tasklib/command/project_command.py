@@ -81,6 +81,7 @@ class Command:
     section: str = "alembic"
     held: Held | None = None
     tally: Tally = field(default_factory=Tally, repr=False, compare=False)
+    make_room: Callable[[], None] = field(default=lambda: None, repr=False, compare=False)  # before a start
 
     def environment(
         self, targets: Targets | None, record: Path | None = None, first: str | None = None
@@ -143,6 +144,7 @@ class Command:
                 result = self._forked(start, chain, words, targets, record, environment, first, on_error_line)
             if result is None:
                 argv = self._argv(chain, ini, words, options)
+                self.make_room()
                 self.tally.starts += 1
                 result = shell.run(
                     argv, cwd=self.cwd, env=environment, ok=None, on_error_line=on_error_line, fence=fence
@@ -151,13 +153,17 @@ class Command:
             seen = watch.read(record) if record is not None else Seen()
         return self.masked(Ran(result.argv, result.code, result.stdout, result.stderr, seen, seconds), targets)
 
-    def begin(self, chain: Chain, targets: Targets, first: str | None) -> None:
-        """Start the application that runs are forks of, where they can be, run nothing; ``first``: see `current`."""
+    def begin(self, chain: Chain, targets: Targets, first: str | None) -> shell.Result | None:
+        """Start the application that runs are forks of, where they can be, run nothing; ``first``: see `current`. What
+        it did, where it ended by itself.
+        """
         if self.held is None or self.watch is None or not self._may_fork([FIRST]):
-            return
+            return None
         with self._ini(chain, targets) as ini, self._record() as record:
             environment = {**self.environment(targets, record, first), **READ_ONLY}
-            self.held.begin(self._start(chain, ini, environment, targets), self.watch.given(targets, record, first))
+            start = self._start(chain, ini, environment, targets)
+            result = self.held.begin(start, self.watch.given(targets, record, first))
+        return None if result is None else self.masked(result, targets)
 
     def _start(self, chain: Chain, ini: Path | None, environment: Mapping[str, str], targets: Targets) -> Start:
         alike = (self.words, self.templates, self.scheme)

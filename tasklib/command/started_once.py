@@ -63,9 +63,10 @@ class Held:
     before the next fork.
     """
 
-    def __init__(self, directory: Path, tally: Tally) -> None:
+    def __init__(self, directory: Path, tally: Tally, make_room: Callable[[Held], None]) -> None:
         self.directory = directory
         self.tally = tally
+        self._make_room = make_room  # called before a start
         self.modules: tuple[str, ...] = ()
         self.reason = ""
         self.forks = 0
@@ -107,10 +108,12 @@ class Held:
             for file in (out, err):
                 file.unlink(missing_ok=True)
 
-    def begin(self, start: Start, given: Mapping[str, Any]) -> None:
-        """Start the command and hold it; one that cannot be held is ended, before it does anything."""
+    def begin(self, start: Start, given: Mapping[str, Any]) -> Result | None:
+        """Start the command and hold it; one that cannot be held is ended, before it does anything. What it did by
+        itself comes back.
+        """
         with self._lock:
-            self._ensure(start, given, spare=True)
+            return self._ensure(start, given, spare=True)
 
     def preload(self, modules: Sequence[str]) -> None:
         """Have these modules imported before the next fork: those of other people's that the first run imported."""
@@ -152,6 +155,7 @@ class Held:
             listening.bind(path)
             listening.listen(1)
             listening.settimeout(POLL)
+            self._make_room(self)
             self.tally.starts += 1
             environment = {**start.environment, **holding(given, path, spare)}
             self._process = shell.start(start.argv, cwd=start.cwd, env=environment, out=out, err=err, fence=start.fence)

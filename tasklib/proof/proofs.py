@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 
-from tasklib import binds, console, shell
+from tasklib import binds, console
 from tasklib.base import contents
 from tasklib.command.project_command import explain_failure
 from tasklib.errors import Differs, Refused
@@ -97,7 +97,7 @@ def _run_side_by_side(
         arrival.arrive(bench, new, role, "heads", failing)
         return verdicts.at_head(bench, role, without)
 
-    again, candidate, deployed = shell.together(
+    again, candidate, deployed = bench.together(
         partial(down_and_up.go, bench, new, left_out),
         partial(to_head, "candidate", left_out, "A kept migration failed after the new base"),
         partial(to_head, "deployed", {}, "A kept migration failed on a database at R"),

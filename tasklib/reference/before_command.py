@@ -58,6 +58,7 @@ def run(bench: Bench, chain: Chain, apart: float, *roles: str) -> None:
         for role in roles:
             time.sleep(max(0.0, apart - (time.monotonic() - started)))
             started = time.monotonic()
+            bench.make_room()
             _run(bench, role)
             side_effects.refuse_written_beside(bench, role, f"`{shown(bench.plan)}` writes", bare=True)
             refuse_wrong_version(bench, history, role)

@@ -7,7 +7,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import count
 
@@ -16,11 +15,11 @@ from tasklib.command.project_command import NO_PROGRAM, Command, Ran
 from tasklib.command.watch import Visit
 from tasklib.errors import Refused
 from tasklib.history.chains import Chain
-from tasklib.judge import catalog, roles
+from tasklib.judge import catalog
 from tasklib.postgres import client, version_table
 from tasklib.postgres.client import Address
 from tasklib.project import likely_variables
-from tasklib.reference import side_effects, targets
+from tasklib.reference import side_effects, starts, targets
 from tasklib.reference.side_effects import Misconduct
 from tasklib.reference.targets import Learnt
 from tasklib.workbench import groundwork
@@ -63,12 +62,7 @@ def _met(bench: Bench, chain: Chain) -> bool:
     command, addresses = bench.command(), bench.targets(GROUND)
     first = None if bench.binds[0] in bench.plan.targets.values() else bench.binds[0]
     before = _databases(bench)
-    with ThreadPoolExecutor(1) as beside:
-        second = beside.submit(start_second, bench, chain, first)
-        ran = command.current(chain, addresses, first)
-    second.result()
-    if roles.AT_ONCE.search(ran.stderr):  # both made a role at their start
-        ran = command.current(chain, addresses, first)
+    ran = starts.both(bench, chain, first)
     _refuse_databases(bench, _databases(bench) - before)
     try:
         targets.learn(bench, ran.seen)
@@ -104,16 +98,6 @@ def _met(bench: Bench, chain: Chain) -> bool:
     bench.save(replace(bench.plan, sqlalchemy=ran.seen.sqlalchemy))
     _note(bench)
     return True
-
-
-def start_second(bench: Bench, chain: Chain, first: str | None = None) -> None:
-    """Start the application that the second run will be a fork of, if it can be one; harmless where it was.
-
-    What it makes at its start in a database of its own is thrown away.
-    """
-    held = bench.command(GROUND).held
-    if held is not None and not held.reason:
-        bench.command(SECOND).begin(chain, bench.targets(SECOND), first)
 
 
 # --- where env.py runs the migrations --------------------------------------------------------------------------------

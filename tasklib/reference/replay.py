@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
 
-from tasklib import console, shell
+from tasklib import console
 from tasklib.errors import Refused, SquashError
 from tasklib.history.chains import Chain
 from tasklib.judge import roles
@@ -21,6 +21,7 @@ from tasklib.reference import (
     database_copy,
     first_contact,
     server_objects,
+    starts,
     tenants,
     volatile_columns,
 )
@@ -84,7 +85,7 @@ def _run_twice(bench: Bench, chain: Chain) -> None:
     with console.doing(f"{gone}, {kept}: the reference, and a second run beside it"):
         runs = Runs(bench, chain, server)
         try:
-            shell.together(runs.first, runs.second)
+            bench.together(runs.first, runs.second)
         except SquashError as error:
             _again_alone(bench, chain, error, runs)
         passwords = server_objects.check(bench, server, *ROLES)
@@ -144,7 +145,7 @@ class Runs:
                 self.bench.known(role, bind)
 
     def second(self) -> None:
-        first_contact.start_second(self.bench, self.chain)
+        starts.second(self.bench, self.chain)
         if not self.real:
             _sleep_until(self._began + APART)
             self._arrive(SECOND, self.bench.plan.revision)

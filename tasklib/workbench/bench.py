@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
-from tasklib import binds, console, interrupts
+from tasklib import binds, console, interrupts, shell
 from tasklib.command import programs, watch
 from tasklib.command.project_command import Command
 from tasklib.command.started_once import Held
@@ -183,13 +183,26 @@ class Bench(Scratch):
             filled=frozenset(name for name, _ in self.plan.found),
             tally=self.tally,
             held=self._hold(number) if self.plan.place is not None else None,
+            make_room=self.make_room,
             section=layout.section,
         )
 
     def _hold(self, number: int) -> Held:
         if number not in self._held:
-            self._held[number] = Held(self.work, self.tally)
+            self._held[number] = Held(self.work, self.tally, self.make_room)
         return self._held[number]
+
+    def make_room(self, starting: Held | None = None) -> None:
+        """Before a start: end what else is held, where the application does not start beside itself."""
+        for held in self._held.values():
+            if self.plan.alone and held is not starting:
+                held.close()
+
+    def together(self, *calls: Callable[[], T]) -> list[T]:
+        """Calls that run the project's command, side by side; one after the other where it does not start beside
+        itself.
+        """
+        return shell.together(*calls, at_a_time=1 if self.plan.alone else shell.AT_A_TIME)
 
     def end_held(self) -> None:
         """End what is held of the project's command: its files are other ones now, or it has done its work."""

@@ -73,6 +73,8 @@ class Plan:
     sqlalchemy: str = ""
     # Whether the history makes or changes roles, so that each run needs a cluster of its own.
     apart: bool = False
+    # Whether the application does not start beside itself (it listens on a port, say).
+    alone: bool = False
     # Extensions that the migrations make, by the SQL in their strings.
     extensions: tuple[str, ...] = ()
     # Roles that the history names and does not make, which the throwaway server is given: name → attributes.

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import tempfile
 import time
 from collections.abc import Iterator
@@ -168,6 +169,32 @@ def test_a_squash_starts_the_application_twice_and_says_so(make: Make) -> None:
     assert starts.read_text() == "xx"
     assert re.search(r"2 starts of the application, \d+ forks", done.out), done.out
     starts.unlink()
+    project.assert_nothing_left()
+
+
+# What an application has for itself alone as long as it runs.
+ALONE = {
+    "a port": "import socket\nLISTENING = socket.create_server(('127.0.0.1', {port}))\n",
+    "a port that a thread serves": "import http.server, threading\n"
+    "SERVER = http.server.HTTPServer(('127.0.0.1', {port}), http.server.BaseHTTPRequestHandler)\n"
+    "threading.Thread(target=SERVER.serve_forever, daemon=True).start()\n",
+    "a file": "import fcntl\nFILE = open('/tmp/alone-{port}', 'w')\nfcntl.flock(FILE, fcntl.LOCK_EX | fcntl.LOCK_NB)\n",
+}
+
+
+@pytest.mark.parametrize("what", ALONE)
+def test_an_application_that_does_not_start_beside_itself_is_started_one_after_the_other(
+    make: Make, what: str, tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    project = make(SHOP[:3], app=ALONE[what].format(port=port).replace("/tmp/alone-", f"{tmp_path}/alone-") + APP)
+    project.environment = {VARIABLE: "postgresql+psycopg2://u:p@db.example/shop"}
+    done = project.tool("squash", "--rev", "head-1")
+    assert done.code == 0, done.said
+    assert re.search(
+        r"does not start beside itself \(.*(in use|unavailable).*: one start after the other", done.said
+    ), done.said
     project.assert_nothing_left()
 
 
