@@ -51,6 +51,10 @@ class Addresses:
             found[OPTION] = "{url}"
         return found
 
+    def missing(self) -> bool:
+        """Whether a variable that looks like a database's address has neither a value nor a default."""
+        return any(not read.default and not self.held(read.name) for read in self.likely())
+
     def held(self, name: str) -> str:
         """The value that a variable (or an option of the ini) has now: in the environment, else in .env; or ""."""
         if binds.is_option(name):

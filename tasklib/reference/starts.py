@@ -27,10 +27,16 @@ def both(bench: Bench, chain: Chain, first: str | None) -> Ran:
     command, addresses = bench.command(), bench.targets(GROUND)
     if bench.plan.alone:
         return command.current(chain, addresses, first)
+    # Where the application may not start at all, one start shows it.
+    hesitant = not bench.plan.found and bench.addresses().missing()
+    other = None
     with ThreadPoolExecutor(1) as beside:
-        started = beside.submit(second, bench, chain, first)
+        started = None if hesitant else beside.submit(second, bench, chain, first)
         ran = command.current(chain, addresses, first)
-    other = started.result()
+    if started is not None:
+        other = started.result()
+    elif not ran.code:
+        other = second(bench, chain, first)
     if roles.AT_ONCE.search(ran.stderr):  # both made a role at their start
         return command.current(chain, addresses, first)
     stumbled: Result = ran

@@ -156,18 +156,22 @@ def test_where_a_fork_would_be_another_thing_plain_starts_are_made_and_the_reaso
     project.assert_nothing_left()
 
 
-def test_a_squash_starts_the_application_twice_and_says_so(make: Make) -> None:
+@pytest.mark.parametrize("given", [True, False])
+def test_a_squash_starts_the_application_twice_or_once_more_to_see_that_it_lacks_a_variable(
+    make: Make, given: bool
+) -> None:
     project = make(SHOP, app="print('started')\n" + APP)
     starts = project.temporary / "starts"
     project.temporary.mkdir(exist_ok=True)
     app = project.top / "app.py"
     app.write_text(app.read_text().replace("print('started')", f"open({str(starts)!r}, 'a').write('x')"))
     project.commit("count the starts")
-    project.environment = {VARIABLE: "postgresql+psycopg2://u:p@db.example/shop"}
+    # One that shows that it does not start without the variable, and two with it.
+    project.environment = {VARIABLE: "postgresql+psycopg2://u:p@db.example/shop"} if given else {}
     done = project.tool("squash", "--rev", "head-2", "--timings")
     assert done.code == 0, done.said
-    assert starts.read_text() == "xx"
-    assert re.search(r"2 starts of the application, \d+ forks", done.out), done.out
+    assert starts.read_text() == ("xx" if given else "xxx")
+    assert re.search(rf"{len(starts.read_text())} starts of the application, \d+ forks", done.out), done.out
     starts.unlink()
     project.assert_nothing_left()
 
