@@ -132,6 +132,7 @@ def test_a_repository_of_somebody_elses_is_refused_with_what_git_wants(tiny: Pla
     [
         ("<&-", {}, "goes"),
         (">&- 2>&-", {}, ""),
+        (">&- 2>&-", {"PYTHONPATH": "a library that keeps files open"}, ""),
         ("<&- >&- 2>&-", {}, ""),
         ("", {"PYTHONIOENCODING": "ascii"}, r"\u2026"),
         ("", {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}, "goes"),
@@ -145,6 +146,11 @@ def test_streams_and_locales_of_any_kind_are_no_obstacle(
     file = tiny.file_of(tiny.ids[1])
     file.write_text(file.read_text().replace('"""two', '"""two… with ünïcode'), encoding="utf-8")
     tiny.commit("a message")
+    library = tiny.top.parent / "library"
+    library.mkdir()
+    (library / "sitecustomize.py").write_text("KEPT = [open(__file__) for _ in range(3)]\n")
+    if "PYTHONPATH" in variables:
+        variables = {"PYTHONPATH": str(library)}
     before = world(tiny)
     done = subprocess.run(
         ["bash", "-c", f"{BIN}/alembic-squash plan --rev head-1 --uri-var {VARIABLE} {redirection}"],
