@@ -92,11 +92,11 @@ OF_PRIVILEGES = tuple(
     (
         "PRIVILEGES ON A PART",
         "SELECT '', o.name, g.texts FROM"
-        f" {catalog} r JOIN ({UNPRINTED[catalog]}) AS o (oid, name) USING (oid), LATERAL (SELECT concat_ws(E'\\n',"
+        f" {catalog} r JOIN ({UNPRINTED[catalog]}) AS o (oid, name) USING (oid), LATERAL (SELECT concat_ws(E';\\n',"
         f" CASE WHEN {given} THEN 'ALTER ' || o.name || ' OWNER TO ' || {owner}::regrole::text END,"
         " CASE WHEN NOT bool_or(grantee = 0) THEN 'REVOKE ALL ON ' || o.name || ' FROM PUBLIC' END,"
         " string_agg('GRANT ' || privilege_type || ' ON ' || o.name || ' TO ' || grantee::regrole::text ||"
-        " CASE WHEN is_grantable THEN ' WITH GRANT OPTION' ELSE '' END, E'\\n' ORDER BY grantee::regrole::text)"
+        " CASE WHEN is_grantable THEN ' WITH GRANT OPTION' ELSE '' END, E';\\n' ORDER BY grantee::regrole::text)"
         f" FILTER (WHERE grantee NOT IN (0, {owner})))"
         f" FROM aclexplode(coalesce({acl}, acldefault('{kind}', {owner})))) AS g (texts)"
         f" WHERE r.oid >= {FIRST} AND g.texts <> ''",

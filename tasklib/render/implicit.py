@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tasklib.postgres import client
+from tasklib.postgres import client, sqltext
 from tasklib.render import children
 from tasklib.render.execute import execute_all
 from tasklib.render.items import Item
@@ -32,7 +32,7 @@ def items(source: Source) -> Iterator[Item]:
         if key[0] == "COMMENT" and (named or key not in source.ddl):
             group, texts = "comments", [f"COMMENT ON {key[2]} IS {client.literal(value)}"]
         elif key[0] == "PRIVILEGES ON A PART":
-            group, texts = "privileges", value.splitlines()
+            group, texts = "privileges", sqltext.statements(value)
         else:
             continue
         up = execute_all([source.model.without_public(text) for text in texts], "DDL: on what came with another object")

@@ -184,6 +184,11 @@ EXACT: dict[str, tuple[str, ...]] = {
         "create table t9 (c11 bool) inherits (t11, t8) with (user_catalog_table, toast.autovacuum_enabled = off)",
         "alter table t11 add column c13 text",
     ),
+    "privileges on the type of a table with a line break in its name": (
+        "create table t (a int)",
+        "grant all on type t to pg_monitor with grant option",
+        'alter table t rename to "new\n;line"',
+    ),
     "casts to text of the history's own": (
         "create type mood as enum ('sad', 'glad')",
         "create function label(mood) returns text immutable language sql as $$ select 'feels ' || enum_out($1) $$",
