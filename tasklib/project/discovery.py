@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 from tasklib.errors import Refused
-from tasklib.project import configs, start_directory
+from tasklib.project import configs, own_program, start_directory
 from tasklib.project.command_line import Words
 from tasklib.project.configs import Config
 from tasklib.project.layout import Layout
@@ -53,6 +53,9 @@ def find_layout(repository: Repository, commit: str, settings: Settings, cwd: Pa
     if fitting:
         return _alembic(tree, named, script, *fitting[0])
     if not named and not start_directory.is_flask(tree, script):
+        own = own_program.words(tree)
+        if own is not None:
+            return _flask(tree, Words("", own), script)
         raise Refused(
             f"{script} is no script directory of Flask-Migrate, and no alembic.ini or pyproject.toml names it: its "
             "configuration seems to be built in code.",

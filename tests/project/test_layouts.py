@@ -284,6 +284,44 @@ def test_a_configuration_that_is_built_in_code_is_refused_with_the_option_that_i
     assert "--command 'python -m yourapp.db'" in done.err
 
 
+MAIN = "from shop.cli import shop\n\nshop()\n"
+ROOT_GROUP = "import click\n\n\n@click.group()\ndef shop():\n    pass\n\n\nfrom shop.cli import db\n"
+DB_GROUP = (
+    "import click\n\nfrom shop.cli import shop\n\n\n@shop.group()\n@click.pass_context\ndef db(context):\n    pass\n"
+)
+ADDED = "import alembic.command\nimport click\n\nfrom shop.cli.db import db\n\n\n@click.command()\ndef current():\n" \
+    "    pass\n\n\ndb.add_command(current)\n"  # fmt: skip
+
+
+def in_db(name: str) -> str:
+    return f"import alembic.command\n\nfrom shop.cli.db import db\n\n\n@db.command()\ndef {name}_command():\n    pass\n"
+
+
+@pytest.mark.parametrize("src", ["", "src/"])
+def test_a_group_of_clicks_with_alembics_words_is_the_command_where_the_package_can_be_run(
+    make_plain: MakePlain, src: str
+) -> None:
+    made = make_plain(SHOP[:2])
+    made.git("rm", "--quiet", "alembic.ini")
+    files = {
+        "__init__.py": "", "__main__.py": MAIN, "cli/__init__.py": ROOT_GROUP, "cli/db/__init__.py": DB_GROUP,
+        "cli/db/current.py": ADDED, "cli/db/upgrade.py": in_db("upgrade"),
+        # With words like it, and no Alembic.
+        "cli/cache.py": "@shop.group()\ndef cache():\n    pass\n\n\n@cache.command()\ndef upgrade():\n    pass\n",
+    }  # fmt: skip
+    for path, text in files.items():
+        made.write(f"{src}shop/{path}", text)
+    made.commit("not all that it takes")
+    assert "seems to be built in code" in made.tool("plan", "--rev", "head").err
+    made.write(f"{src}shop/cli/db/downgrade.py", in_db("downgrade"))
+    made.commit("a program of its own")
+    found = layout_of(made)
+    assert (found.kind, found.command, found.cwd) == ("code", ("python", "-m", "shop", "db"), ".")
+    made.write(f"{src}shop/tools/migrate.py", IN_CODE)
+    made.commit("another one")
+    assert "seems to be built in code" in made.tool("plan", "--rev", "head").err
+
+
 IN_CODE = """
 import os
 
@@ -331,8 +369,7 @@ def test_a_program_of_the_projects_own_that_takes_alembics_words_runs_the_old_ch
 
     said = reaches(made, "--command", "python -m shop.other")
     assert said.startswith("2 ") and "invalid choice" in said and "must take Alembic's words" in said
-    own = ("--command", documents.command("python -m shop"))
-    done = made.squash("head-1", *own)
+    done = made.squash("head-1")
     assert done.code == 0, done.said
     made.assert_nothing_left()
     assert sorted(path.name for path in made.versions.iterdir() if path.is_file()) == [
@@ -341,6 +378,7 @@ def test_a_program_of_the_projects_own_that_takes_alembics_words_runs_the_old_ch
     text = made.base_text("a002")
     assert "since a001" in text and "from shop" not in text
     # Without a plan the originals are put into the work tree as well, and taken out again.
+    own = ("--command", documents.command("python -m shop"))
     verified = made.tool("verify", "--uri-var", VARIABLE, "--server", made.server_url, *own)
     assert verified.code == 0, verified.said
     made.assert_nothing_left()
