@@ -58,7 +58,8 @@ def _module(tree: Tree, path: str) -> str:
             continue
         parts = PurePosixPath(path).relative_to(place).with_suffix("").parts
         parts = parts[:-1] if parts[-1] in ("__init__", "__main__") else parts
-        if parts and parts[0] != "src" and all(part.isidentifier() for part in parts):
+        tests = any(part.startswith("test") or part == "conftest" for part in parts)
+        if parts and parts[0] != "src" and not tests and all(part.isidentifier() for part in parts):
             return ".".join(parts)
     return ""
 

@@ -306,6 +306,7 @@ def test_a_group_of_clicks_with_alembics_words_is_the_command_where_the_package_
     files = {
         "__init__.py": "", "__main__.py": MAIN, "cli/__init__.py": ROOT_GROUP, "cli/db/__init__.py": DB_GROUP,
         "cli/db/current.py": ADDED, "cli/db/upgrade.py": in_db("upgrade"),
+        "tests/test_db.py": IN_CODE,
         # With words like it, and no Alembic.
         "cli/cache.py": "@shop.group()\ndef cache():\n    pass\n\n\n@cache.command()\ndef upgrade():\n    pass\n",
     }  # fmt: skip
