@@ -50,7 +50,8 @@ def refuse_tables_that_are_there():
             raise RuntimeError(
                 f"{table} is there already, and no revision says which migrations made it. "
                 f"Where the database was at {revision}: stamp {revision}. "
-                "Where it was behind: alembic-squash catchup --url URL."
+                "Where it was behind: alembic-squash catchup --url URL. "
+                "Where it is new: leave out what made the table; this migration does."
             )
 '''
 
