@@ -389,5 +389,11 @@ def explain_failure(result: shell.Result, chain: Chain, what: str) -> Failed | R
             f"{what}: {name} needs the extension {extension!r}, which the server does not have.",
             missing_extension.how_to_get(extension),
         )
+    if not revision and "no schema has been selected to create in" in result.stderr:
+        return Refused(
+            f"{what}: env.py (or a role, or the address) sets a search_path that leads to no schema of an empty "
+            "database, so Alembic has no place for its version table.",
+            "have env.py make the schema (CREATE SCHEMA IF NOT EXISTS …), as new databases need it too",
+        )
     text = f"{what}: {name} failed. The command ended with exit code {result.code} and said:\n  | {database}"
     return MigrationFailed(text, revision or "", line)

@@ -131,8 +131,8 @@ def _for_another(bench: Bench, new: Chain, one: tenants.Chosen, left_out: LeftOu
             f"The migrations run for whichever schema {one.shown} names ({one.value} in this squash), and the base "
             "migration would not: for another one it builds another database. Nothing is merged.\n"
             + compare.report({bind: found}, "old chain", "new chain"),
-            "a base migration names no schema only where the migrations make everything in public by default: squash "
-            f"without {one.shown}",
+            "a base migration names no schema only where the migrations make everything in public: have "
+            f"{one.shown} lead there while you squash (leave it out, or give it)",
             compare.side_by_side({bind: found}, f"for another schema by {one.shown}"),
         )
     return {bind: found}
