@@ -13,7 +13,8 @@ from tasklib import console
 from tasklib.after import drift
 from tasklib.after.instances import SECONDS, Instance, look
 from tasklib.after.lineage import Lineage
-from tasklib.command.project_command import Ran, explain_failure
+from tasklib.command.project_command import Ran
+from tasklib.command.run_errors import explain_failure
 from tasklib.errors import Differs, Failed, Refused
 from tasklib.history.chains import Chain
 from tasklib.judge.objects import report, side_by_side

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from tasklib import binds
-from tasklib.command.project_command import explain_failure
+from tasklib.command.run_errors import explain_failure
 from tasklib.errors import Differs
 from tasklib.history.chains import Chain
 from tasklib.judge import catalog, objects

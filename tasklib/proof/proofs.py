@@ -8,7 +8,7 @@ from functools import partial
 
 from tasklib import binds, console
 from tasklib.base import contents
-from tasklib.command.project_command import explain_failure
+from tasklib.command.run_errors import explain_failure
 from tasklib.errors import Differs, Refused
 from tasklib.history.chains import Chain
 from tasklib.judge import catalog, compare, rows

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from tasklib import binds
-from tasklib.command.project_command import CAUGHT, Ran, explain_failure, failing_migration
+from tasklib.command.project_command import Ran
+from tasklib.command.run_errors import CAUGHT, explain_failure, failing_migration
 from tasklib.errors import Failed
 from tasklib.history.chains import Chain
 from tasklib.history.cut import History
