@@ -27,7 +27,7 @@ def words(tree: Tree) -> tuple[str, ...] | None:
 def _lines(tree: Tree) -> Iterator[tuple[str, ...]]:
     """Modules that hand Alembic's own command line a configuration."""
     for path in _python_files(tree, LINE):
-        module = _module(tree, path)
+        _, module = _module(tree, path)
         if module and "alembic" in tree.text(path):
             yield "python", "-m", module
 
@@ -35,10 +35,9 @@ def _lines(tree: Tree) -> Iterator[tuple[str, ...]]:
 def _groups(tree: Tree) -> Iterator[tuple[str, ...]]:
     """Groups of click's that have Alembic's words, in a package that can be run."""
     for path in _python_files(tree, GROUP):
-        module = _module(tree, path)
-        package = module.partition(".")[0] if module else ""
-        main = join(path.removesuffix(path[path.index(package) :]) or ".", f"{package}/__main__.py")
-        if not package or main not in tree.paths:
+        place, module = _module(tree, path)
+        package = module.partition(".")[0]
+        if not package or join(place, f"{package}/__main__.py") not in tree.paths:
             continue
         for name, group in _named_groups(tree.text(path)):
             beside = f"{PurePosixPath(path).parent}/*.py"
@@ -51,8 +50,10 @@ def _python_files(tree: Tree, pattern: str, glob: str = "*.py") -> list[str]:
     return trees.files_matching(tree.repository, pattern, tree.commit, glob)
 
 
-def _module(tree: Tree, path: str) -> str:
-    """A file's module, as `python -m` finds it from where the user is; "" where it does not."""
+def _module(tree: Tree, path: str) -> tuple[str, str]:
+    """The directory that a file is imported from, and its module; "" where `python -m` does not find it from where the
+    user is.
+    """
     for place in (tree.here, join(tree.here, "src")):
         if place != "." and not path.startswith(f"{place}/"):
             continue
@@ -60,8 +61,8 @@ def _module(tree: Tree, path: str) -> str:
         parts = parts[:-1] if parts[-1] in ("__init__", "__main__") else parts
         tests = any(part.startswith("test") or part == "conftest" for part in parts)
         if parts and parts[0] != "src" and not tests and all(part.isidentifier() for part in parts):
-            return ".".join(parts)
-    return ""
+            return place, ".".join(parts)
+    return ".", ""
 
 
 def _named_groups(text: str) -> Iterator[tuple[str, str]]:
