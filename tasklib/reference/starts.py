@@ -27,16 +27,22 @@ def both(bench: Bench, chain: Chain, first: str | None) -> Ran:
     command, addresses = bench.command(), bench.targets(GROUND)
     if bench.plan.alone:
         return command.current(chain, addresses, first)
+
+    def begin() -> Result | None:
+        if command.kind != "code":
+            return second(bench, chain, first)
+        return bench.command(SECOND).current(chain, bench.targets(SECOND), first)  # each run is a start of its own
+
     # Where the application may not start at all, one start shows it.
     hesitant = not bench.plan.found and bench.addresses().missing()
     other = None
     with ThreadPoolExecutor(1) as beside:
-        started = None if hesitant else beside.submit(second, bench, chain, first)
+        started = None if hesitant else beside.submit(begin)
         ran = command.current(chain, addresses, first)
     if started is not None:
         other = started.result()
     elif not ran.code:
-        other = second(bench, chain, first)
+        other = begin()
     if roles.AT_ONCE.search(ran.stderr):  # both made a role at their start
         return command.current(chain, addresses, first)
     stumbled: Result = ran

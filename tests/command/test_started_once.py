@@ -186,6 +186,20 @@ ALONE = {
 }
 
 
+def test_a_program_of_the_projects_own_that_listens_on_a_port_runs_once_after_the_other(make_plain: MakePlain) -> None:
+    """It takes Alembic's words, so each run is a start of its own."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        listening = ALONE["a port"].format(port=free.getsockname()[1])
+    project = make_plain(SHOP[:3])
+    program = listening + "from alembic.config import CommandLine\n\nCommandLine().main()\n"
+    project.write("own.py", program)
+    project.commit("a program of its own")
+    project.environment = {VARIABLE: "postgresql+psycopg2://u:p@db.example/shop"}
+    done = project.tool("squash", "--rev", "head-1", "--command", "python own.py")
+    assert done.code == 0 and "does not start beside itself" in done.said, done.said
+    project.assert_nothing_left()
+
+
 @pytest.mark.parametrize("what", ALONE)
 def test_an_application_that_does_not_start_beside_itself_is_started_one_after_the_other(
     make: Make, what: str, tmp_path: Path
