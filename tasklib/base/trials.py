@@ -176,11 +176,11 @@ def _learnt(found: Sequence[Difference]) -> Set[Key]:
 
 
 def _other_names(found: Sequence[Difference]) -> Set[Key]:
-    """Constraints of children that are the same but for their names: "table made wanted"."""
+    """Constraints of children and of triggers that are the same but for their names: "table made wanted"."""
     wanted: dict[tuple[str, str, str], list[str]] = {}
     made: dict[tuple[str, str, str], list[str]] = {}
     for one in found:
-        if one.kind == "CONSTRAINT OF A CHILD":
+        if one.kind in ("CONSTRAINT OF A CHILD", "CONSTRAINT OF A TRIGGER"):
             table, name = (token for token in sqltext.tokens(one.name) if token.strip())
             for text, names in ((one.left, wanted), (one.right, made)):
                 if text is not None:

@@ -57,6 +57,13 @@ OF_CHILDREN = (
         f" AND d.deptype = 'i' WHERE p.oid >= {FIRST}",
     ),
     (
+        # It has the trigger's name, until either gets another one.
+        "CONSTRAINT OF A TRIGGER",
+        "SELECT n.nspname, quote_ident(c.relname) || ' ' || quote_ident(k.conname), 'of ' || quote_ident(t.tgname)"
+        " FROM pg_constraint k JOIN pg_trigger t ON t.tgconstraint = k.oid JOIN pg_class c ON c.oid = k.conrelid"
+        " JOIN pg_namespace n ON n.oid = c.relnamespace WHERE k.contype = 't'",
+    ),
+    (
         # Before PostgreSQL 13 a trigger knows no parent.
         "TRIGGER OF A CHILD",
         "SELECT n.nspname, quote_ident(c.relname) || ' ' || quote_ident(t.tgname), t.tgenabled FROM pg_trigger t"

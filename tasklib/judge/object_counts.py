@@ -106,6 +106,7 @@ CLASSES = {
     "COLUMN OF A CHILD": "SELECT count(*) FROM pg_attribute WHERE attinhcount > 0 AND attnum > 0 AND NOT attisdropped",
     "CONSTRAINT OF A CHILD": "SELECT count(*) FROM pg_constraint"
     " WHERE conrelid <> 0 AND (conparentid <> 0 OR coninhcount > 0)",
+    "CONSTRAINT OF A TRIGGER": "SELECT count(*) FROM pg_constraint WHERE contype = 't'",
     "CONSTRAINT TRIGGER": "SELECT count(*) FROM pg_trigger"
     " WHERE tgconstraint <> 0 AND tgisinternal AND tgenabled <> 'O'",
     "TRIGGER OF A CHILD": "SELECT count(*) FROM pg_trigger t WHERE NOT tgisinternal"

@@ -25,6 +25,7 @@ from tasklib.render.source import Source
 # has them.
 COLUMNS, RENAMED, VALIDATED = "COLUMNS", "RENAMED CONSTRAINT", "VALIDATED CONSTRAINT"
 CHANGED = "CHANGED COLUMN"  # a mark with JSON: table, column, and what ALTER COLUMN must say
+RENAMED_AFTER = ("TABLE ATTACH", "FK CONSTRAINT", "TRIGGER")
 REASON = "DDL: this order of columns came about by changes of tables that inherit"
 
 INHERITS = re.compile(r"\s*INHERITS \([^()]*\)")
@@ -65,7 +66,9 @@ def items(source: Source) -> tuple[list[Item], set[TableKey], set[int]]:
 
 
 def renames(source: Source) -> Iterator[Item]:
-    """Constraints of children that keep another name than the server gives; one item, since one may wait for others."""
+    """Constraints of children and triggers that keep another name than the server gives; one item, since one may wait
+    for others.
+    """
     left = [(key[1], *_words(key[2])) for key in sorted(source.ddl) if key[0] == RENAMED]
     texts: list[str] = []
     while left:
@@ -82,8 +85,8 @@ def renames(source: Source) -> Iterator[Item]:
             schema, table, made, wanted = one
         texts.append(f"ALTER TABLE {_shown(source, schema, table)} RENAME CONSTRAINT {made} TO {wanted}")
     if texts:
-        needs = frozenset(entry.dump_id for entry in source.entries if entry.kind in ("TABLE ATTACH", "FK CONSTRAINT"))
-        up = execute_all(texts, "DDL: the names that these had before they became parts of their parents'")
+        needs = frozenset(entry.dump_id for entry in source.entries if entry.kind in RENAMED_AFTER)
+        up = execute_all(texts, "DDL: other names than what they belong to gives them")
         yield Item((RENAMED, "", ""), "foreign keys", frozenset({RENAMED}), needs, tuple(up))
 
 

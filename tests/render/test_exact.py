@@ -189,6 +189,15 @@ EXACT: dict[str, tuple[str, ...]] = {
         "grant all on type t to pg_monitor with grant option",
         'alter table t rename to "new\n;line"',
     ),
+    "constraints of triggers with other names than these": (
+        "create table t (a int)",
+        "create function f() returns trigger language plpgsql as $$ begin return new; end $$",
+        "create constraint trigger one after update of a or insert on t from t for each row execute function f()",
+        "create constraint trigger two after insert on t deferrable for each row execute function f()",
+        'alter table t rename constraint one to "k\n1"',
+        "alter trigger two on t rename to one_more",
+        "comment on constraint two on t is 'still two'",
+    ),
     "casts to text of the history's own": (
         "create type mood as enum ('sad', 'glad')",
         "create function label(mood) returns text immutable language sql as $$ select 'feels ' || enum_out($1) $$",
