@@ -29,6 +29,9 @@ from tasklib.errors import BUG, REFUSED
 from tasklib.settings import HELP
 from tasklib.workbench.bench import release
 
+# Of Invoke's own options, those that mean something here.
+BEFORE = ("--help", "--list", "--version", "--config", "--print-completion-script", "--debug")
+
 
 class _Program(Program):
     def parse_tasks(self) -> None:
@@ -69,6 +72,19 @@ class _Program(Program):
         self.display_with_columns(
             pairs=sorted(self._make_pairs(self.scoped_collection), key=lambda one: order.index(one[0]))
         )
+
+    def print_help(self) -> None:
+        """What a newcomer needs comes first; Invoke would begin with all options of its own."""
+        console.say(
+            f"Usage: {self.binary} COMMAND [options]\n\n"
+            f"  {self.binary} plan --rev head-20     what would go and stay; reads only\n"
+            f"  {self.binary} squash --rev head-20   do it, with its proof; or everything is as it was\n"
+            f"  {self.binary} COMMAND --help         what a command does, with all its options\n"
+        )
+        self.list_tasks()
+        console.say("Options before the command:\n")
+        known = self.initial_context.help_tuples()
+        self.print_columns([one for one in known if any(re.search(rf"{name}(?![\w-])", one[0]) for name in BEFORE)])
 
     def print_task_help(self, name: str) -> None:
         """The options in the order of their table: those that are used most come first."""

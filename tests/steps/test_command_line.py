@@ -179,7 +179,11 @@ for name in {STEPS!r}:
         assert not re.search(r"(?m)^  -[a-z], ", text), "short flags shift when an option is added"
         assert name not in ("plan", "checkout", "squash") or len(options) == (20 if name == "checkout" else 24)
     assert re.match(r"alembic-squash \d", shop.tool("--version").out)
-    assert all(name in shop.tool().out for name in STEPS)  # without a task: the list
+    said = shop.tool().out  # without a task
+    assert said == shop.tool("--help").out and all(name in said for name in STEPS)
+    first, listed, before = re.split(r"Subcommands:|Options before the command:", said)
+    assert "squash --rev head-20" in first and listed.split()[0] == "plan" and "--version" in before
+    assert "--prompt-for-sudo-password" not in said
 
 
 def test_a_bare_minus_three_is_refused_however_it_is_written(shop: Project) -> None:
