@@ -316,8 +316,8 @@ SMALL = (
 )  # fmt: skip
 # (trap, what it is, text of the base, what stands there instead, exit code, what is said)
 BROKEN = (
-    (1, "an enum survives", r'\n    op.execute\("DROP TYPE public.status"\)', "", 3, "extra    TYPE public.status"),
-    (1, "a domain survives", r'\n    op.execute\("DROP DOMAIN public.code"\)', "", 3, "extra    DOMAIN public.code"),
+    (1, "an enum survives", r'\n    op.execute\("DROP TYPE status"\)', "", 3, "extra    TYPE public.status"),
+    (1, "a domain survives", r'\n    op.execute\("DROP DOMAIN code"\)', "", 3, "extra    DOMAIN public.code"),
     (3, "an enum that is never made", r'\n    op.execute\("CREATE TYPE status[^\n]*', "", 2, 'type "status" does not exist'),
     (3, "MetaData()", r'name="status", create_type=False', 'name="status", metadata=MetaData()', 2, "MetaData"),
     (5, "a type of the application", r'"kind", sa.Text\(\)', '"kind", shop.types.Choice()', 2, "shop"),

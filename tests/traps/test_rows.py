@@ -265,7 +265,8 @@ def test_rows_come_in_the_order_of_their_keys_with_circles_and_rows_that_refer_t
     without = project.git("rev-parse", "HEAD")
     # What the first of the kept migrations looks up is gone from the base: its own words, and nothing is merged.
     base = project.file_of(project.ids[1])
-    base.write_text(base.read_text().replace('"name": "member"', '"name": "guest"'), encoding="utf-8")
+    assert base.read_text().count('"member"') == 1
+    base.write_text(base.read_text().replace('"member"', '"guest"'), encoding="utf-8")
     project.commit("an edit that loses a row")
     done = project.tool("verify", "--uri-var", VARIABLE, "--server", project.server_url)
     assert done.code == 3 and "ROWS public.roles" in done.err and "member" in done.err, done.said
