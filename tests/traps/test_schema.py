@@ -547,7 +547,7 @@ def test_a_role_that_a_migration_makes_on_a_server_of_the_users_is_refused_and_g
     with client.connect(project.address()) as connection:
         connection.run(guarded)
     text = squash(project, "head-1", share=0.3)
-    assert f"GRANT SELECT,INSERT ON TABLE public.t TO {role}" in text
+    assert f"GRANT SELECT,INSERT ON TABLE t TO {role}" in text
 
 
 # --- names -------------------------------------------------------------------------------------------------------
