@@ -29,7 +29,8 @@ def find_program(words: tuple[str, ...], cwd: Path, top: Path) -> tuple[str, ...
         interpreter = _interpreter(path)
         return (*(find_program(interpreter, cwd, top) if interpreter else ()), str(path), *words[1:])
     for directory in _program_directories(cwd, top):
-        if (directory / name).is_file() and os.access(directory / name, os.X_OK):
+        # Asked of the system first: a directory that may not be read is none, and no error.
+        if os.access(directory / name, os.X_OK) and (directory / name).is_file():
             return (str(directory / name), *words[1:])
     raise Refused(
         f"The program {name!r} is neither in a virtual environment of this project nor on PATH.",
@@ -53,7 +54,7 @@ def _program_directories(cwd: Path, top: Path) -> Iterator[Path]:
     for entry in _search_path():
         if _same(Path(entry), own / "bin"):
             break
-        if (Path(entry).parent / "pyvenv.cfg").exists():
+        if os.access(Path(entry).parent / "pyvenv.cfg", os.F_OK):
             yield Path(entry)
     if _is_virtual() and not apart and not _holds_only_us():
         yield Path(sys.executable).parent
