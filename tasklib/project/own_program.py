@@ -88,9 +88,9 @@ def _decorated(text: str, how: str) -> Iterator[tuple[str, ast.Call, str]]:
         return
     functions = (node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)))
     for function in functions:
-        for call in function.decorator_list:
-            on, _, attribute = dotted(call.func).rpartition(".") if isinstance(call, ast.Call) else ("", "", "")
-            if isinstance(call, ast.Call) and attribute == how:
+        for call in (one for one in function.decorator_list if isinstance(one, ast.Call)):
+            on, _, attribute = dotted(call.func).rpartition(".")
+            if attribute == how:
                 yield function.name, call, on
 
 

@@ -182,7 +182,7 @@ ALONE = {
     "a port that a thread serves": "import http.server, threading\n"
     "SERVER = http.server.HTTPServer(('127.0.0.1', {port}), http.server.BaseHTTPRequestHandler)\n"
     "threading.Thread(target=SERVER.serve_forever, daemon=True).start()\n",
-    "a file": "import fcntl\nFILE = open('/tmp/alone-{port}', 'w')\nfcntl.flock(FILE, fcntl.LOCK_EX | fcntl.LOCK_NB)\n",
+    "a file": "import fcntl\nFILE = open('{place}/alone', 'w')\nfcntl.flock(FILE, fcntl.LOCK_EX | fcntl.LOCK_NB)\n",
 }
 
 
@@ -206,7 +206,7 @@ def test_an_application_that_does_not_start_beside_itself_is_started_one_after_t
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    project = make(SHOP[:3], app=ALONE[what].format(port=port).replace("/tmp/alone-", f"{tmp_path}/alone-") + APP)
+    project = make(SHOP[:3], app=ALONE[what].format(port=port, place=tmp_path) + APP)
     project.environment = {VARIABLE: "postgresql+psycopg2://u:p@db.example/shop"}
     done = project.tool("squash", "--rev", "head-1")
     assert done.code == 0, done.said

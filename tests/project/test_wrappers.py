@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("put_back")]
 
 
 @pytest.fixture
-def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """PATH with a directory of its own first, as after `pipx install`, and no environment active."""
     for variable in ("VIRTUAL_ENV", "PYTHONPATH"):
         monkeypatch.delenv(variable, raising=False)
@@ -53,32 +53,32 @@ def assert_squashes(made: Project, words: str, path: str) -> None:
     made.assert_nothing_left()
 
 
-def test_uv(make_plain: MakePlain, install: str) -> None:
+def test_uv(make_plain: MakePlain, path: str) -> None:
     made = make_plain(SHOP)
     made.write("pyproject.toml", METADATA + f"dependencies = {json.dumps(PACKAGES)}\n")
-    given(made, "uv", install, "sync")
-    assert_squashes(made, documents.command("uv run"), install)
+    given(made, "uv", path, "sync")
+    assert_squashes(made, documents.command("uv run"), path)
 
 
-def test_poetry(make: Make, install: str) -> None:
+def test_poetry(make: Make, path: str) -> None:
     made = make([Step("one", sql=["CREATE TABLE one (id int)"]), Step("two", sql=["CREATE TABLE two (id int)"])])
     made.write("pyproject.toml", METADATA + "[tool.poetry]\npackage-mode = false\n")
     made.write("poetry.toml", "[virtualenvs]\nin-project = true\n")
     environment(made.top / ".venv", "flask-migrate", "psycopg2-binary")
-    given(made, "poetry", install)
-    assert_squashes(made, documents.command("poetry run"), install)
+    given(made, "poetry", path)
+    assert_squashes(made, documents.command("poetry run"), path)
 
 
-def test_pdm(make_plain: MakePlain, install: str) -> None:
+def test_pdm(make_plain: MakePlain, path: str) -> None:
     made = make_plain(SHOP)
     made.write("pyproject.toml", METADATA + "[tool.pdm]\ndistribution = false\n")
     environment(made.top / ".venv", *PACKAGES)
-    given(made, "pdm", install)
-    assert_squashes(made, "pdm run alembic", install)
+    given(made, "pdm", path)
+    assert_squashes(made, "pdm run alembic", path)
 
 
-def test_pipenv(make_plain: MakePlain, install: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pipenv(make_plain: MakePlain, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIPENV_VENV_IN_PROJECT", "1")
     made = make_plain(SHOP)
-    given(made, "pipenv", install, "install", *PACKAGES)
-    assert_squashes(made, "pipenv run alembic", install)
+    given(made, "pipenv", path, "install", *PACKAGES)
+    assert_squashes(made, "pipenv run alembic", path)
