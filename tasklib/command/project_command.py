@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from tasklib import binds, console, fence, shell
@@ -34,6 +34,8 @@ R = TypeVar("R", bound=shell.Result)
 Targets = Mapping[str, Address]
 # An app may insist on a URL although the subcommand (`init`) needs no database; it must not be the user's own.
 NOWHERE: Targets = {"": Address("127.0.0.1", 1, "nobody", "", "none")}
+# What to do about an application that upgrades its database where only its command may.
+UPGRADES = "take it (create_all(), upgrade() …) out of env.py, and out of what the application does at its start"
 READ_ONLY = {"PGOPTIONS": "-c default_transaction_read_only=on"}
 # What wrappers (poetry, uv, pdm, pipenv) and Python say where the program is not in the environment that they found.
 NO_PROGRAM = re.compile(
@@ -64,7 +66,7 @@ class Command:
     ``templates`` are the variables of --uri-var and --set, and those with a dot in their name options of the ini;
     those that are in ``filled`` get an address each that is led like any other. ``scheme`` is the URL's. ``watch`` is
     the guard that leads its drivers. ``section`` is the ini's that `alembic -n` names. ``held`` is what runs are
-    forks of.
+    forks of. ``apart`` are scratch databases for what the application does at its start: then each run is a fork.
     """
 
     words: tuple[str, ...]
@@ -76,6 +78,7 @@ class Command:
     filled: frozenset[str] = frozenset()
     section: str = "alembic"
     held: Held | None = None
+    apart: Targets | None = None
     tally: Tally = field(default_factory=Tally, repr=False, compare=False)
     make_room: Callable[[], None] = field(default=lambda: None, repr=False, compare=False)  # before a start
 
@@ -127,7 +130,10 @@ class Command:
         """Run one subcommand with the script directory ``chain``; any exit code comes back.
 
         ``read_only``: but for the connections that the guard leads. ``options`` are words more for Alembic (-x).
+        Raises `Refused` where the application must be held and cannot be.
         """
+        if self.apart is not None and words[0] not in COMMANDS:
+            targets = self.apart  # it reads no database, and must not find one where nothing was done at its start
         with self._ini(chain, targets or NOWHERE) as ini, self._record() as record:
             environment = {
                 **self.environment(targets, record, first), **(READ_ONLY if read_only else {}), **(extra or {})
@@ -135,9 +141,15 @@ class Command:
             fence = self.fence(targets)
             result: shell.Result | None = None
             started = time.monotonic()
-            if record is not None and targets is not None and not (extra or options) and self._may_fork(words):
-                start = self._start(chain, ini, environment, targets)
-                result = self._forked(start, chain, words, targets, record, environment, first, on_error_line)
+            alike = not (extra or options)
+            if record is not None and targets is not None and self._may_fork(words) and (alike or self.apart):
+                start = self._start(chain, ini, environment, targets, extra, options)
+                with self._held(alike) as held:
+                    result = self._forked(
+                        held, start, chain, words, targets, record, environment, first, on_error_line
+                    )  # fmt: skip
+            if result is None and self.apart is not None and words[0] in COMMANDS:
+                raise self._cannot_be_held()
             if result is None:
                 argv = self._argv(chain, ini, words, options)
                 self.make_room()
@@ -158,12 +170,57 @@ class Command:
         with self._ini(chain, targets) as ini, self._record() as record:
             environment = {**self.environment(targets, record, first), **READ_ONLY}
             start = self._start(chain, ini, environment, targets)
-            result = self.held.begin(start, self.watch.given(targets, record, first))
+            result = self.held.begin(start, self._starting(targets, record, first))
         return None if result is None else self.masked(result, targets)
 
-    def _start(self, chain: Chain, ini: Path | None, environment: Mapping[str, str], targets: Targets) -> Start:
-        alike = (self.words, self.templates, self.scheme)
-        return Start(self._argv(chain, ini, [FIRST]), self.cwd, alike, environment, self.fence(targets), targets)
+    def _start(
+        self,
+        chain: Chain,
+        ini: Path | None,
+        environment: Mapping[str, str],
+        targets: Targets,
+        extra: Mapping[str, str] | None = None,
+        options: Sequence[str] = (),
+    ) -> Start:
+        if self.apart is not None:
+            targets, environment = self.apart, {**self.environment(self.apart), **READ_ONLY, **(extra or {})}
+        return Start(
+            argv=self._argv(chain, ini, [FIRST], options),
+            cwd=self.cwd,
+            alike=(self.words, self.templates, self.scheme),
+            environment=environment,
+            fence=self.fence(targets),
+            places=targets,
+            apart=self.apart is not None,
+        )
+
+    def _starting(self, targets: Targets, record: Path | None, first: str | None) -> Mapping[str, Any]:
+        """What the guard is told of a start: where the application has databases of its own, nothing is written down
+        but by runs.
+        """
+        assert self.watch is not None
+        return self.watch.given(targets, record, first) if self.apart is None else self.watch.given(self.apart, None)
+
+    @contextmanager
+    def _held(self, alike: bool) -> Iterator[Held]:
+        """What a run is a fork of: where the application starts in another way for it (``alike`` is False), another
+        process, for that run alone.
+        """
+        assert self.held is not None
+        held = self.held if alike else self.held.another()
+        try:
+            yield held
+        finally:
+            if not alike:
+                held.close()
+
+    def _cannot_be_held(self) -> Refused:
+        reason = self.held.reason if self.held is not None else ""
+        return Refused(
+            "The application runs Alembic's upgrade at its start. It was to be held once that is done, so that its "
+            f"runs can go to other databases, and cannot be: {reason or 'it is a program of the project own'}.",
+            UPGRADES,
+        )
 
     def _argv(
         self, chain: Chain, ini: Path | None, words: Sequence[str], options: Sequence[str] = ()
@@ -185,6 +242,7 @@ class Command:
 
     def _forked(
         self,
+        held: Held,
         start: Start,
         chain: Chain,
         words: Sequence[str],
@@ -195,7 +253,7 @@ class Command:
         on_error_line: Callable[[str], None] | None,
     ) -> shell.Result | None:
         """Run it in a fork of the application that is held; None where that cannot be."""
-        assert self.held is not None and self.watch is not None
+        assert self.watch is not None
         inner = chain.directory / "alembic.ini"
         ini = chain.ini if self.kind == "alembic" else inner if inner.exists() else None
         options = [(section, name, value.replace("%", "%%")) for section, name, value in self._options(targets)]
@@ -210,10 +268,11 @@ class Command:
             arguments=tuple(words[1:]),
             environment=environment,
             given=partial(self.watch.given, targets, record, first),
+            starting=self._starting(targets, record, first),
             fence=start.fence,
             chain={"script": str(chain.directory), "ini": str(ini) if ini else None, "options": options},
         )
-        return self.held.run(start, order, on_error_line)
+        return held.run(start, order, on_error_line)
 
     def fence(self, targets: Targets | None = None) -> fence.Fence | None:
         """What bars the way to the ports of real databases, where this system has it; None where it has not."""

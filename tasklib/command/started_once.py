@@ -32,7 +32,9 @@ POLL = 0.01  # seconds
 
 @dataclass(frozen=True)
 class Start:
-    """How the command is started. Two that are alike may share one process."""
+    """How the command is started. Two that are alike may share one process. ``apart``: with databases of its own, so
+    that nothing but forks can be runs.
+    """
 
     argv: tuple[str, ...]  # with the words of a `current`
     cwd: Path
@@ -40,6 +42,7 @@ class Start:
     environment: Mapping[str, str] = field(repr=False)
     fence: Fence | None
     places: Mapping[str, Address] = field(repr=False)  # the scratch databases that it was started with
+    apart: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,7 @@ class Order:
     arguments: tuple[str, ...]
     environment: Mapping[str, str] = field(repr=False)
     given: Callable[[Mapping[str, Address]], Mapping[str, Any]] = field(repr=False)
+    starting: Mapping[str, Any] = field(repr=False)  # what the guard is told of the start, where that comes first
     fence: Fence | None  # put on over that of the start, where it bars more: a run has shown other ports
     chain: Mapping[str, Any] | None
 
@@ -81,7 +85,9 @@ class Held:
     def run(self, start: Start, order: Order, on_error_line: Callable[[str], None] | None = None) -> Result | None:
         """Do the order in a fork. None where that cannot be, and a start of its own must be made."""
         with self._lock:
-            first = self._ensure(start, order.given({}))
+            first = self._ensure(start, order.starting)
+            if first is not None and start.apart:
+                return None if self.reason else first  # which did not come to Alembic's command
             if first is not None:
                 return first if order.command == FIRST else None
             if self._socket is None or self._start is None:
@@ -107,6 +113,12 @@ class Held:
         finally:
             for file in (out, err):
                 file.unlink(missing_ok=True)
+
+    def another(self) -> Held:
+        """One for another start, with the same modules."""
+        other = Held(self.directory, self.tally, self._make_room)
+        other.modules = self.modules
+        return other
 
     def begin(self, start: Start, given: Mapping[str, Any]) -> Result | None:
         """Start the command and hold it; one that cannot be held is ended, before it does anything. What it did by
@@ -157,7 +169,7 @@ class Held:
             listening.settimeout(POLL)
             self._make_room(self)
             self.tally.starts += 1
-            environment = {**start.environment, **holding(given, path, spare)}
+            environment = {**start.environment, **holding(given, path, spare, start.apart)}
             self._process = shell.start(start.argv, cwd=start.cwd, env=environment, out=out, err=err, fence=start.fence)
             while self._socket is None:
                 try:
@@ -300,6 +312,6 @@ def gone() -> Failed:
     )
 
 
-def holding(given: Mapping[str, Any], path: str, spare: bool) -> dict[str, str]:
+def holding(given: Mapping[str, Any], path: str, spare: bool, apart: bool) -> dict[str, str]:
     """The guard's variable for a process that is to be held."""
-    return {guard.VARIABLE: json.dumps({**given, "hold": path, "spare": spare})}
+    return {guard.VARIABLE: json.dumps({**given, "hold": path, "spare": spare, "apart": apart})}

@@ -41,7 +41,8 @@ class Contact:
 class Visit:
     """A call of run_migrations in env.py: its arguments that are text, and the scratch ``database`` that it was for
     (None: not known), with the version table's name and schema and the names of the models' tables. ``work`` is what
-    Alembic's command has run for each database, by the name of its function: upgrade, display_version …
+    Alembic's command has run for each database, by the name of its function: upgrade, display_version …; ``starting``:
+    it was called while the application started.
     """
 
     dialect: str
@@ -51,6 +52,7 @@ class Visit:
     table: str
     schema: str | None
     models: tuple[str, ...]
+    starting: bool = False
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from itertools import count
 
 from tasklib import binds, console
-from tasklib.command.project_command import NO_PROGRAM, Command, Ran
+from tasklib.command.project_command import NO_PROGRAM, UPGRADES, Command, Ran
 from tasklib.command.watch import Visit
 from tasklib.errors import Refused
 from tasklib.history.chains import Chain
@@ -24,7 +24,7 @@ from tasklib.reference.side_effects import Misconduct
 from tasklib.reference.targets import Learnt
 from tasklib.workbench import groundwork
 from tasklib.workbench.bench import Bench
-from tasklib.workbench.scratch import GROUND, SECOND
+from tasklib.workbench.scratch import GROUND, SECOND, STARTS
 
 NO_DRIVER = re.compile(
     r"No module named '(psycopg2|psycopg|asyncpg|pg8000)'|Can't load plugin: sqlalchemy.dialects|"
@@ -46,8 +46,10 @@ def ensure(bench: Bench, chain: Chain) -> None:
         return
     try:
         with side_effects.new_files_removed(bench):
-            while not _met(bench, chain):
-                pass
+            met = False
+            while not met:
+                with bench.old_in_place():
+                    met = _met(bench, chain)
     except BaseException:
         if bench.plan.place is not None and GROUND in bench.place().names:
             bench.drop(GROUND)
@@ -56,7 +58,7 @@ def ensure(bench: Bench, chain: Chain) -> None:
 
 def _met(bench: Bench, chain: Chain) -> bool:
     """Run the command once; False where the plan has learnt something, and it must be run again."""
-    for role in (GROUND, SECOND):
+    for role in (GROUND, SECOND, *(STARTS if bench.plan.upgrades_itself else ())):
         bench.create(role, bare=True)
         bench.lay_groundwork(role)
     command, addresses = bench.command(), bench.targets(GROUND)
@@ -72,11 +74,14 @@ def _met(bench: Bench, chain: Chain) -> bool:
         bench.save(replace(bench.plan, layout=replace(bench.plan.layout, kind="code", in_place=True)))
         raise Learnt(f"`{' '.join(bench.plan.layout.command)}` takes no -d: it is a program of the project's own.")
     if not ran.seen.there:
+        if bench.plan.upgrades_itself:
+            raise command.cannot_run(ran, ran.stderr)
         if NO_PROGRAM.search(ran.stderr + ran.stdout):
             command.refuse_if_it_cannot_run(ran, addresses)
         raise side_effects.unwatched(command)
     side_effects.refuse_missing_role(ran)
-    _refuse_upgrade(ran.seen.visits)
+    if _upgrades(bench, ran.seen.visits):
+        return False
     visits = _to_postgresql(bench, command, ran)
     if visits is None:
         return False
@@ -255,21 +260,31 @@ def _take_version_table(bench: Bench, visits: Sequence[Visit]) -> None:
 
 
 WHERE = "The application or env.py"
-HINT = "take it (create_all(), upgrade() …) out of env.py, and out of what the application does at its start"
 BY_A_LIBRARY = (
     "; where a library does it (Flask-AppBuilder: FAB_CREATE_DB = False), switch that off, and --before 'COMMAND' makes"
     " its tables"
 )
 
 
-def _refuse_upgrade(visits: Sequence[Visit]) -> None:
-    """`Refused` where migrations were run by a command that was only asked where it stands."""
-    if any(visit.work in ("upgrade", "downgrade", "do_stamp") for visit in visits):
+def _upgrades(bench: Bench, visits: Sequence[Visit]) -> bool:
+    """Whether migrations were run by a command that was only asked where it stands, while the application started: that
+    has databases of its own from now on. `Refused` where it was anywhere else.
+    """
+    plan = bench.plan
+    wrong = [visit for visit in visits if visit.work in ("upgrade", "downgrade", "do_stamp")]
+    at_its_start = all(visit.starting for visit in wrong) and plan.layout.kind != "code"
+    if wrong and at_its_start and not plan.upgrades_itself:
+        console.note("  … the application runs Alembic's upgrade at its start: it does that in a database of its own")
+        bench.save(replace(plan, upgrades_itself=True, layout=replace(plan.layout, in_place=True)))
+        bench.end_held()
+        return True
+    if wrong:
         raise Misconduct(
             f"{WHERE} runs Alembic's upgrade when the command is only asked where it stands. Only the command may run "
             "migrations, or what they build cannot be told. Nothing was written anywhere but in a scratch database.",
-            HINT,
+            UPGRADES,
         )
+    return False
 
 
 def _databases(bench: Bench) -> set[str]:
@@ -303,7 +318,7 @@ def _refuse_tables(address: Address, visits: Sequence[Visit]) -> None:
         raise Misconduct(
             f"{WHERE} makes tables when it is only asked where it stands: {', '.join(wrong[:5])}. Only migrations may, "
             "or what they build cannot be told. Nothing was written anywhere but in a scratch database.",
-            HINT + BY_A_LIBRARY,
+            UPGRADES + BY_A_LIBRARY,
         )
 
 

@@ -62,5 +62,10 @@ def lines(plan: Plan, fenced: bool) -> list[str]:
             stood = "a scratch database" + (f" ({binds.shown(name)})" if len(names) > 1 else "")
         asked = f"what was filled in for {variable}" if variable in filled else target
         found.append(f"Led, whatever the application asked for: {asked} → {stood}")
+    if plan.upgrades_itself:
+        found.append(
+            "The application runs Alembic's upgrade at its start: it did that in a database of its own, of which this "
+            "proof says nothing."
+        )
     fence = "Fenced (Landlock): no process of the command could reach the ports of real databases."
     return [*found, fence if fenced else "Led, not fenced: this system has no Landlock with network rules."]

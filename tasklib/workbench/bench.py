@@ -29,7 +29,7 @@ from tasklib.repository.git import Repository
 from tasklib.timings import Tally
 from tasklib.workbench import inplace, plan
 from tasklib.workbench.plan import Plan
-from tasklib.workbench.scratch import SECOND, Scratch
+from tasklib.workbench.scratch import SECOND, STARTS, Scratch
 
 TASKS = (
     *("plan", "checkout", "reinit", "restore", "createdb", "replay", "migrate", "verify", "cleanup", "merge"),
@@ -183,6 +183,7 @@ class Bench(Scratch):
             filled=frozenset(name for name, _ in self.plan.found),
             tally=self.tally,
             held=self._hold(number) if self.plan.place is not None else None,
+            apart=self.targets(STARTS[number]) if self.plan.upgrades_itself and self.plan.place is not None else None,
             make_room=self.make_room,
             section=layout.section,
         )

@@ -75,6 +75,8 @@ class Plan:
     apart: bool = False
     # Whether the application does not start beside itself (it listens on a port, say).
     alone: bool = False
+    # Whether the application runs Alembic's upgrade at its start: that has databases of its own.
+    upgrades_itself: bool = False
     # Extensions that the migrations make, by the SQL in their strings.
     extensions: tuple[str, ...] = ()
     # Roles that the history names and does not make, which the throwaway server is given: name → attributes.

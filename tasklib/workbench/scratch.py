@@ -43,6 +43,8 @@ SHARED = {
 ITSELF = "SELECT oid || ' ' || pg_postmaster_start_time() FROM pg_database WHERE datname = current_database()"
 GROUND = "ground"  # the role whose databases hold what env.py makes before any migration, and nothing else
 SECOND = "second"  # of the second run of the old chain, whose application has a start of its own
+# Of both starts, where the application upgrades its database then: it does that there, and runs go elsewhere.
+STARTS = ("start", "start-second")
 
 
 def _alone(change: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], T]:

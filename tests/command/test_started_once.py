@@ -216,6 +216,36 @@ def test_an_application_that_does_not_start_beside_itself_is_started_one_after_t
     project.assert_nothing_left()
 
 
+# An application that upgrades its database at its start, and works with it there.
+UPGRADES = (
+    APP.replace("import Migrate", "import Migrate, stamp, upgrade")
+    + """
+with app.app_context():
+    {how}
+    db.session.execute(db.text("INSERT INTO plans (code) VALUES ('of the start')"))
+    db.session.commit()
+    KNOWN = db.session.execute(db.text("SELECT code FROM plans")).fetchall()  # in a transaction that nobody ends
+"""
+)
+BY_MODELS = """if not db.inspect(db.engine).has_table("plans"):
+        db.session.execute(db.text("CREATE TABLE plans (id serial PRIMARY KEY, code text)"))
+        db.session.commit()
+        stamp()"""
+
+
+@pytest.mark.parametrize("how", ["upgrade()", BY_MODELS])
+def test_an_application_that_upgrades_at_its_start_does_that_in_a_database_of_its_own(make: Make, how: str) -> None:
+    project = make([*SHOP, Step("a role", sql=["CREATE ROLE shop_reader"])], app=UPGRADES.format(how=how))
+    project.environment = {VARIABLE: "postgresql+psycopg2://u:p@db.example/shop"}
+    done = project.tool("squash", "--rev", "head-2", "--timings")
+    assert done.code == 0, done.said
+    assert "in a database of its own, of which this proof says nothing" in " ".join(done.out.split()), done.said
+    assert all("of the start" not in file.read_text(encoding="utf-8") for file in project.versions.glob("*.py"))
+    project.assert_nothing_left()
+    verified = project.tool("verify")
+    assert verified.code == 0, verified.said
+
+
 def test_what_is_held_gets_the_fence_before_a_port_that_it_was_seen_to_ask_for(make: Make) -> None:
     # The address is in the code, where nobody looks for ports; a migration then goes there around the guard.
     with decoy() as live:

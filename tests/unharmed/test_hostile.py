@@ -48,12 +48,14 @@ def test_an_env_py_that_creates_tables_is_refused_and_they_were_made_in_a_scratc
     aborted(project)
 
 
-def test_an_application_that_upgrades_at_its_start_is_noticed(make: Make) -> None:
-    upgrade = "with app.app_context():\n    try:\n        upgrade()\n    except BaseException:\n        pass\n"
-    app = APP.replace("import Migrate", "import Migrate, upgrade") + upgrade
-    project = make(SHOP, app=app)
-    head = project.git("rev-parse", "HEAD")
-    done = project.tool("squash", "--rev", "head-2")
+def test_an_env_py_that_upgrades_whatever_it_is_asked_is_noticed(make_plain: MakePlain) -> None:
+    upgrade = "\nif context.config.attributes.setdefault('first', True):\n    from alembic import command\n"
+    upgrade += "    context.config.attributes['first'] = False\n    command.upgrade(context.config, 'head')\n"
+    project = make_plain(SHOP, env=URL_IN_ENV)
+    file = project.top / "migrations" / "env.py"
+    file.write_text(file.read_text(encoding="utf-8") + upgrade, encoding="utf-8")
+    head = project.commit("env.py upgrades")
+    done = project.tool("squash", "--rev", "head-2", "--uri-var", VARIABLE)
     assert done.code == 1, done.said
     assert "runs Alembic's upgrade when the command is only asked where it stands" in done.err
     assert "out of what the application does at its start" in done.err

@@ -26,6 +26,7 @@ class Record:
     def __init__(self) -> None:
         self.path: "str | None" = None
         self.packages: "set[str]" = set()
+        self.revisions: "dict[str, str]" = {}  # what Alembic loaded in this run: a revision's id → its file
 
     def __call__(self, **line: Any) -> None:
         if self.path:
@@ -64,6 +65,7 @@ class Guard:
         """``given`` is what `Lead.give` takes, with the record's path and the project's own packages."""
         self.record.path = given["record"]
         self.record.packages = set(given["packages"])
+        self.record.revisions.clear()
         self.lead.give(given)
         self.record(python=sys.executable, program=sys.argv[:1] if hasattr(sys, "argv") else [])
 
@@ -79,7 +81,7 @@ def install() -> None:
     hooks.update(drivers.hooks(guard.lead))
     hooks.update(alembics.hooks(guard.record))
     if given.get("hold"):
-        hooks.update(Hold(given["hold"], guard, given["spare"]).hooks())
+        hooks.update(Hold(given["hold"], guard, given["spare"], given["apart"]).hooks())
     Hooks(hooks).install()
     atexit.register(guard.record.modules)
 

@@ -8,30 +8,30 @@ from typing import Any
 
 from .drivers import database_of
 from .loading import Hook
+from .starting import is_starting
 
 
 def hooks(record: Any) -> "dict[str, Hook]":
     """For Alembic's own modules, and for a Flask-Migrate that is too old for its Alembic."""
-    loaded: "dict[str, str]" = {}
     return {
-        "alembic.script.base": functools.partial(_scripts, loaded),
-        "alembic.runtime.environment": functools.partial(_environment, record, loaded),
+        "alembic.script.base": functools.partial(_scripts, record),
+        "alembic.runtime.environment": functools.partial(_environment, record),
         "flask_migrate": _mend_flask_migrate,
     }
 
 
-def _scripts(loaded: "dict[str, str]", module: Any, late: bool) -> None:
+def _scripts(record: Any, module: Any, late: bool) -> None:
     theirs = module.Script.__init__
 
     @functools.wraps(theirs)
     def __init__(self: Any, of: Any, revision: str, path: Any, *others: Any, **named: Any) -> None:
-        loaded[revision] = os.path.abspath(str(path))
+        record.revisions[revision] = os.path.abspath(str(path))
         theirs(self, of, revision, path, *others, **named)
 
     module.Script.__init__ = __init__
 
 
-def _environment(record: Any, loaded: "dict[str, str]", module: Any, late: bool) -> None:
+def _environment(record: Any, module: Any, late: bool) -> None:
     theirs = module.EnvironmentContext.run_migrations
 
     @functools.wraps(theirs)
@@ -42,6 +42,7 @@ def _environment(record: Any, loaded: "dict[str, str]", module: Any, late: bool)
         record(
             dialect=dialect,
             work=getattr(self.context_opts.get("fn"), "__name__", ""),
+            starting=is_starting(),
             engine={name: value for name, value in kw.items() if isinstance(value, str)},
             database=database_of(context.connection),
             table=context.version_table,
@@ -53,7 +54,7 @@ def _environment(record: Any, loaded: "dict[str, str]", module: Any, late: bool)
         try:
             theirs(self, **kw)
         finally:
-            record(revisions=loaded)
+            record(revisions=record.revisions)
             record.modules()
 
     module.EnvironmentContext.run_migrations = run_migrations

@@ -17,6 +17,7 @@ import traceback
 from typing import Any
 
 from .loading import Hook
+from .starting import close_connections, is_starting, open_connections
 
 COMMANDS = ("current", "upgrade", "downgrade", "stamp")
 FIRST = "current"  # what the command is started with
@@ -28,7 +29,8 @@ POLL = 0.01  # seconds between two looks at children
 
 class Hold:
     """``path`` is the socket on which orders come, one JSON object a line. A ``spare`` process ends where it cannot be
-    held: whoever started it wants nothing of it but forks.
+    held: whoever started it wants nothing of it but forks. ``apart``: the application was started with a database of
+    its own, in which it may do what it does at its start.
 
     - run: an id, with command and arguments, environment (name → value or None), given (for the guard), out and err
       (files), chain (script, ini, options), and fenced: whether a ruleset of Landlock came with it, to be put on;
@@ -37,10 +39,11 @@ class Hold:
     Back go: held or plain (the reason why no fork is made), preloaded, ended (an id), code, and cpu in seconds.
     """
 
-    def __init__(self, path: str, guard: Any, spare: bool) -> None:
+    def __init__(self, path: str, guard: Any, spare: bool, apart: bool) -> None:
         self.path = path
         self.guard = guard
         self.spare = spare
+        self.apart = apart
         self.entered = False
         self.commands: "dict[str, Any]" = {}
         self.socket: "socket.socket | None" = None
@@ -61,7 +64,7 @@ class Hold:
     def holding(self, name: str, theirs: Any) -> Any:
         @functools.wraps(theirs)
         def entered(config: Any, *others: Any, **named: Any) -> Any:
-            if self.entered:
+            if self.entered or (self.apart and is_starting()):
                 return theirs(config, *others, **named)
             self.entered = True
             order = self.hold(name)
@@ -77,7 +80,9 @@ class Hold:
 
     def hold(self, name: str) -> "dict[str, Any] | None":
         """Wait for orders; in each child, the order that it is to run comes back. None: nothing is held."""
-        reason = why_not(name, self.guard.lead.made)
+        if self.apart:
+            close_connections()
+        reason = why_not(name, self.connected())
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         connection.connect(self.path)
         self.socket = connection
@@ -105,6 +110,13 @@ class Hold:
                 order = self.take(json.loads(line.decode()))
                 if order is not None:
                     return order
+
+    def connected(self) -> int:
+        """How many connections there were or, to a database that was apart, still are."""
+        made: int = self.guard.lead.made
+        if not self.apart:
+            return made
+        return open_connections({str(place["port"]) for place in self.guard.lead.targets.values()})
 
     def receive(self, connection: "socket.socket") -> bytes:
         space = socket.CMSG_SPACE(struct.calcsize("i"))
@@ -186,7 +198,7 @@ def why_not(name: str, connections: int, children: int = 0) -> str:
         return "this system has no fork that is safe"
     if name != FIRST:
         return "the application runs Alembic's `%s` at its start" % name
-    if is_importing():
+    if is_starting():
         return "Alembic is entered while a module is imported"
     if connections:
         return "the application connects to a database at its start"
@@ -210,19 +222,6 @@ def has_temporary_directories() -> bool:
 
     known = getattr(weakref.finalize, "_registry", {})
     return any(getattr(one, "func", None) == tempfile.TemporaryDirectory._cleanup for one in list(known.values()))  # type: ignore[attr-defined]
-
-
-def is_importing() -> bool:
-    """Whether a module is being imported, or Flask makes its application, further up on the stack."""
-    frame = sys._getframe(1)
-    while frame is not None:
-        code = frame.f_code
-        if code.co_filename.startswith("<frozen importlib") and code.co_name == "_find_and_load":
-            return True
-        if code.co_name == "load_app" and frame.f_globals.get("__name__") == "flask.cli":
-            return True
-        frame = frame.f_back  # type: ignore[assignment]
-    return False
 
 
 def die_with_parent() -> None:
