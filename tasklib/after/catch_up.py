@@ -13,6 +13,7 @@ from tasklib import console
 from tasklib.after import drift
 from tasklib.after.instances import SECONDS, Instance, look
 from tasklib.after.lineage import Lineage
+from tasklib.command import not_started
 from tasklib.command.project_command import Ran
 from tasklib.command.run_errors import explain_failure
 from tasklib.errors import Differs, Failed, Refused
@@ -120,7 +121,7 @@ def _run(bench: Bench, chain: Chain, known: Lineage, address: Address, found: In
     tables = bench.version_tables()
     reached = version_table.versions(address, tables)
     if ran.code or reached != {known.revision}:
-        real.refuse_if_it_cannot_run(ran, targets)
+        not_started.refuse(real, ran, targets)
         error = explain_failure(ran, chain, "The old chain failed")
         raise Failed(
             f"{error.text}\n{found.place} is at {', '.join(sorted(reached)) or 'no revision'} now; "

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tasklib import console
 from tasklib.base.base_migration import old_sources, replaced
+from tasklib.command import not_started
 from tasklib.errors import Failed
 from tasklib.history import chains, revisions
 from tasklib.project import script_mako
@@ -47,7 +48,7 @@ def write(bench: Bench) -> str:
                 _remove(bench, path)
             if earlier is not None:
                 bench.base.write_bytes(earlier)
-            command.refuse_if_it_cannot_run(result, targets)
+            not_started.refuse(command, result, targets)
             said = "\n  | ".join((result.stderr or result.stdout).strip().splitlines()[-12:])
             raise Failed(f"`migrate` wrote {len(fresh)} files at {made.start[:12]}, not one. It said:\n  | {said}",
                          "--source history does not need the models of that commit")  # fmt: skip

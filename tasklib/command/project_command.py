@@ -20,7 +20,7 @@ from tasklib.command import programs, watch
 from tasklib.command.guard.hold import COMMANDS, FIRST
 from tasklib.command.started_once import Held, Order, Start
 from tasklib.command.watch import Seen, Watch
-from tasklib.errors import Failed, Refused
+from tasklib.errors import Refused
 from tasklib.history.chains import Chain
 from tasklib.postgres import client
 from tasklib.postgres.client import Address
@@ -37,16 +37,6 @@ NOWHERE: Targets = {"": Address("127.0.0.1", 1, "nobody", "", "none")}
 # What to do about an application that upgrades its database where only its command may.
 UPGRADES = "take it (create_all(), upgrade() …) out of env.py, and out of what the application does at its start"
 READ_ONLY = {"PGOPTIONS": "-c default_transaction_read_only=on"}
-# What wrappers (poetry, uv, pdm, pipenv) and Python say where the program is not in the environment that they found.
-NO_PROGRAM = re.compile(
-    r"(?i)command not found|failed to spawn|not found in your PATH|could not be found within PATH|can't open file|"
-    r"No module named '?(alembic|flask)'?$",
-    re.MULTILINE,
-)
-NOT_STARTED = re.compile(
-    rf"{NO_PROGRAM.pattern}|No such (command|option)|unrecognized arguments|invalid choice|Could not (import|locate)",
-    re.MULTILINE,
-)
 
 
 @dataclass(frozen=True)
@@ -218,7 +208,7 @@ class Command:
         reason = self.held.reason if self.held is not None else ""
         return Refused(
             "The application runs Alembic's upgrade at its start. It was to be held once that is done, so that its "
-            f"runs can go to other databases, and cannot be: {reason or 'it is a program of the project own'}.",
+            f"runs can go to other databases, and cannot be: {reason or 'it does not come to its command'}.",
             UPGRADES,
         )
 
@@ -338,60 +328,6 @@ class Command:
             return self.run(chain, words, targets, on_error_line=progress)
         finally:
             console.migrated()
-
-    def refuse_if_it_cannot_run(self, result: shell.Result, targets: Targets | None = None) -> None:
-        """Raise `Failed` with the application's own error where the command did not even start.
-
-        ``targets`` are those that the command was run with.
-        """
-        said = result.stderr + result.stdout
-        if result.code == 0:
-            return
-        # Where env.py is in no frame of a traceback, the application failed before Alembic began.
-        crashed = self.kind == "flask" and "Traceback" in said and '/env.py"' not in said
-        if said.strip() and not crashed and not NOT_STARTED.search(said):
-            return
-        why = said
-        if self.kind == "flask" and "Traceback" not in said and not NO_PROGRAM.search(said):
-            # Flask says "No such command 'db'" or nothing at all where the app's import failed; any command that
-            # needs the app says why.
-            asked = self.masked(
-                shell.run([*self.words[:-1], "routes"], cwd=self.cwd,
-                          env={**self.environment(targets), **READ_ONLY}, ok=None), targets)  # fmt: skip
-            if asked.code != 0:
-                why = asked.stderr if asked.stderr.strip() else asked.stdout
-            elif "No such command" in said:
-                why += "\nThe app itself can be imported, but it has no `db` command: is Migrate(app, db) called?"
-        if "Traceback" in why:
-            # What Flask says last, "No such command 'db'", is only what follows from the app's own error above it.
-            why = re.sub(r"(?m)^(Usage: .*|Try '.* --help' .*|Error: No such command .*)\n?", "", why)
-        raise self.cannot_run(result, why)
-
-    def cannot_run(self, result: shell.Result, why: str) -> Failed:
-        """The error for a command that did not start, with the reason in the application's own words."""
-        missing = re.search(r"ModuleNotFoundError: No module named ['\"](\S+)['\"]", why)
-        hint = f"make `{' '.join(self.words)} history` work in this shell first; FLASK_APP and the like are inherited"
-        if self.kind == "code":
-            hint = (
-                "the project's own program must take Alembic's words (current --verbose, show, upgrade, downgrade), or "
-                "--command 'alembic -c FILE'"
-            )
-        if missing:
-            hint = (
-                f"its Python does not find {missing.group(1)}: install that (the project itself: pip install -e .) in "
-                "the environment of this command, or set PYTHONPATH; this shell's variables are inherited"
-            )
-        if missing and programs.is_ours(self.words[0]):
-            command = f"{programs.prefix(self.cwd)}{'flask db' if self.kind == 'flask' else 'alembic'}"
-            hint = (
-                f"{self.words[0]} is of the environment that this program is installed in; name the project's own, "
-                f"--command '{command}', or activate it"
-            )
-        return Failed(
-            f"`{' '.join(self.words)}` cannot run in {self.cwd} (exit code {result.code}). It says:\n  | "
-            + (why.strip() or "nothing").replace("\n", "\n  | "),
-            hint,
-        )
 
     def masked(self, result: R, targets: Targets | None) -> R:
         """The same result without the password: some applications print their URL when they fail."""

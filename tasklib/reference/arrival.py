@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from tasklib import binds
+from tasklib.command import not_started
 from tasklib.command.project_command import Ran
 from tasklib.command.run_errors import CAUGHT, explain_failure, failing_migration
 from tasklib.errors import Failed
@@ -44,7 +45,7 @@ def arrive(bench: Bench, chain: Chain, role: str, target: str, what: str) -> Non
         known = {one for one in reached if one in history.migrations}
         if result.code == 0 and _closure(history, known) == wanted and known == reached:
             continue
-        bench.command().refuse_if_it_cannot_run(result, targets)
+        not_started.refuse(bench.command(), result, targets)
         logged = bench.logged(since).of(*(one.database for one in targets.values()))
         if result.code == 0:
             raise _ended_well(f"{what}{binds.place(bind, bench.binds)}", reached, ends, wanted, logged)

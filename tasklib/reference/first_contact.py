@@ -11,7 +11,8 @@ from dataclasses import replace
 from itertools import count
 
 from tasklib import binds, console
-from tasklib.command.project_command import NO_PROGRAM, UPGRADES, Command, Ran
+from tasklib.command import not_started
+from tasklib.command.project_command import UPGRADES, Command, Ran
 from tasklib.command.watch import Visit
 from tasklib.errors import Refused
 from tasklib.history.chains import Chain
@@ -75,9 +76,9 @@ def _met(bench: Bench, chain: Chain) -> bool:
         raise Learnt(f"`{' '.join(bench.plan.layout.command)}` takes no -d: it is a program of the project's own.")
     if not ran.seen.there:
         if bench.plan.upgrades_itself:
-            raise command.cannot_run(ran, ran.stderr)
-        if NO_PROGRAM.search(ran.stderr + ran.stdout):
-            command.refuse_if_it_cannot_run(ran, addresses)
+            raise not_started.error(command, ran, ran.stderr)
+        if not_started.NO_PROGRAM.search(ran.stderr + ran.stdout):
+            not_started.refuse(command, ran, addresses)
         raise side_effects.unwatched(command)
     side_effects.refuse_missing_role(ran)
     if _upgrades(bench, ran.seen.visits):
@@ -90,7 +91,7 @@ def _met(bench: Bench, chain: Chain) -> bool:
         return False
     _take_version_table(bench, visits)
     if ran.code:
-        command.refuse_if_it_cannot_run(ran, addresses)
+        not_started.refuse(command, ran, addresses)
         raise Refused(f"`current` fails on an empty database. {_last_words(ran)}", _how_to_try(command))
     side_effects.refuse_other_code(bench, chain, ran)
     for address in addresses.values():
@@ -120,8 +121,8 @@ def _to_postgresql(bench: Bench, command: Command, ran: Ran) -> Sequence[Visit] 
         and side_effects.IMPORT_FAILED.search(ran.stderr)
         and not NO_DRIVER.search(ran.stderr)
     ):
-        command.refuse_if_it_cannot_run(ran, bench.targets(GROUND))
-        raise command.cannot_run(ran, ran.stderr)
+        not_started.refuse(command, ran, bench.targets(GROUND))
+        raise not_started.error(command, ran, ran.stderr)
     if _fill_in(bench, taken=other is not None, driver=NO_DRIVER.search(ran.stderr) is not None):
         return None
     if other is not None:
@@ -137,7 +138,7 @@ def _to_postgresql(bench: Bench, command: Command, ran: Ran) -> Sequence[Visit] 
             "does env.py leave early for some commands, or swallow an error?",
         )
     _refuse_missing_variable(bench, ran)
-    command.refuse_if_it_cannot_run(ran, bench.targets(GROUND))
+    not_started.refuse(command, ran, bench.targets(GROUND))
     raise Refused(f"The command does not reach a database. {_last_words(ran)}", _how_to_try(command))
 
 

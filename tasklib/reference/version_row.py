@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tasklib.command import not_started
 from tasklib.errors import Failed
 from tasklib.history.chains import Chain
 from tasklib.postgres import client, version_table
@@ -33,7 +34,7 @@ def renew(bench: Bench, chain: Chain, role: str) -> None:
     with client.connect(address) as connection:
         made = version_table.existing(connection, tables)
         if len(made) != 1:
-            bench.command().refuse_if_it_cannot_run(result, bench.targets(role))
+            not_started.refuse(bench.command(), result, bench.targets(role))
             said = "\n  | ".join((result.stderr or result.stdout).strip().splitlines()[-12:])
             raise Failed(
                 f"`stamp` made {len(made)} version tables in a scratch database, not one. It said:\n  | {said}"

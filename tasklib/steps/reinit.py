@@ -12,6 +12,7 @@ from pathlib import Path
 from invoke.context import Context
 
 from tasklib import console, temporary
+from tasklib.command import not_started
 from tasklib.errors import CommandFailed, Refused
 from tasklib.options import Given, dry, step
 from tasklib.proof import squash_branch
@@ -76,7 +77,7 @@ def _init(bench: Bench) -> None:
         new = directory / "new"
         env = f"{bench.plan.layout.script}/env.py"
         result = command.init(new, *_template(command.kind, bench.repository.read("HEAD", env)))
-        command.refuse_if_it_cannot_run(result)
+        not_started.refuse(command, result)
         if result.code or not new.is_dir():
             raise CommandFailed(result.argv, result.code, result.stdout, result.stderr)
         held = [entry.path for entry in bench.repository.files(bench.head(), bench.plan.layout.script)]
