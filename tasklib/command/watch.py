@@ -59,7 +59,8 @@ class Visit:
 class Seen:
     """What the guard saw in a run. ``there`` is False where it did not run at all; ``modules`` maps each module of the
     project's own packages to the file that it came from, ``revisions`` each revision that Alembic loaded; ``others``
-    are the modules of other packages; ``sqlalchemy`` is its version, or "".
+    are the modules of other packages; ``sqlalchemy`` is its version, or ""; ``legacy`` are revisions that call it as it
+    was before version 2.
     """
 
     there: bool = False
@@ -69,6 +70,7 @@ class Seen:
     revisions: Mapping[str, str] = field(default_factory=dict)
     others: tuple[str, ...] = ()
     sqlalchemy: str = ""
+    legacy: frozenset[str] = frozenset()
 
     @property
     def unknown(self) -> tuple[Contact, ...]:
@@ -158,6 +160,7 @@ def read(record: Path) -> Seen:
     modules: dict[str, str] = {}
     revisions: dict[str, str] = {}
     others: dict[str, None] = {}
+    legacy: set[str] = set()
     sqlalchemy = ""
     for line in record.read_text(encoding="utf-8").splitlines():
         try:
@@ -172,5 +175,6 @@ def read(record: Path) -> Seen:
         modules.update(told.get("modules", {}))
         revisions.update(told.get("revisions", {}))
         others.update(dict.fromkeys(told.get("others", ())))
+        legacy.update([told["legacy"]] if "legacy" in told else [])
         sqlalchemy = told.get("sqlalchemy", sqlalchemy)
-    return Seen(there, tuple(contacts), tuple(visits), modules, revisions, tuple(others), sqlalchemy)
+    return Seen(there, tuple(contacts), tuple(visits), modules, revisions, tuple(others), sqlalchemy, frozenset(legacy))

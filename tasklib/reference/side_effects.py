@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from tasklib.command.project_command import Command, Ran
-from tasklib.errors import Refused
+from tasklib.errors import Failed, Refused
 from tasklib.history.chains import Chain
 from tasklib.judge import roles
 from tasklib.postgres import client
@@ -73,6 +74,22 @@ def check(bench: Bench, chain: Chain, ran: Ran, role: str) -> None:
             "is the script directory fixed somewhere, so that -d (or -c) does not reach it?",
         )
     refuse_other_code(bench, chain, ran)
+    _take_legacy(bench, chain, seen.legacy)
+
+
+def _take_legacy(bench: Bench, chain: Chain, legacy: frozenset[str]) -> None:
+    """Keep which squashed revisions ran as SQLAlchemy 1 had them. `Failed` for one that stays: others cannot run it."""
+    stay = sorted(legacy.difference(bench.plan.gone))
+    if stay:
+        path = chain.history.migrations[stay[0]].path
+        raise Failed(
+            f"{path} calls SQLAlchemy as it was before version 2 (a text for execute(), a list for select() …), and "
+            "cannot run with the version that is installed.",
+            f"repair {path} in a commit of its own: it stays, and every database will run it",
+        )
+    with bench.lock:
+        if not legacy.issubset(bench.plan.legacy):
+            bench.save(replace(bench.plan, legacy=tuple(sorted(legacy.union(bench.plan.legacy)))))
 
 
 def _alike(one: Path, other: Path) -> bool:

@@ -67,5 +67,10 @@ def lines(plan: Plan, fenced: bool) -> list[str]:
             "The application runs Alembic's upgrade at its start: it did that in a database of its own, of which this "
             "proof says nothing."
         )
+    if plan.legacy:
+        found.append(
+            "Written for SQLAlchemy 1 (a text for execute(), a list for select() …), and run as it did: "
+            f"{', '.join(plan.legacy)}"
+        )
     fence = "Fenced (Landlock): no process of the command could reach the ports of real databases."
     return [*found, fence if fenced else "Led, not fenced: this system has no Landlock with network rules."]

@@ -24,19 +24,8 @@ from tasklib.workbench.plan import Plan
 SECONDS = 3600
 # What a replay knows, and the next squash need not learn again.
 LEARNT = (
-    *(
-        "place",
-        "version_table",
-        "sqlalchemy",
-        "apart",
-        "alone",
-        "upgrades_itself",
-        "needed_roles",
-        "targets",
-        "names",
-        "ground",
-    ),
-    *("groundwork", "found", "scheme", "replayed"),
+    *("place", "version_table", "sqlalchemy", "apart", "alone", "upgrades_itself", "legacy", "needed_roles", "targets"),
+    *("names", "ground", "groundwork", "found", "scheme", "replayed"),
 )
 
 

@@ -77,6 +77,8 @@ class Plan:
     alone: bool = False
     # Whether the application runs Alembic's upgrade at its start: that has databases of its own.
     upgrades_itself: bool = False
+    # Squashed revisions that call SQLAlchemy as it was before version 2, and ran as they did then.
+    legacy: tuple[str, ...] = ()
     # Extensions that the migrations make, by the SQL in their strings.
     extensions: tuple[str, ...] = ()
     # Roles that the history names and does not make, which the throwaway server is given: name → attributes.
@@ -140,6 +142,7 @@ class Plan:
                 "left": tuple(data["left"]),
                 "names": tuple(data["names"]),
                 "ground": tuple(data["ground"]),
+                "legacy": tuple(data.get("legacy", ())),
                 "extensions": tuple(data.get("extensions", ())),
                 "found": tuple((name, template) for name, template in data["found"]),
                 "version_table": (data["version_table"][0], data["version_table"][1])

@@ -246,6 +246,27 @@ def test_an_application_that_upgrades_at_its_start_does_that_in_a_database_of_it
     assert verified.code == 0, verified.said
 
 
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        (
+            "import threading, time\nthreading.Thread(target=time.sleep, args=(1e6,), daemon=True).start()\n",
+            "has threads",
+        ),
+        ("import psycopg2\nKEPT = psycopg2.connect('host=db.example dbname=shop')\n", "connects to a database"),
+    ],
+)
+def test_one_that_upgrades_at_its_start_and_cannot_be_held_is_refused(make: Make, more: str, reason: str) -> None:
+    project = make(SHOP, app=UPGRADES.format(how="upgrade()") + more)
+    project.environment = {VARIABLE: "postgresql+psycopg2://u:p@db.example/shop"}
+    head = project.git("rev-parse", "HEAD")
+    done = project.tool("squash", "--rev", "head-2")
+    assert done.code == 1, done.said
+    assert f"cannot be: the application {reason}" in done.err, done.said
+    assert "out of what the application does at its start" in done.err
+    project.assert_nothing_left(head)
+
+
 def test_what_is_held_gets_the_fence_before_a_port_that_it_was_seen_to_ask_for(make: Make) -> None:
     # The address is in the code, where nobody looks for ports; a migration then goes there around the guard.
     with decoy() as live:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+import sqlalchemy as sa
 
 from tasklib.errors import Failed
 from tasklib.history.cut import History, Migration
@@ -13,8 +14,8 @@ from tasklib.reference import failure_advice
 from tasklib.settings import Settings
 from tasklib.shell import Result
 from tasklib.workbench.plan import Plan
-from tests.conftest import MakePlain
-from tests.support.project import VARIABLE, Step
+from tests.conftest import SHOP, Make, MakePlain
+from tests.support.project import VARIABLE, Step, query
 
 HISTORY = History(
     Migration(name, (below,) if below else (), (), (), f"versions/{name}.py", name)
@@ -104,4 +105,49 @@ def test_an_error_that_a_migration_caught_is_named_from_the_servers_record(make_
     # Of the traceback that follows from it, what the database and SQLAlchemy said.
     assert "  | [SQL: " in done.err and "  |   File" not in done.err and "  |     ^" not in done.err, done.err
     assert 'No migration up to it makes "queries"' in done.err and f"the migration {project.ids[0]} (" in done.err
+    project.assert_nothing_left()
+
+
+# What SQLAlchemy 1 took in each of these places.
+LEGACY = """
+    conn = op.get_bind()
+    t = sa.table("plans", sa.column("id", sa.Integer), sa.column("code", sa.String))
+    conn.execute("INSERT INTO plans (id, code) VALUES (7, %s), (8, 'a%%')", ("old",))
+    conn.execute("UPDATE plans SET code = %(code)s WHERE id = %(id)s", {"id": 8, "code": "b%"})
+    assert conn.scalar("SELECT count(*) FROM plans WHERE id > 6") == 2
+    for row in conn.execute(sa.select([t.c.id, t.c.code], t.c.id > 6)):
+        kind = sa.case([(t.c.id == 7, "seven")], else_="other")
+        found = conn.execute(sa.select([kind.label("kind")]).where(t.c.id == row["id"])).fetchone()
+        conn.execute(t.update(t.c.id == row[t.c.id], {"code": row["code"] + found["kind"]}))
+    conn.execute(t.insert({"id": 9, "code": "nine"}))
+    conn.execute(t.delete(t.c.code == "nine"))
+    from sqlalchemy.orm import Session
+    session = Session(bind=conn)
+    session.execute("INSERT INTO plans (id, code) VALUES (:id, 'session')", {"id": 10})
+    session.flush()
+"""
+IS_2 = int(sa.__version__.split(".")[0]) >= 2
+
+
+def test_old_migrations_that_were_written_for_sqlalchemy_1_run_as_they_did_and_are_named(make: Make) -> None:
+    project = make([*SHOP[:3], Step("legacy", LEGACY), Step("last", sql=["CREATE TABLE last (id integer)"])])
+    project.environment = {VARIABLE: "postgresql+psycopg2://u:p@db.example/shop"}
+    done = project.tool("squash", "--rev", "head-1")
+    assert done.code == 0, done.said
+    assert (f"Written for SQLAlchemy 1 (a text for execute(), a list for select() …), and run as it did: "
+            f"{project.ids[3]}" in done.out) == IS_2, done.said  # fmt: skip
+    address = project.new_database("legacy")
+    project.db("upgrade", "head", database="legacy")
+    rows = [(1, "free"), (2, "paid"), (7, "oldseven"), (8, "b%other"), (10, "session")]
+    assert query(address, "SELECT id, code FROM plans ORDER BY id") == rows
+    project.assert_nothing_left()
+
+
+@pytest.mark.skipif(not IS_2, reason="SQLAlchemy 1 takes it")
+def test_one_that_was_written_for_sqlalchemy_1_and_stays_is_named_before_anything_is_made(make: Make) -> None:
+    project = make([*SHOP[:3], Step("legacy", 'op.get_bind().execute("CREATE TABLE last (id integer)")')])
+    project.environment = {VARIABLE: "postgresql+psycopg2://u:p@db.example/shop"}
+    done = project.tool("squash", "--rev", "head-1")
+    assert done.code == 2 and "legacy.py calls SQLAlchemy as it was before version 2" in done.err, done.said
+    assert "it stays, and every database will run it" in done.err
     project.assert_nothing_left()

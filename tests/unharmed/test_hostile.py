@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from tasklib.postgres import client
-from tests.conftest import SHOP, Make, MakePlain
+from tests.conftest import SHOP, MakePlain
 from tests.project.test_urls import aborted, asked, in_use
-from tests.support.project import APP, BIN, URL_IN_ENV, VARIABLE, Plain, Step, query
+from tests.support.project import BIN, URL_IN_ENV, VARIABLE, Plain, Step, query
 
 pytestmark = pytest.mark.usefixtures("put_back")
 

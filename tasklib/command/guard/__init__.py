@@ -10,7 +10,7 @@ import os
 import sys
 from typing import Any, Callable
 
-from . import alembics, drivers
+from . import alembics, drivers, legacy
 from .hold import Hold
 from .lead import Lead, key
 from .loading import Hooks
@@ -27,6 +27,7 @@ class Record:
         self.path: "str | None" = None
         self.packages: "set[str]" = set()
         self.revisions: "dict[str, str]" = {}  # what Alembic loaded in this run: a revision's id → its file
+        self.legacy: "set[str]" = set()  # the ids of those that call SQLAlchemy as it was before version 2
 
     def __call__(self, **line: Any) -> None:
         if self.path:
@@ -66,6 +67,7 @@ class Guard:
         self.record.path = given["record"]
         self.record.packages = set(given["packages"])
         self.record.revisions.clear()
+        self.record.legacy.clear()
         self.lead.give(given)
         self.record(python=sys.executable, program=sys.argv[:1] if hasattr(sys, "argv") else [])
 
@@ -80,6 +82,7 @@ def install() -> None:
     hooks: "dict[str, Callable[[Any, bool], None]]" = {}
     hooks.update(drivers.hooks(guard.lead))
     hooks.update(alembics.hooks(guard.record))
+    hooks.update(legacy.hooks(guard.record))
     if given.get("hold"):
         hooks.update(Hold(given["hold"], guard, given["spare"], given["apart"]).hooks())
     Hooks(hooks).install()
