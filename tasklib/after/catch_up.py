@@ -79,6 +79,12 @@ def catch_up(known: Lineage, address: Address, found: Instance, agreed: Callable
 def _rehearse(bench: Bench, known: Lineage, address: Address, found: Instance) -> Chain:
     """Go the same way on a scratch database, from a schema that is shown to be the real one's."""
     replay.ensure_databases(bench)
+    if bench.plan.upgrades_itself:
+        raise Refused(
+            "The application runs Alembic's upgrade at its start, so that its command cannot be led to a real database "
+            "before that.",
+            f"start the application there as it was before the squash: git worktree add ../old {_commit(known)}",
+        )
     if bench.plan.others:
         raise Refused(
             f"The application connects to other databases too ({', '.join(sorted(bench.plan.targets))}): which of them "

@@ -37,9 +37,9 @@ def refuse(command: Command, result: shell.Result, targets: Targets | None = Non
     if command.kind == "flask" and "Traceback" not in said and not NO_PROGRAM.search(said):
         # Flask says "No such command 'db'" or nothing at all where the app's import failed; any command that
         # needs the app says why.
-        asked = command.masked(
-            shell.run([*command.words[:-1], "routes"], cwd=command.cwd,
-                      env={**command.environment(command.apart or targets), **READ_ONLY}, ok=None), targets)  # fmt: skip
+        environment = {**command.environment(command.apart or targets), **READ_ONLY}
+        routes = shell.run([*command.words[:-1], "routes"], cwd=command.cwd, env=environment, ok=None)
+        asked = command.masked(routes, targets)
         if asked.code != 0:
             why = asked.stderr if asked.stderr.strip() else asked.stdout
         elif "No such command" in said:

@@ -13,6 +13,7 @@ from invoke.context import Context
 
 from tasklib import console, temporary
 from tasklib.command import not_started
+from tasklib.command.guard.lead import NO_PLACE
 from tasklib.errors import CommandFailed, Refused
 from tasklib.options import Given, dry, step
 from tasklib.proof import squash_branch
@@ -77,6 +78,11 @@ def _init(bench: Bench) -> None:
         new = directory / "new"
         env = f"{bench.plan.layout.script}/env.py"
         result = command.init(new, *_template(command.kind, bench.repository.read("HEAD", env)))
+        if NO_PLACE in result.stderr:
+            raise Refused(
+                "The application connects to a database at its start, and `init` has none.",
+                "leave --init out; --source history needs none",
+            )
         not_started.refuse(command, result)
         if result.code or not new.is_dir():
             raise CommandFailed(result.argv, result.code, result.stdout, result.stderr)

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from tasklib.command.project_command import Ran
+from tasklib.postgres import client
 from tasklib.workbench.bench import Bench, open_bench
 from tests.conftest import SHOP, Make, MakePlain
 from tests.support.decoy import decoy
@@ -244,6 +245,19 @@ def test_an_application_that_upgrades_at_its_start_does_that_in_a_database_of_it
     project.assert_nothing_left()
     verified = project.tool("verify")
     assert verified.code == 0, verified.said
+    address = project.new_database("behind")
+    with client.connect(address) as connection:
+        connection.run(f"CREATE TABLE alembic_version AS SELECT '{project.ids[1]}'::varchar(32) AS version_num")
+    caught_up = project.tool("catchup", "--url", address.url(), "--yes")
+    assert caught_up.code == 1 and "start the application there as it was before the squash" in caught_up.err
+
+
+def test_init_and_with_it_autogenerate_are_not_for_an_application_that_connects_at_its_start(make: Make) -> None:
+    project = make(SHOP, app=UPGRADES.format(how="upgrade()"))
+    project.environment = {VARIABLE: "postgresql+psycopg2://u:p@db.example/shop"}
+    done = project.tool("squash", "--rev", "head-2", "--source", "models")
+    assert done.code == 1 and "connects to a database at its start, and `init` has none" in done.err, done.said
+    project.assert_nothing_left()
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import sys
 from typing import Any, Callable
 
 PATIENCE = 20  # refused connections, after which the process ends: some applications wait for their database forever
+NO_PLACE = "alembic-squash has no scratch database"
 
 
 class Elsewhere(Exception):
@@ -99,7 +100,7 @@ class Lead:
 
     def _refuse(self, driver: str, target: str) -> str:
         self.refused += 1
-        text = "alembic-squash has no scratch database for %s (%s)" % (target, driver)
+        text = "%s for %s (%s)" % (NO_PLACE, target, driver)
         if self.refused > PATIENCE:
             sys.stderr.write("%s; it tried %d times\n" % (text, self.refused))
             sys.stderr.flush()
