@@ -25,6 +25,8 @@ RANKS = (
 )  # fmt: skip
 TITLE = "Work in flight (after the squash, `rebase-revision BRANCH` makes that change in a commit on the branch)"
 IMPORT = re.compile(r"\bimport\b|\bimport_module\b|versions[./]")
+NAMED = 3  # branches that are alike, by name
+MANY = 1000
 ORDER = ("deploy", "code", "tests", "docs", "other")
 
 
@@ -117,14 +119,34 @@ def of_commit(repository: Repository, layout: Layout, gone: Gone, where: str, co
 
 
 def _branches(repository: Repository, layout: Layout, gone: Gone) -> Iterator[Place]:
-    words = ("for-each-ref", "--format=%(objectname) %(refname:lstrip=2)", f"--no-merged={gone.tip}")
+    """Branches that changed something where the revisions are; those that have the same there are one place."""
     names: dict[str, list[str]] = {}
+    for commit, name in _changing(repository, layout, gone):
+        names.setdefault(commit, []).append(name)
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for commit, there in trees.below(repository, names, layout.locations).items():
+        alike.setdefault(there, []).append(commit)
+    for commits in alike.values():
+        shown = sorted((name for commit in commits for name in names[commit]), key=lambda name: (len(name), name))
+        more = f" and {len(shown) - NAMED} more" if len(shown) > NAMED else ""
+        first = next(commit for commit in commits if shown[0] in names[commit])
+        yield of_commit(repository, layout, gone, f"{', '.join(shown[:NAMED])}{more}", first)
+
+
+def _changing(repository: Repository, layout: Layout, gone: Gone) -> Iterator[tuple[str, str]]:
+    """Branches with commits of their own that change something where the revisions are: the commit, and the name."""
+    changes = repository.run(
+        "rev-list", "--branches", "--remotes", f"^{gone.tip}", "--", *layout.locations
+    ).stdout.split()
+    if not changes:
+        return
+    # Too many are as good as all, and no command line takes them.
+    holding = [word for one in changes for word in ("--contains", one)] if len(changes) < MANY else []
+    words = ("for-each-ref", "--format=%(objectname) %(refname:lstrip=2)", f"--no-merged={gone.tip}", *holding)
     for line in repository.run(*words, "refs/heads", "refs/remotes").stdout.splitlines():
         commit, name = line.split(" ", 1)
         if not name.endswith("/HEAD"):
-            names.setdefault(commit, []).append(name)
-    for commit, alike in names.items():
-        yield of_commit(repository, layout, gone, ", ".join(alike), commit)
+            yield commit, name
 
 
 def _stashes(repository: Repository, layout: Layout, gone: Gone) -> Iterator[Place]:

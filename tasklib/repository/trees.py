@@ -49,6 +49,15 @@ def files_matching(repository: Repository, pattern: str, tree: str, glob: str) -
     return [line.split(":", 1)[1] for line in found if line]
 
 
+def below(repository: Repository, commits: Iterable[str], places: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """The trees that commits have in these places, "" for none, by commit; in one process for all of them."""
+    listed = list(commits)
+    asked = "".join(f"{one}:{'' if place == '.' else place}\n" for one in listed for place in places)
+    said = iter(repository.run("cat-file", "--batch-check=%(objectname)", stdin=asked).stdout.splitlines())
+    found = {one: tuple(next(said) for _ in places) for one in listed}
+    return {one: tuple("" if tree.endswith(" missing") else tree for tree in there) for one, there in found.items()}
+
+
 def mentions(repository: Repository, words: Sequence[str], outside: Iterable[str]) -> list[str]:
     """Lines ("path:number: beginning") of tracked text outside the given paths that hold one of the words."""
     if not words:

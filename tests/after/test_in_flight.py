@@ -93,3 +93,28 @@ def test_plan_and_squash_name_it_and_rebase_revision_makes_the_change(busy: Plai
     address = project.new_database("merged")
     project.db("upgrade", "heads", database="merged")
     assert query(address, "SELECT to_regclass('invoices')::text, count(tax) FROM orders") == [("invoices", 0)]
+
+
+def test_branches_cost_no_more_than_what_they_changed_beside_one_another(busy: Plain, tmp_path: Path) -> None:
+    """Robots leave thousands of them."""
+
+    def processes() -> int:
+        trace = tmp_path / f"trace-{len([*tmp_path.iterdir()])}"
+        planned = busy.tool("plan", "--rev", busy.ids[3], GIT_TRACE2_EVENT=str(trace))
+        assert planned.code == 0, planned.said
+        assert re.search(r"\bclash[:,] ", planned.out) and len(planned.out.splitlines()) < 100, planned.out
+        return trace.read_text(encoding="utf-8").count('"event":"start"')
+
+    before = processes()
+    busy.git("checkout", "--quiet", "-b", "robot", "main~1")
+    busy.write("other.txt", "nothing to do with migrations")
+    commit = busy.commit("by a robot")
+    busy.git("checkout", "--quiet", "clash")
+    busy.write("other.txt", "nothing to do with migrations")
+    clashing = busy.commit("by a robot, on another branch")
+    busy.git("checkout", "--quiet", "main")
+    listed = [f"create refs/remotes/origin/robot/{one}-{n} {one}" for one in (commit, clashing) for n in range(300)]
+    file = tmp_path / "refs"
+    file.write_text("\n".join([*listed, ""]), encoding="utf-8")
+    busy.run(["sh", "-c", f"git update-ref --stdin < {file}"])
+    assert processes() == before
