@@ -30,7 +30,9 @@ OF_CHILDREN = (
         " WHEN 'p' THEN 'PLAIN' WHEN 'e' THEN 'EXTERNAL' WHEN 'm' THEN 'MAIN' ELSE 'EXTENDED' END,"
         " 'SET COMPRESSION ' || CASE to_jsonb(a) ->> 'attcompression' WHEN 'p' THEN 'pglz' WHEN 'l' THEN 'lz4' WHEN ''"
         " THEN 'default' END, 'SET STATISTICS ' || coalesce(a.attstattarget, -1)::text,"
-        " 'SET (' || array_to_string(a.attoptions, ', ') || ')') FROM pg_attribute a"
+        # Those that are PostgreSQL's own count its versions of a column, and differ in each database (15.20).
+        " 'SET (' || (SELECT string_agg(o, ', ' ORDER BY i) FROM unnest(a.attoptions) WITH ORDINALITY AS u (o, i)"
+        " WHERE o !~ '^pg_') || ')') FROM pg_attribute a"
         " JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace"
         " WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attinhcount > 0",
     ),

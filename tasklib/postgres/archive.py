@@ -7,6 +7,7 @@ Python 3.11 and a date library besides.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from tasklib.errors import Failed
@@ -15,6 +16,9 @@ from tasklib.errors import Failed
 Key = tuple[str, str, str]
 OLDEST, NEWEST = (1, 12), (1, 16)
 USUAL = "heap"  # the table access method
+COLUMN_OPTIONS = re.compile(
+    r"(?m)^(?P<before>ALTER (?:FOREIGN )?TABLE ONLY .+ ALTER COLUMN .+ SET \()(?P<options>pg_.*)\);\n"
+)
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,18 @@ class Entry:
     @property
     def key(self) -> Key:
         return (self.kind, self.schema, self.tag)
+
+
+def without_own_options(ddl: str) -> str:
+    """A table's DDL without options of columns that are PostgreSQL's own, as in 15.20: they are other ones in each
+    database, and a pg_dump that is older than the server does not know them for such.
+    """
+
+    def others(found: re.Match[str]) -> str:
+        kept = [one for one in found["options"].split(", ") if not one.startswith("pg_")]
+        return f"{found['before']}{', '.join(kept)});\n" if kept else ""
+
+    return COLUMN_OPTIONS.sub(others, ddl) if "(pg_" in ddl else ddl
 
 
 class _Reader:
@@ -114,7 +130,16 @@ def read_entries(data: bytes) -> tuple[Entry, ...]:
             dependencies.append(int(one))
         reader.skip(1 + offset_size)  # where its data lies
         entries.append(
-            Entry(dump_id, kind or "", schema or "", tag or "", ddl or "", drop or "", owner or "", tuple(dependencies),
-                  "" if method == USUAL else method)
-        )  # fmt: skip
+            Entry(
+                dump_id=dump_id,
+                kind=kind or "",
+                schema=schema or "",
+                tag=tag or "",
+                ddl=without_own_options(ddl or ""),
+                drop=drop or "",
+                owner=owner or "",
+                depends_on=tuple(dependencies),
+                access_method="" if method == USUAL else method,
+            )
+        )
     return tuple(entries)

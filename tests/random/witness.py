@@ -30,6 +30,8 @@ COLUMNS_LEFT_OUT = (
     "inhseqno",  # it has gaps where a parent went; the order is in the dump
 )  # fmt: skip
 
+# Numbers of columns that are no foreign key in PostgreSQL's own list, with the column that has their relation.
+UNLISTED = (("prattrs", "prrelid"), ("confdelsetcols", "conrelid"))
 SEPARATOR = "\x00"
 # Columns that say which row it is.
 NAMING = ("attname", "attrelid", "relname", "conname", "proname", "typname", "tgname", "polname", "collname", "opcname")
@@ -110,8 +112,9 @@ def _row(
 ) -> str | None:
     """A row with names for oids; None where it is none of the history's."""
     ours = int(row.get("oid", 0)) >= FIRST
-    if row.get("prattrs"):  # the columns that are published; they are no foreign key in PostgreSQL's own list
-        row = {**row, "prattrs": [columns[int(row["prrelid"]), one] for one in _numbers(row["prattrs"])]}
+    for listed, owner in UNLISTED:
+        if row.get(listed):
+            row = {**row, listed: [columns[int(row[owner]), one] for one in _numbers(row[listed])]}
     result = {name: value for name, value in row.items() if name not in without}
     if catalog == "pg_attribute":
         if row["attnum"] <= 0 or row["attisdropped"]:
@@ -145,7 +148,7 @@ def _row(
             name in ("reloptions", "proconfig", "attoptions", "srvoptions", "fdwoptions", "umoptions", "ftoptions")
             and value
         ):
-            result[name] = sorted(value)
+            result[name] = sorted(one for one in value if not one.startswith("pg_")) or None  # PostgreSQL's own
     text = SEPARATOR.join(f"{name}={value}" for name, value in sorted(result.items()))
     text = re.sub(r"(\w+_ConstraintTrigger(?:_[ac])?_)\d+", r"\1N", text)
     return None if "pg_toast" in text else text
