@@ -41,8 +41,8 @@ class Contact:
 class Visit:
     """A call of run_migrations in env.py: its arguments that are text, and the scratch ``database`` that it was for
     (None: not known), with the version table's name and schema and the names of the models' tables. ``work`` is what
-    Alembic's command has run for each database, by the name of its function: upgrade, display_version …; ``starting``:
-    it was called while the application started.
+    Alembic's command has run for each database, by the name of its function: upgrade, display_version …; ``command`` is
+    that command's name, of the outermost one where several are under way, or "" where that is not known.
     """
 
     dialect: str
@@ -52,7 +52,7 @@ class Visit:
     table: str
     schema: str | None
     models: tuple[str, ...]
-    starting: bool = False
+    command: str = ""
 
 
 @dataclass(frozen=True)

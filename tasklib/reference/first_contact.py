@@ -12,6 +12,7 @@ from itertools import count
 
 from tasklib import binds, console
 from tasklib.command import not_started
+from tasklib.command.guard.hold import FIRST
 from tasklib.command.project_command import UPGRADES, Command, Ran
 from tasklib.command.watch import Visit
 from tasklib.errors import Refused
@@ -273,11 +274,13 @@ def _upgrades(bench: Bench, visits: Sequence[Visit]) -> bool:
     """
     plan = bench.plan
     wrong = [visit for visit in visits if visit.work in ("upgrade", "downgrade", "do_stamp")]
-    at_its_start = all(visit.starting for visit in wrong) and plan.layout.kind != "code"
+    # None of them runs below the `current` that was asked for, as one that env.py runs would.
+    at_its_start = all(visit.command not in ("", FIRST) for visit in wrong) and plan.layout.kind != "code"
     if wrong and at_its_start and not plan.upgrades_itself:
         console.note("  … the application runs Alembic's upgrade at its start: it does that in a database of its own")
         bench.save(replace(plan, upgrades_itself=True, layout=replace(plan.layout, in_place=True)))
         bench.end_held()
+        bench.tally.reasons.clear()  # it was held for nothing then
         return True
     if wrong:
         raise Misconduct(

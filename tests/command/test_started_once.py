@@ -252,6 +252,28 @@ def test_an_application_that_upgrades_at_its_start_does_that_in_a_database_of_it
     assert caught_up.code == 1 and "start the application there as it was before the squash" in caught_up.err
 
 
+MANAGE = """
+from app import app
+from flask.cli import FlaskGroup
+from flask_migrate import upgrade
+
+with app.app_context():
+    upgrade()
+if __name__ == "__main__":
+    FlaskGroup(create_app=lambda: app)()
+"""
+
+
+def test_a_program_that_upgrades_where_nothing_is_imported_does_that_in_a_database_of_its_own(make: Make) -> None:
+    project = make(SHOP[:4])
+    project.write("manage.py", MANAGE)
+    project.commit("a program")
+    project.environment = {VARIABLE: "postgresql+psycopg2://u:p@db.example/shop"}
+    done = project.tool("squash", "--rev", "head-1", "--command", "python manage.py db")
+    assert done.code == 0 and "in a database of its own, of which this" in " ".join(done.out.split()), done.said
+    project.assert_nothing_left()
+
+
 def test_init_and_with_it_autogenerate_are_not_for_an_application_that_connects_at_its_start(make: Make) -> None:
     project = make(SHOP, app=UPGRADES.format(how="upgrade()"))
     project.environment = {VARIABLE: "postgresql+psycopg2://u:p@db.example/shop"}

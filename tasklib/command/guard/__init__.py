@@ -5,10 +5,11 @@ nothing but the standard library, and runs on Python 3.6 and later: that is why 
 """
 
 import atexit
+import contextlib
 import json
 import os
 import sys
-from typing import Any, Callable
+from typing import Any, Callable, Iterator
 
 from . import alembics, drivers, legacy
 from .hold import Hold
@@ -27,6 +28,7 @@ class Record:
         self.path: "str | None" = None
         self.packages: "set[str]" = set()
         self.revisions: "dict[str, str]" = {}  # what Alembic loaded in this run: a revision's id → its file
+        self.command = ""  # Alembic's that is under way, by its name: the outermost one of several
         self.legacy: "set[str]" = set()  # the ids of those that call SQLAlchemy as it was before version 2
 
     def __call__(self, **line: Any) -> None:
@@ -36,6 +38,17 @@ class Record:
                     file.write(json.dumps(line) + "\n")
             except OSError:
                 pass  # what is not written was not shown
+
+    @contextlib.contextmanager
+    def within(self, command: str) -> "Iterator[None]":
+        """One of Alembic's commands is under way over the block."""
+        outermost = not self.command
+        self.command = self.command or command
+        try:
+            yield
+        finally:
+            if outermost:
+                self.command = ""
 
     def modules(self) -> None:
         """Where the modules of the project's own packages came from, the names of all that are loaded, and the version

@@ -8,7 +8,6 @@ from typing import Any
 
 from .drivers import database_of
 from .loading import Hook
-from .starting import is_starting
 
 
 def hooks(record: Any) -> "dict[str, Hook]":
@@ -42,7 +41,7 @@ def _environment(record: Any, module: Any, late: bool) -> None:
         record(
             dialect=dialect,
             work=getattr(self.context_opts.get("fn"), "__name__", ""),
-            starting=is_starting(),
+            command=record.command,
             engine={name: value for name, value in kw.items() if isinstance(value, str)},
             database=database_of(context.connection),
             table=context.version_table,

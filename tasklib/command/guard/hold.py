@@ -64,14 +64,18 @@ class Hold:
     def holding(self, name: str, theirs: Any) -> Any:
         @functools.wraps(theirs)
         def entered(config: Any, *others: Any, **named: Any) -> Any:
-            if self.entered or (self.apart and is_starting()):
-                return theirs(config, *others, **named)
-            self.entered = True
-            order = self.hold(name)
+            # The one that was asked for is the first one after the start, in which others may run.
+            starting = self.apart and (name != FIRST or is_starting())
+            order = None
+            if not self.entered and not starting:
+                self.entered = True
+                order = self.hold(name)
             if order is None:
-                return theirs(config, *others, **named)
+                with self.guard.record.within(name):
+                    return theirs(config, *others, **named)
             configure(config, order["chain"])
-            return self.commands[order["command"]](config, *order["arguments"])
+            with self.guard.record.within(order["command"]):
+                return self.commands[order["command"]](config, *order["arguments"])
 
         # Alembic's own command line is made from the signatures of its commands.
         entered.__signature__ = inspect.signature(theirs)  # type: ignore[attr-defined]
