@@ -273,6 +273,8 @@ def _upgrades(bench: Bench, visits: Sequence[Visit]) -> bool:
     has databases of its own from now on. `Refused` where it was anywhere else.
     """
     plan = bench.plan
+    if any(visit.dialect != "postgresql" for visit in visits):
+        return False  # the database is another kind's: that comes first
     wrong = [visit for visit in visits if visit.work in ("upgrade", "downgrade", "do_stamp")]
     # None of them runs below the `current` that was asked for, as one that env.py runs would.
     at_its_start = all(visit.command not in ("", FIRST) for visit in wrong) and plan.layout.kind != "code"
