@@ -17,7 +17,8 @@ from urllib.parse import quote
 
 from tasklib import binds, console, fence, shell
 from tasklib.command import programs, watch
-from tasklib.command.guard.hold import COMMANDS, FIRST
+from tasklib.command.guard.alembics import COMMANDS
+from tasklib.command.guard.hold import FIRST
 from tasklib.command.started_once import Held, Order, Start
 from tasklib.command.watch import Seen, Watch
 from tasklib.errors import Refused

@@ -14,7 +14,7 @@ from typing import Any, Callable, Iterator
 from . import alembics, drivers, legacy
 from .hold import Hold
 from .lead import Lead, key
-from .loading import Hooks
+from .loading import Hooks, both
 
 VARIABLE = "ALEMBIC_SQUASH_GUARD"
 NAME = "alembic_squash_guard"  # what the copy is called
@@ -97,7 +97,8 @@ def install() -> None:
     hooks.update(alembics.hooks(guard.record))
     hooks.update(legacy.hooks(guard.record))
     if given.get("hold"):
-        hooks.update(Hold(given["hold"], guard, given["spare"], given["apart"]).hooks())
+        hold = Hold(given["hold"], guard, given["spare"], given["apart"])
+        hooks["alembic.command"] = both(hooks["alembic.command"], hold.watch)
     Hooks(hooks).install()
     atexit.register(guard.record.modules)
 

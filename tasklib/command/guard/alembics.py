@@ -9,14 +9,34 @@ from typing import Any
 from .drivers import database_of
 from .loading import Hook
 
+COMMANDS = ("current", "upgrade", "downgrade", "stamp")
+
 
 def hooks(record: Any) -> "dict[str, Hook]":
     """For Alembic's own modules, and for a Flask-Migrate that is too old for its Alembic."""
     return {
+        "alembic.command": functools.partial(_commands, record),
         "alembic.script.base": functools.partial(_scripts, record),
         "alembic.runtime.environment": functools.partial(_environment, record),
         "flask_migrate": _mend_flask_migrate,
     }
+
+
+def _commands(record: Any, module: Any, late: bool) -> None:
+    """Tell which of them is under way."""
+    for name in COMMANDS:
+        setattr(module, name, _within(record, name, getattr(module, name)))
+
+
+def _within(record: Any, name: str, theirs: Any) -> Any:
+    @functools.wraps(theirs)
+    def command(*others: Any, **named: Any) -> Any:
+        with record.within(name):
+            return theirs(*others, **named)
+
+    # Alembic's own command line is made from the signatures of its commands.
+    command.__signature__ = inspect.signature(theirs)  # type: ignore[attr-defined]
+    return command
 
 
 def _scripts(record: Any, module: Any, late: bool) -> None:

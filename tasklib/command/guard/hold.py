@@ -16,10 +16,9 @@ import sys
 import traceback
 from typing import Any
 
-from .loading import Hook
+from .alembics import COMMANDS
 from .starting import close_connections, is_starting, open_connections
 
-COMMANDS = ("current", "upgrade", "downgrade", "stamp")
 FIRST = "current"  # what the command is started with
 PARENT_DEATH_SIGNAL = 1  # of prctl
 NO_NEW_PRIVILEGES = 38
@@ -51,9 +50,6 @@ class Hold:
         self.handlers: "dict[int, Any]" = {}
         self.fences: "list[int]" = []  # file descriptors, in the order of the runs that they came with
 
-    def hooks(self) -> "dict[str, Hook]":
-        return {"alembic.command": self.watch}
-
     def watch(self, module: Any, late: bool) -> None:
         for name in COMMANDS:
             theirs = getattr(module, name)
@@ -71,11 +67,9 @@ class Hold:
                 self.entered = True
                 order = self.hold(name)
             if order is None:
-                with self.guard.record.within(name):
-                    return theirs(config, *others, **named)
+                return theirs(config, *others, **named)
             configure(config, order["chain"])
-            with self.guard.record.within(order["command"]):
-                return self.commands[order["command"]](config, *order["arguments"])
+            return self.commands[order["command"]](config, *order["arguments"])
 
         # Alembic's own command line is made from the signatures of its commands.
         entered.__signature__ = inspect.signature(theirs)  # type: ignore[attr-defined]
