@@ -26,6 +26,7 @@ RANKS = (
 TITLE = "Work in flight (after the squash, `rebase-revision BRANCH` makes that change in a commit on the branch)"
 IMPORT = re.compile(r"\bimport\b|\bimport_module\b|versions[./]")
 NAMED = 3  # branches that are alike, by name
+FEW = 100  # branches, of each of which git is asked where it begins
 MANY = 1000
 ORDER = ("deploy", "code", "tests", "docs", "other")
 
@@ -111,11 +112,16 @@ def of_commit(repository: Repository, layout: Layout, gone: Gone, where: str, co
     """What a commit has that the squashed branch has not."""
     here = {entry.path: entry.blob for entry in revisions.files(repository, gone.tip, layout)}
     there = revisions.files(repository, commit, layout)
-    fork = repository.run("merge-base", gone.tip, commit, ok=(0, 1)).stdout.strip()
+    fork = _fork(repository, gone, commit)
     then = {e.path: e.blob for e in revisions.files(repository, fork, layout)} if fork else {}
     other = [e.path for e in there if e.path not in gone.paths and here.get(e.path) != e.blob]
     edited = [e.path for e in there if e.path in gone.paths and e.path in then and then[e.path] != e.blob]
     return Place(where, trees.read_many(repository, commit, other) if other else {}, tuple(edited))
+
+
+def _fork(repository: Repository, gone: Gone, commit: str) -> str:
+    """The commit from which on a branch is another one than that which is squashed; "" where there is none."""
+    return repository.run("merge-base", gone.tip, commit, ok=(0, 1)).stdout.strip()
 
 
 def _branches(repository: Repository, layout: Layout, gone: Gone) -> Iterator[Place]:
@@ -125,7 +131,9 @@ def _branches(repository: Repository, layout: Layout, gone: Gone) -> Iterator[Pl
         names.setdefault(commit, []).append(name)
     alike: dict[tuple[str, ...], list[str]] = {}
     for commit, there in trees.below(repository, names, layout.locations).items():
-        alike.setdefault(there, []).append(commit)
+        # What was changed there shows beside where the branch begins; robots' begin where that does which they are on.
+        fork = _fork(repository, gone, commit) if len(names) < FEW else ""
+        alike.setdefault((fork, *there), []).append(commit)
     for commits in alike.values():
         shown = sorted((name for commit in commits for name in names[commit]), key=lambda name: (len(name), name))
         more = f" and {len(shown) - NAMED} more" if len(shown) > NAMED else ""
@@ -142,10 +150,11 @@ def _changing(repository: Repository, layout: Layout, gone: Gone) -> Iterator[tu
         return
     # Too many are as good as all, and no command line takes them.
     holding = [word for one in changes for word in ("--contains", one)] if len(changes) < MANY else []
-    words = ("for-each-ref", "--format=%(objectname) %(refname:lstrip=2)", f"--no-merged={gone.tip}", *holding)
-    for line in repository.run(*words, "refs/heads", "refs/remotes").stdout.splitlines():
-        commit, name = line.split(" ", 1)
-        if not name.endswith("/HEAD"):
+    each = "%(if)%(symref)%(then)%(else)%(objectname) %(refname:lstrip=2)%(end)"
+    words = ("for-each-ref", f"--format={each}", f"--no-merged={gone.tip}", *holding)
+    for line in repository.run(*words, "refs/heads", "refs/remotes").stdout.split("\n"):
+        if line:
+            commit, name = line.split(" ", 1)
             yield commit, name
 
 

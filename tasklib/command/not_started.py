@@ -38,7 +38,9 @@ def refuse(command: Command, result: shell.Result, targets: Targets | None = Non
         # Flask says "No such command 'db'" or nothing at all where the app's import failed; any command that
         # needs the app says why.
         environment = {**command.environment(command.apart or targets), **READ_ONLY}
-        routes = shell.run([*command.words[:-1], "routes"], cwd=command.cwd, env=environment, ok=None)
+        routes = shell.run(
+            [*command.words[:-1], "routes"], cwd=command.cwd, env=environment, ok=None, fence=command.fence(targets)
+        )
         asked = command.masked(routes, targets)
         if asked.code != 0:
             why = asked.stderr if asked.stderr.strip() else asked.stdout

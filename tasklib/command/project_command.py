@@ -57,7 +57,8 @@ class Command:
     ``templates`` are the variables of --uri-var and --set, and those with a dot in their name options of the ini;
     those that are in ``filled`` get an address each that is led like any other. ``scheme`` is the URL's. ``watch`` is
     the guard that leads its drivers. ``section`` is the ini's that `alembic -n` names. ``held`` is what runs are
-    forks of. ``apart`` are scratch databases for what the application does at its start: then each run is a fork.
+    forks of. ``apart`` are scratch databases for what the application does at its start before it runs Alembic
+    there: then each run is a fork of it at that point.
     """
 
     words: tuple[str, ...]
@@ -174,7 +175,7 @@ class Command:
         options: Sequence[str] = (),
     ) -> Start:
         if self.apart is not None:
-            targets, environment = self.apart, {**self.environment(self.apart), **READ_ONLY, **(extra or {})}
+            targets, environment = self.apart, {**self.environment(self.apart), **(extra or {})}
         return Start(
             argv=self._argv(chain, ini, [FIRST], options),
             cwd=self.cwd,
@@ -208,8 +209,8 @@ class Command:
     def _cannot_be_held(self) -> Refused:
         reason = self.held.reason if self.held is not None else ""
         return Refused(
-            "The application runs Alembic's upgrade at its start. It was to be held once that is done, so that its "
-            f"runs can go to other databases, and cannot be: {reason or 'it does not come to its command'}.",
+            "The application runs Alembic's upgrade at its start. It was to be held there, so that runs can go to "
+            f"other databases, and cannot be: {reason or 'it does not come to it again'}.",
             UPGRADES,
         )
 
@@ -302,7 +303,7 @@ class Command:
         else:
             # Alembic writes the ini where -c says, and refuses to overwrite one.
             argv = [*self.words, "-c", str(directory.parent / "alembic.ini"), "init", *words, str(directory)]
-        return shell.run(argv, cwd=self.cwd, env=environment, ok=None)
+        return shell.run(argv, cwd=self.cwd, env=environment, ok=None, fence=self.fence())
 
     def current(self, chain: Chain, targets: Targets, first: str | None) -> Ran:
         """Ask the command where it stands, to see where it connects: an unknown target is led to that of ``first``."""

@@ -67,10 +67,13 @@ class Held:
     before the next fork.
     """
 
-    def __init__(self, directory: Path, tally: Tally, make_room: Callable[[Held], None]) -> None:
+    def __init__(
+        self, directory: Path, tally: Tally, make_room: Callable[[Held], None], settled: Callable[[], None]
+    ) -> None:
         self.directory = directory
         self.tally = tally
         self._make_room = make_room  # called before a start
+        self._settled = settled  # called once it is held
         self.modules: tuple[str, ...] = ()
         self.reason = ""
         self.forks = 0
@@ -116,7 +119,7 @@ class Held:
 
     def another(self) -> Held:
         """One for another start, with the same modules."""
-        other = Held(self.directory, self.tally, self._make_room)
+        other = Held(self.directory, self.tally, self._make_room, self._settled)
         other.modules = self.modules
         return other
 
@@ -188,6 +191,7 @@ class Held:
                 file.unlink(missing_ok=True)
             if self.modules:
                 self._say(preload=self.modules)
+            self._settled()
             return None
         # It ran to its end by itself, as a start of its own would.
         if said is not None:

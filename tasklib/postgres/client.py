@@ -266,6 +266,12 @@ def rename_database(connection: Connection, old: str, new: str) -> None:
     connection.run(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(old), sql.Identifier(new)))
 
 
+def allow_connections(connection: Connection, name: str, *, allowed: bool) -> None:
+    """Let anybody connect to a database, or nobody at all."""
+    statement = sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}")
+    connection.run(statement.format(sql.Identifier(name), sql.SQL(str(allowed).lower())))
+
+
 def drop_database(connection: Connection, name: str, token: str) -> None:
     """Drop a database that carries our marker (or only our name yet, and nothing in it); another one is refused."""
     if connection.value("SELECT 1 FROM pg_database WHERE datname = %s", [name]) is None:

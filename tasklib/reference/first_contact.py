@@ -269,8 +269,8 @@ BY_A_LIBRARY = (
 
 
 def _upgrades(bench: Bench, visits: Sequence[Visit]) -> bool:
-    """Whether migrations were run by a command that was only asked where it stands, while the application started: that
-    has databases of its own from now on. `Refused` where it was anywhere else.
+    """Whether migrations were run by a command that was only asked where it stands, while the application started: it
+    is held there from now on. `Refused` where it was anywhere else.
     """
     plan = bench.plan
     if any(visit.dialect != "postgresql" for visit in visits):
@@ -279,7 +279,7 @@ def _upgrades(bench: Bench, visits: Sequence[Visit]) -> bool:
     # None of them runs below the `current` that was asked for, as one that env.py runs would.
     at_its_start = all(visit.command not in ("", FIRST) for visit in wrong) and plan.layout.kind != "code"
     if wrong and at_its_start and not plan.upgrades_itself:
-        console.note("  … the application runs Alembic's upgrade at its start: it does that in a database of its own")
+        console.note("  … the application runs Alembic's upgrade at its start: it is held there, and runs begin there")
         bench.save(replace(plan, upgrades_itself=True, layout=replace(plan.layout, in_place=True)))
         bench.end_held()
         bench.tally.reasons.clear()  # it was held for nothing then

@@ -64,8 +64,8 @@ def lines(plan: Plan, fenced: bool) -> list[str]:
         found.append(f"Led, whatever the application asked for: {asked} → {stood}")
     if plan.upgrades_itself:
         found.append(
-            "The application runs Alembic's upgrade at its start: it did that in a database of its own, of which this "
-            "proof says nothing."
+            "The application runs Alembic's upgrade at its start: it was held there for each run, and what else it "
+            "does at its start is no part of this proof."
         )
     if plan.legacy:
         found.append(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import wraps
@@ -22,6 +22,7 @@ from tasklib.history import chains, data_files, revisions
 from tasklib.history.chains import Chain
 from tasklib.history.cut import Cut, History
 from tasklib.judge import passwords
+from tasklib.postgres.client import Address
 from tasklib.project import discovery, sources
 from tasklib.project.addresses import Addresses
 from tasklib.repository import git, status, trees, worktree
@@ -183,15 +184,35 @@ class Bench(Scratch):
             filled=frozenset(name for name, _ in self.plan.found),
             tally=self.tally,
             held=self._hold(number) if self.plan.place is not None else None,
-            apart=self.targets(STARTS[number]) if self.plan.upgrades_itself and self.plan.place is not None else None,
+            apart=self._apart(number),
             make_room=self.make_room,
             section=layout.section,
         )
 
     def _hold(self, number: int) -> Held:
         if number not in self._held:
-            self._held[number] = Held(self.work, self.tally, self.make_room)
+            self._held[number] = Held(
+                self.work, self.tally, lambda held: self._open_start(number, held), lambda: self._close_start(number)
+            )
         return self._held[number]
+
+    def _apart(self, number: int) -> Mapping[str, Address] | None:
+        """The databases for what the application does at its start before it upgrades, where it does that."""
+        if not self.plan.upgrades_itself or self.plan.place is None or STARTS[number] not in self.plan.place.names:
+            return None
+        return self.targets(STARTS[number])
+
+    def _open_start(self, number: int, starting: Held) -> None:
+        self.make_room(starting)
+        if self._apart(number) is not None:
+            self.let_connect(STARTS[number], allowed=True)
+
+    def _close_start(self, number: int) -> None:
+        """Once the application is held, nobody may write to the databases of its start: no run is led there, and what
+        remembers their addresses shall fail, not be lost.
+        """
+        if self._apart(number) is not None:
+            self.let_connect(STARTS[number], allowed=False)
 
     def make_room(self, starting: Held | None = None) -> None:
         """Before a start: end what else is held, where the application does not start beside itself."""

@@ -75,7 +75,7 @@ class Plan:
     apart: bool = False
     # Whether the application does not start beside itself (it listens on a port, say).
     alone: bool = False
-    # Whether the application runs Alembic's upgrade at its start: that has databases of its own.
+    # Whether the application runs Alembic's upgrade at its start: it has databases of its own until then.
     upgrades_itself: bool = False
     # Squashed revisions that call SQLAlchemy as it was before version 2, and ran as they did then.
     legacy: tuple[str, ...] = ()

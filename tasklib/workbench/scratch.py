@@ -43,7 +43,7 @@ SHARED = {
 ITSELF = "SELECT oid || ' ' || pg_postmaster_start_time() FROM pg_database WHERE datname = current_database()"
 GROUND = "ground"  # the role whose databases hold what env.py makes before any migration, and nothing else
 SECOND = "second"  # of the second run of the old chain, whose application has a start of its own
-# Of both starts, where the application upgrades its database then: it does that there, and runs go elsewhere.
+# Of both starts, where the application upgrades its database then: for what it does before that.
 STARTS = ("start", "start-second")
 
 
@@ -291,6 +291,12 @@ class Scratch:
         for bind in self.binds if self.plan.groundwork else ():
             with client.connect(self.address(role, bind)) as connection:
                 groundwork.lay(connection, self.plan.groundwork)
+
+    def let_connect(self, role: str, *, allowed: bool) -> None:
+        """Say whether anybody may connect to the scratch databases of a role."""
+        with client.connect(self.maintenance(role)) as connection:
+            for name in self.names:
+                client.allow_connections(connection, self.address(role, name).database, allowed=allowed)
 
     def empty(self, role: str) -> None:
         """Make the scratch databases of a role empty, in the cluster where they are; env.py makes its groundwork."""

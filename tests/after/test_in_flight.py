@@ -118,3 +118,24 @@ def test_branches_cost_no_more_than_what_they_changed_beside_one_another(busy: P
     file.write_text("\n".join([*listed, ""]), encoding="utf-8")
     busy.run(["sh", "-c", f"git update-ref --stdin < {file}"])
     assert processes() == before
+
+
+def test_branches_that_have_the_same_and_began_elsewhere_are_told_apart(old_shop: Plain, tmp_path: Path) -> None:
+    project, ids = copied(old_shop, tmp_path), old_shop.ids
+    file = project.file_of(ids[1])
+    project.git("branch", "--quiet", "x/HEAD")
+    file.write_text(file.read_text(encoding="utf-8") + "\n# a note\n", encoding="utf-8")
+    project.commit("a note")
+    text = file.read_text(encoding="utf-8")
+    side(project, "here", "00aafe000000", ids[1], "CREATE TABLE invoices (id integer)")
+    added = next(iter(project.git("show", "--format=", "--name-only", "here").split()))
+    project.git("checkout", "--quiet", "x/HEAD", "--")
+    project.git("checkout", "--quiet", "here", "--", added)
+    file.write_text(text, encoding="utf-8")
+    project.commit("the same, by another way")
+    project.git("checkout", "--quiet", "main")
+    planned = project.tool("plan", "--rev", ids[3])
+    for where in ("here", "x/HEAD"):
+        assert f"{where}: {added} hangs on {ids[1]}" in planned.out, planned.said
+    edited = re.findall(r"(\S+): \S+ was changed there, and goes here", planned.out)
+    assert edited == ["x/HEAD"], planned.said

@@ -22,7 +22,7 @@ from tasklib.postgres import client
 from tasklib.workbench.bench import Bench, open_bench
 from tests.conftest import SHOP, Make, MakePlain
 from tests.support.decoy import decoy
-from tests.support.project import APP, VARIABLE, Project, Step, whole
+from tests.support.project import APP, VARIABLE, Project, Step, query, whole
 from tests.unharmed.running import begin, until
 
 pytestmark = pytest.mark.usefixtures("put_back")
@@ -137,8 +137,8 @@ NOT_HELD = {
     "the application has child processes": "import subprocess\nsubprocess.Popen(['sleep', '2'])\n",
     "the application connects to a database at its start": "import sqlalchemy, os\n"
     "sqlalchemy.create_engine(os.environ['DATABASE_URL']).connect().close()\n",
-    "the application has temporary directories, which the first fork would take away": "import tempfile\n"
-    "PLACE = tempfile.TemporaryDirectory()\n",
+    "the application has temporary files or directories, which the first fork would take away": "import atexit\n"
+    "import shutil, tempfile\nPLACE = tempfile.mkdtemp()\natexit.register(shutil.rmtree, PLACE)\n",
     "Alembic is entered while a module is imported": "import alembic.command, alembic.config\n"
     "from alembic.config import Config\n"
     "try:\n    alembic.command.current(Config('migrations/alembic.ini'))\nexcept Exception:\n    pass\n",
@@ -235,12 +235,12 @@ BY_MODELS = """if not db.inspect(db.engine).has_table("plans"):
 
 
 @pytest.mark.parametrize("how", ["upgrade()", BY_MODELS])
-def test_an_application_that_upgrades_at_its_start_does_that_in_a_database_of_its_own(make: Make, how: str) -> None:
+def test_an_application_that_upgrades_at_its_start_is_held_there(make: Make, how: str) -> None:
     project = make([*SHOP, Step("a role", sql=["CREATE ROLE shop_reader"])], app=UPGRADES.format(how=how))
     project.environment = {VARIABLE: "postgresql+psycopg2://u:p@db.example/shop"}
     done = project.tool("squash", "--rev", "head-2", "--timings")
     assert done.code == 0, done.said
-    assert "in a database of its own, of which this proof says nothing" in " ".join(done.out.split()), done.said
+    assert "it was held there for each run" in " ".join(done.out.split()), done.said
     assert all("of the start" not in file.read_text(encoding="utf-8") for file in project.versions.glob("*.py"))
     project.assert_nothing_left()
     verified = project.tool("verify")
@@ -264,13 +264,83 @@ if __name__ == "__main__":
 """
 
 
-def test_a_program_that_upgrades_where_nothing_is_imported_does_that_in_a_database_of_its_own(make: Make) -> None:
+def test_a_program_that_upgrades_where_nothing_is_imported_is_held_there(make: Make) -> None:
     project = make(SHOP[:4])
     project.write("manage.py", MANAGE)
     project.commit("a program")
     project.environment = {VARIABLE: "postgresql+psycopg2://u:p@db.example/shop"}
     done = project.tool("squash", "--rev", "head-1", "--command", "python manage.py db")
-    assert done.code == 0 and "in a database of its own, of which this" in " ".join(done.out.split()), done.said
+    assert done.code == 0 and "it was held there for each run" in " ".join(done.out.split()), done.said
+    project.assert_nothing_left()
+
+
+# What an old revision leaves in the process that loads it, and what the start of the application has found out.
+LEAVES = """
+from alembic.operations import MigrateOperation, Operations
+
+
+@Operations.register_operation("audit")
+class Audit(MigrateOperation):
+    @classmethod
+    def audit(cls, operations, text):
+        operations.execute("INSERT INTO audits VALUES ('%s')" % text)
+
+
+def fill(table, connection, **named):
+    connection.exec_driver_sql("INSERT INTO audits VALUES ('%s')" % table.name)
+
+
+sa.event.listen(sa.Table, "after_create", fill)
+"""
+KNOWS = """
+    from app import KNOWN
+    op.execute("INSERT INTO audits VALUES ('the start knew %d')" % len(KNOWN))
+    op.create_table("noted", sa.Column("id", sa.Integer()))
+"""
+
+
+@pytest.mark.parametrize("kept", ["CREATE TABLE kept (id integer)", ""])
+def test_what_an_upgrade_at_the_start_leaves_in_its_process_is_in_no_run(make: Make, kept: str) -> None:
+    start = UPGRADES.format(how="upgrade()").replace("with app.app_context", "KNOWN = []\nwith app.app_context")
+    start = start.replace("    KNOWN =", "    KNOWN[:] =")
+    steps = [Step("audits", sql=["CREATE TABLE audits (what text)"]), *SHOP[:3], Step("noted", KNOWS)]
+    project = make(steps, app=start)
+    file = next(project.versions.glob("*noted.py"))
+    file.write_text(file.read_text(encoding="utf-8").replace("\n\ndef upgrade", LEAVES + "\n\ndef upgrade"))
+    project.commit("an operation of one's own")
+    project.add(Step("kept", "" if kept else "op.audit('kept')", sql=[kept] if kept else ()))
+    project.environment = {VARIABLE: "postgresql+psycopg2://u:p@db.example/shop"}
+    done = project.tool("squash", "--rev", "head-1")
+    if not kept:  # nobody has the operation any more
+        assert done.code == 2 and "has no attribute 'audit'" in done.err, done.said
+        project.assert_nothing_left()
+        return
+    assert done.code == 0, done.said
+    address = project.new_database("made")
+    project.db("current", database="made")  # its start upgrades it
+    rows = [("noted",), ("orders",), ("plans",), ("the start knew 0",), ("users",)]
+    assert query(address, "SELECT what FROM audits ORDER BY 1") == rows
+    assert query(address, "SELECT code FROM plans ORDER BY 1") == [("free",), ("of the start",), ("paid",)]
+    project.assert_nothing_left()
+
+
+def test_what_remembers_the_database_of_the_start_does_not_get_there(make: Make) -> None:
+    psql = "import os, subprocess\nfrom flask import current_app\nurl = {url}.replace('+psycopg2', '')\n"
+    psql += "subprocess.run(['psql', '-X', url, '-c', 'CREATE TABLE {name} (id integer)'], check=True)"
+    there = psql.format(url="os.environ['DATABASE_URL']", name="there")
+    lost = psql.format(url="current_app.config['SQLALCHEMY_DATABASE_URI']", name="lost")
+    project = make([*SHOP[:3], Step("there", there), Step("lost", lost)], app=UPGRADES.format(how="upgrade()"))
+    project.put_psql_on_path()
+    done = project.tool("squash", "--rev", "head", "--uri-var", VARIABLE)
+    assert done.code == 2 and re.search(r"lost\.py:\d+\) failed", done.err), done.said
+    project.assert_nothing_left()
+
+
+def test_an_application_that_ignores_the_end_of_children_is_held_too(make: Make) -> None:
+    project = make(SHOP[:3], app="import signal\nsignal.signal(signal.SIGCHLD, signal.SIG_IGN)\n" + APP)
+    project.environment = {VARIABLE: "postgresql+psycopg2://u:p@db.example/shop"}
+    done = project.tool("squash", "--rev", "head-1", "--timings")
+    assert done.code == 0 and "2 starts of the application" in done.out, done.said
     project.assert_nothing_left()
 
 
@@ -293,7 +363,7 @@ def test_init_and_with_it_autogenerate_are_not_for_an_application_that_connects_
     ],
 )
 def test_one_that_upgrades_at_its_start_and_cannot_be_held_is_refused(make: Make, more: str, reason: str) -> None:
-    project = make(SHOP, app=UPGRADES.format(how="upgrade()") + more)
+    project = make(SHOP, app=more + UPGRADES.format(how="upgrade()"))
     project.environment = {VARIABLE: "postgresql+psycopg2://u:p@db.example/shop"}
     head = project.git("rev-parse", "HEAD")
     done = project.tool("squash", "--rev", "head-2")

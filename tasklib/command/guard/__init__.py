@@ -5,16 +5,15 @@ nothing but the standard library, and runs on Python 3.6 and later: that is why 
 """
 
 import atexit
-import contextlib
 import json
 import os
 import sys
-from typing import Any, Callable, Iterator
+from typing import Any, Callable
 
 from . import alembics, drivers, legacy
 from .hold import Hold
 from .lead import Lead, key
-from .loading import Hooks, both
+from .loading import Hooks
 
 VARIABLE = "ALEMBIC_SQUASH_GUARD"
 NAME = "alembic_squash_guard"  # what the copy is called
@@ -28,7 +27,6 @@ class Record:
         self.path: "str | None" = None
         self.packages: "set[str]" = set()
         self.revisions: "dict[str, str]" = {}  # what Alembic loaded in this run: a revision's id → its file
-        self.command = ""  # Alembic's that is under way, by its name: the outermost one of several
         self.legacy: "set[str]" = set()  # the ids of those that call SQLAlchemy as it was before version 2
 
     def __call__(self, **line: Any) -> None:
@@ -38,17 +36,6 @@ class Record:
                     file.write(json.dumps(line) + "\n")
             except OSError:
                 pass  # what is not written was not shown
-
-    @contextlib.contextmanager
-    def within(self, command: str) -> "Iterator[None]":
-        """One of Alembic's commands is under way over the block."""
-        outermost = not self.command
-        self.command = self.command or command
-        try:
-            yield
-        finally:
-            if outermost:
-                self.command = ""
 
     def modules(self) -> None:
         """Where the modules of the project's own packages came from, the names of all that are loaded, and the version
@@ -98,7 +85,8 @@ def install() -> None:
     hooks.update(legacy.hooks(guard.record))
     if given.get("hold"):
         hold = Hold(given["hold"], guard, given["spare"], given["apart"])
-        hooks["alembic.command"] = both(hooks["alembic.command"], hold.watch)
+        hooks["alembic.command"] = hold.watch
+        hooks["tempfile"] = hold.watch_temporary
     Hooks(hooks).install()
     atexit.register(guard.record.modules)
 

@@ -3,6 +3,7 @@
 import functools
 import inspect
 import os
+import sys
 import types
 from typing import Any
 
@@ -15,28 +16,21 @@ COMMANDS = ("current", "upgrade", "downgrade", "stamp")
 def hooks(record: Any) -> "dict[str, Hook]":
     """For Alembic's own modules, and for a Flask-Migrate that is too old for its Alembic."""
     return {
-        "alembic.command": functools.partial(_commands, record),
         "alembic.script.base": functools.partial(_scripts, record),
         "alembic.runtime.environment": functools.partial(_environment, record),
         "flask_migrate": _mend_flask_migrate,
     }
 
 
-def _commands(record: Any, module: Any, late: bool) -> None:
-    """Tell which of them is under way."""
-    for name in COMMANDS:
-        setattr(module, name, _within(record, name, getattr(module, name)))
-
-
-def _within(record: Any, name: str, theirs: Any) -> Any:
-    @functools.wraps(theirs)
-    def command(*others: Any, **named: Any) -> Any:
-        with record.within(name):
-            return theirs(*others, **named)
-
-    # Alembic's own command line is made from the signatures of its commands.
-    command.__signature__ = inspect.signature(theirs)  # type: ignore[attr-defined]
-    return command
+def _command() -> str:
+    """The name of Alembic's command that is under way, of the outermost one of several; "" where there is none."""
+    found = ""
+    frame = sys._getframe(1)
+    while frame is not None:
+        if frame.f_globals.get("__name__") == "alembic.command" and frame.f_code.co_name in COMMANDS:
+            found = frame.f_code.co_name
+        frame = frame.f_back  # type: ignore[assignment]
+    return found
 
 
 def _scripts(record: Any, module: Any, late: bool) -> None:
@@ -61,7 +55,7 @@ def _environment(record: Any, module: Any, late: bool) -> None:
         record(
             dialect=dialect,
             work=getattr(self.context_opts.get("fn"), "__name__", ""),
-            command=record.command,
+            command=_command(),
             engine={name: value for name, value in kw.items() if isinstance(value, str)},
             database=database_of(context.connection),
             table=context.version_table,

@@ -28,8 +28,8 @@ POLL = 0.01  # seconds between two looks at children
 
 class Hold:
     """``path`` is the socket on which orders come, one JSON object a line. A ``spare`` process ends where it cannot be
-    held: whoever started it wants nothing of it but forks. ``apart``: the application was started with a database of
-    its own, in which it may do what it does at its start.
+    held: whoever started it wants nothing of it but forks. ``apart``: the application runs Alembic at its start, and
+    has a database of its own there; it is held where it enters Alembic first, and its start goes on in no fork.
 
     - run: an id, with command and arguments, environment (name → value or None), given (for the guard), out and err
       (files), chain (script, ini, options), and fenced: whether a ruleset of Landlock came with it, to be put on;
@@ -44,6 +44,7 @@ class Hold:
         self.spare = spare
         self.apart = apart
         self.entered = False
+        self.temporary: "list[Any]" = []
         self.commands: "dict[str, Any]" = {}
         self.socket: "socket.socket | None" = None
         self.children: "dict[int, int]" = {}
@@ -60,27 +61,41 @@ class Hold:
     def holding(self, name: str, theirs: Any) -> Any:
         @functools.wraps(theirs)
         def entered(config: Any, *others: Any, **named: Any) -> Any:
-            # The one that was asked for is the first one after the start, in which others may run.
-            starting = self.apart and (name != FIRST or is_starting())
-            order = None
-            if not self.entered and not starting:
-                self.entered = True
-                order = self.hold(name)
+            if self.entered:
+                return theirs(config, *others, **named)
+            self.entered = True
+            order = self.hold(name)
             if order is None:
                 return theirs(config, *others, **named)
             configure(config, order["chain"])
-            return self.commands[order["command"]](config, *order["arguments"])
+            run = functools.partial(self.commands[order["command"]], config, *order["arguments"])
+            return self.run_alone(run) if self.apart else run()
 
         # Alembic's own command line is made from the signatures of its commands.
         entered.__signature__ = inspect.signature(theirs)  # type: ignore[attr-defined]
         entered._alembic_squash = True  # type: ignore[attr-defined]
         return entered
 
+    def run_alone(self, run: Any) -> None:
+        """Run it and end: neither what the application does next, nor what it does at its end, is the run's."""
+        code: Any = 1
+        try:
+            run()
+            code = 0
+        except SystemExit as error:
+            code = error.code
+        except BaseException:
+            traceback.print_exc()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self.guard.record.modules()
+        os._exit(code if isinstance(code, int) else int(code is not None))
+
     def hold(self, name: str) -> "dict[str, Any] | None":
         """Wait for orders; in each child, the order that it is to run comes back. None: nothing is held."""
         if self.apart:
             close_connections()
-        reason = why_not(name, self.connected())
+        reason = why_not(self.connected()) or ("" if self.apart else self.why_no_return(name))
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         connection.connect(self.path)
         self.socket = connection
@@ -93,6 +108,7 @@ class Hold:
         self.say(held=os.getpid())
         for number in (signal.SIGINT, signal.SIGHUP):
             self.handlers[number] = signal.signal(number, signal.SIG_IGN)
+        self.handlers[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # children are waited for
         left = b""
         while True:
             ready, _, _ = select.select([connection], [], [], POLL if self.children else None)
@@ -108,6 +124,34 @@ class Hold:
                 order = self.take(json.loads(line.decode()))
                 if order is not None:
                     return order
+
+    def why_no_return(self, name: str) -> str:
+        """Why the way back through the application would be another one in a fork; "" where it is the same."""
+        if name != FIRST:
+            return "the application runs Alembic's `%s` at its start" % name
+        if is_starting():
+            return "Alembic is entered while a module is imported"
+        if any(map(os.path.exists, self.temporary)):
+            return "the application has temporary files or directories, which the first fork would take away"
+        return ""
+
+    def watch_temporary(self, module: Any, late: bool) -> None:
+        """Note what is to be deleted when this process ends, most likely."""
+        directory, file = module.mkdtemp, module.NamedTemporaryFile
+
+        @functools.wraps(directory)
+        def mkdtemp(*given: Any, **named: Any) -> Any:
+            made = directory(*given, **named)
+            self.temporary.append(made)
+            return made
+
+        @functools.wraps(file)
+        def named_temporary_file(*given: Any, **named: Any) -> Any:
+            made = file(*given, **named)
+            self.temporary.append(made.name)
+            return made
+
+        module.mkdtemp, module.NamedTemporaryFile = mkdtemp, named_temporary_file
 
     def connected(self) -> int:
         """How many connections there were or, to a database that was apart, still are."""
@@ -135,7 +179,7 @@ class Hold:
             self.say(preloaded=True)
             return None
         fence = self.fences.pop(0) if order.get("fenced") else None
-        reason = why_not(FIRST, 0, children=len(self.children))
+        reason = why_not(0, children=len(self.children))
         if reason:
             self.say(plain=reason, id=order["id"])
         else:
@@ -190,20 +234,14 @@ class Hold:
         self.socket.sendall((json.dumps(line) + "\n").encode())
 
 
-def why_not(name: str, connections: int, children: int = 0) -> str:
+def why_not(connections: int, children: int = 0) -> str:
     """Why a fork would not be what a fresh process is at this point; "" where it is."""
     if not hasattr(os, "fork") or not sys.platform.startswith("linux"):
         return "this system has no fork that is safe"
-    if name != FIRST:
-        return "the application runs Alembic's `%s` at its start" % name
-    if is_starting():
-        return "Alembic is entered while a module is imported"
     if connections:
         return "the application connects to a database at its start"
     if len(os.listdir("/proc/self/task")) > 1:
         return "the application has threads"
-    if has_temporary_directories():
-        return "the application has temporary directories, which the first fork would take away"
     if not children:
         try:
             os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
@@ -211,15 +249,6 @@ def why_not(name: str, connections: int, children: int = 0) -> str:
         except ChildProcessError:
             pass
     return ""
-
-
-def has_temporary_directories() -> bool:
-    """Whether directories are to be deleted when this process ends: each fork of it would do that."""
-    import tempfile
-    import weakref
-
-    known = getattr(weakref.finalize, "_registry", {})
-    return any(getattr(one, "func", None) == tempfile.TemporaryDirectory._cleanup for one in list(known.values()))  # type: ignore[attr-defined]
 
 
 def die_with_parent() -> None:

@@ -34,16 +34,6 @@ class Hooks:
         return None
 
 
-def both(first: Hook, second: Hook) -> Hook:
-    """One hook that is two."""
-
-    def hook(module: Any, late: bool) -> None:
-        first(module, late)
-        second(module, late)
-
-    return hook
-
-
 def _then(loader: Any, hook: Hook) -> None:
     run = loader.exec_module
 
