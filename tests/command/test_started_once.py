@@ -387,6 +387,29 @@ def test_what_is_held_gets_the_fence_before_a_port_that_it_was_seen_to_ask_for(m
     project.assert_nothing_left()
 
 
+PSQL = """
+import subprocess
+url = os.environ["DATABASE_URL"].replace("+psycopg2", "")
+subprocess.run(["psql", "-X", "-q", url, "-c", "BEGIN READ WRITE; INSERT INTO people VALUES ('me'); COMMIT"])
+"""
+
+
+@pytest.mark.parametrize("what", ["init", "the application's own error"])
+def test_also_init_and_what_asks_for_an_error_do_not_reach_a_real_database(make: Make, what: str) -> None:
+    with decoy() as live:
+        project = make(SHOP[:2], app=(APP if what == "init" else APP.replace("Migrate(app, db)", "")) + PSQL)
+        project.environment = {VARIABLE: live.url()}
+        project.put_psql_on_path()
+        if what == "init":
+            assert project.tool("checkout", "--rev", "head").code == 0
+            assert project.tool("reinit", "--init").code == 0
+            assert project.tool("abort").code == 0
+        else:
+            done = project.tool("squash", "--rev", "head")
+            assert done.code == 2 and "is Migrate(app, db) called?" in done.err, done.said
+    project.assert_nothing_left()
+
+
 def test_an_interrupt_or_a_kill_of_the_tool_ends_what_is_held(make: Make) -> None:
     slow = Step("slow", "import time; op.execute('SELECT 1'); time.sleep(60)")
     project = make([*SHOP[:1], slow])
