@@ -73,16 +73,16 @@ class Legacy:
     def connection(self, module: Any, late: bool) -> None:
         def execute(self_: Any, theirs: Any, statement: Any, *others: Any, **named: Any) -> Any:
             # Outside of a transaction, SQLAlchemy 1 committed what it took for a change.
-            revision = self.asked() if isinstance(statement, str) and not named and self_.in_transaction() else ""
-            if not revision:
+            revision = self.asked() if isinstance(statement, str) and not named else ""
+            if not revision or not self_.in_transaction():
                 result = theirs(self_, statement, *others, **named)
                 return self.remembered(result) if getattr(statement, MARK, False) else result
             self.note(revision)
             return self.remembered(self_.exec_driver_sql(statement, parameters(others)))
 
         def scalar(self_: Any, theirs: Any, statement: Any, *others: Any, **named: Any) -> Any:
-            revision = self.asked() if isinstance(statement, str) and not named and self_.in_transaction() else ""
-            if not revision:
+            revision = self.asked() if isinstance(statement, str) and not named else ""
+            if not revision or not self_.in_transaction():
                 return theirs(self_, statement, *others, **named)
             self.note(revision)
             return self_.exec_driver_sql(statement, parameters(others)).scalar()
@@ -180,7 +180,9 @@ def parameters(given: "tuple[Any, ...]") -> Any:
 
 def wrap(owner: Any, name: str, wrapper: Callable[..., Any]) -> None:
     """Put ``wrapper``, which gets what was there after its first argument, in the place of a method."""
-    theirs = getattr(owner, name)
+    theirs = getattr(owner, name, None)
+    if theirs is None:
+        return  # a version that needs none of it
 
     @functools.wraps(theirs)
     def wrapped(self: Any, *others: Any, **named: Any) -> Any:
