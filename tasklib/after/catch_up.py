@@ -22,7 +22,7 @@ from tasklib.judge.objects import report, side_by_side
 from tasklib.postgres import version_table
 from tasklib.postgres.client import Address
 from tasklib.project import sources
-from tasklib.reference import arrival, replay, server_objects
+from tasklib.reference import arrival, replay, server_objects, targets
 from tasklib.workbench.bench import Bench
 
 # What to do about a database that is not where it can be taken from, by its state.
@@ -112,6 +112,8 @@ def _say(bench: Bench, known: Lineage, address: Address, found: Instance) -> Non
     migrations = [known.history.migrations[one] for one in found.missing]
     console.say(f"{address.masked()} is at {found.ids[0]}. To bring it to {known.revision}, these will run there:")
     console.say(console.table([(m.id, " ".join(m.message.split()), m.path) for m in migrations]))
+    if bench.plan.legacy:
+        console.say(targets.legacy(bench.plan.legacy))
     console.say(f"by `{' '.join(bench.plan.layout.command)} upgrade {known.revision}` in {command.cwd}, with the "
                 f"migrations of {_commit(known)}; whatever database it asks for, it gets this one.")  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import count
 
@@ -68,9 +69,12 @@ def lines(plan: Plan, fenced: bool) -> list[str]:
             "does at its start is no part of this proof."
         )
     if plan.legacy:
-        found.append(
-            "Written for SQLAlchemy 1 (a text for execute(), a list for select() …), and run as it did: "
-            f"{', '.join(plan.legacy)}"
-        )
+        found.append(legacy(plan.legacy))
     fence = "Fenced (Landlock): no process of the command could reach the ports of real databases."
     return [*found, fence if fenced else "Led, not fenced: this system has no Landlock with network rules."]
+
+
+def legacy(revisions: Sequence[str]) -> str:
+    """The line for revisions that call SQLAlchemy as it was before version 2."""
+    what = "a text for execute(), a list for select() …"
+    return f"Written for SQLAlchemy 1 ({what}), and run as it did: {', '.join(revisions)}"

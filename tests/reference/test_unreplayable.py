@@ -146,6 +146,8 @@ IS_2 = int(sa.__version__.split(".")[0]) >= 2
 def test_old_migrations_that_were_written_for_sqlalchemy_1_run_as_they_did_and_are_named(make: Make) -> None:
     last = Step("last", sql=["CREATE TABLE last (id integer)"])
     project = make([*SHOP[:3], Step("legacy", LEGACY), Step("catches", CATCHES), last])
+    behind = project.new_database("behind")
+    project.db("upgrade", project.ids[2], database="behind")
     project.environment = {VARIABLE: "postgresql+psycopg2://u:p@db.example/shop"}
     done = project.tool("squash", "--rev", "head-1")
     assert done.code == 0, done.said
@@ -156,6 +158,9 @@ def test_old_migrations_that_were_written_for_sqlalchemy_1_run_as_they_did_and_a
     rows = [(1, "free"), (2, "paid"), (7, "oldseven"), (8, "b%other"), (10, "session")]
     rows += [*enumerate("pqrst", 11), (16, "u"), (17, "u"), (20, f"version {2 if IS_2 else 1}")]
     assert query(address, "SELECT id, code FROM plans ORDER BY id") == rows
+    caught_up = project.tool("catchup", "--url", behind.url(), "--yes")
+    assert caught_up.code == 0 and ("Written for SQLAlchemy 1" in caught_up.out) == IS_2, caught_up.said
+    assert query(behind, "SELECT id, code FROM plans ORDER BY id") == rows
     project.assert_nothing_left()
 
 
