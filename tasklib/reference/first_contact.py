@@ -36,6 +36,7 @@ NO_DRIVER = re.compile(
 NO_OPTION = re.compile(r"(?i)no such option:? '?-d\b|unrecognized arguments:.* -d\b|unrecognized arguments: -d\b")
 # The last line of an application that lacks a variable names it, in one of these ways or others.
 NAME = re.compile(r"\b[A-Z][A-Z0-9_]{2,}\b")
+FIELD = re.compile(r"(?m)^(\w+)\n +[Ff]ield required\b")  # pydantic's settings
 
 
 def ensure(bench: Bench, chain: Chain) -> None:
@@ -166,6 +167,13 @@ def _fill_in(bench: Bench, *, taken: bool, driver: bool) -> bool:
 
 def _refuse_missing_variable(bench: Bench, ran: Ran) -> None:
     """`Refused` where the last thing that the application says is the name of a variable that is not set."""
+    fields = list(dict.fromkeys(name.upper() for name in FIELD.findall(ran.stderr)))
+    if fields:
+        raise Refused(
+            f"The application does not start without {', '.join(fields)}: its settings say that "
+            f"{'these fields are' if len(fields) > 1 else 'this field is'} required.",
+            f"export {fields[0]}=… in this shell, as the application needs it",
+        )
     last = (ran.stderr.strip() or ran.stdout.strip()).splitlines()[-1:]
     reads = bench.addresses().reads()
     for name in NAME.findall(last[0]) if last else []:

@@ -277,6 +277,18 @@ def test_the_one_variable_that_is_missing_is_named_in_one_sentence(make_plain: M
     aborted(project)
 
 
+def test_fields_of_settings_that_are_missing_are_named_in_one_sentence(make_plain: MakePlain) -> None:
+    """As pydantic says it, whose last line is an address for people to read."""
+    said = "2 validation errors for Settings\\nproduction\\n  Field required [type=missing]\\n    For further …\\n"
+    said += "SHOP_KEY\\n  Field required [type=missing, input_value={}]\\n    For further information visit https://x.example/"
+    project = make_plain(SHOP, env=f'raise ValueError("{said}")\n' + READ)
+    done = asked(project)
+    assert done.code == 1, done.said
+    assert "The application does not start without PRODUCTION, SHOP_KEY: its settings say" in done.err, done.said
+    assert "hint: export PRODUCTION=… in this shell" in done.err
+    aborted(project)
+
+
 def test_a_project_whose_import_fails_is_told_so(make_plain: MakePlain) -> None:
     project = make_plain(SHOP, env="import a_module_that_is_not_there\n" + READ)
     done = asked(project)
