@@ -25,7 +25,8 @@ def close_connections() -> None:
     session: Any = sys.modules.get("sqlalchemy.orm.session")
     engine: Any = sys.modules.get("sqlalchemy.engine")
     if session is not None:
-        getattr(session, "close_all_sessions", session.Session.close_all)()
+        close_all = getattr(session, "close_all_sessions", None) or session.Session.close_all  # before 1.3
+        close_all()
     # Their types are asked, not they themselves: a proxy may be no more than a way to an error.
     for one in gc.get_objects() if engine is not None else ():
         if issubclass(type(one), engine.Engine):
