@@ -49,10 +49,8 @@ def ensure(bench: Bench, chain: Chain) -> None:
         return
     try:
         with side_effects.new_files_removed(bench):
-            met = False
-            while not met:
-                with bench.old_in_place():
-                    met = _met(bench, chain)
+            while not _met(bench, chain):
+                pass
     except BaseException:
         if bench.plan.place is not None and GROUND in bench.place().names:
             bench.drop(GROUND)
@@ -288,7 +286,7 @@ def _upgrades(bench: Bench, visits: Sequence[Visit]) -> bool:
     at_its_start = all(visit.command not in ("", FIRST) for visit in wrong) and plan.layout.kind != "code"
     if wrong and at_its_start and not plan.upgrades_itself:
         console.note("  … the application runs Alembic's upgrade at its start: it is held there, and runs begin there")
-        bench.save(replace(plan, upgrades_itself=True, layout=replace(plan.layout, in_place=True)))
+        bench.save(replace(plan, upgrades_itself=True))
         bench.end_held()
         bench.tally.reasons.clear()  # it was held for nothing then
         return True

@@ -48,7 +48,8 @@ def _make_databases(bench: Bench) -> None:
         return
     server_objects.refuse_on_a_users_server(bench)
     chain = bench.chain("old", bench.plan.tip)
-    first_contact.ensure(bench, chain)
+    with bench.old_in_place():
+        first_contact.ensure(bench, chain)
     server_objects.refuse_roles_for_several(bench)
     for role in ROLES:
         bench.create(role)
