@@ -13,7 +13,7 @@ OF_CHILDREN = (
         "COLUMNS",
         "SELECT n.nspname, c.relname, coalesce(string_agg(quote_ident(a.attname)"
         " || CASE WHEN NOT a.attislocal THEN ' inherited' WHEN a.attinhcount > 0 THEN ' inherited, and its own' ELSE ''"
-        " END || CASE WHEN a.attinhcount > 1 THEN ' from ' || a.attinhcount::text ELSE '' END, E'\\n'"
+        " END || CASE WHEN a.attinhcount > 1 THEN ' from ' || format('%s', a.attinhcount) ELSE '' END, E'\\n'"
         " ORDER BY a.attnum), '')"
         " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
         " LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped"
@@ -29,7 +29,7 @@ OF_CHILDREN = (
         " CASE WHEN a.attnotnull THEN 'SET NOT NULL' ELSE 'DROP NOT NULL' END, 'SET STORAGE ' || CASE a.attstorage"
         " WHEN 'p' THEN 'PLAIN' WHEN 'e' THEN 'EXTERNAL' WHEN 'm' THEN 'MAIN' ELSE 'EXTENDED' END,"
         " 'SET COMPRESSION ' || CASE to_jsonb(a) ->> 'attcompression' WHEN 'p' THEN 'pglz' WHEN 'l' THEN 'lz4' WHEN ''"
-        " THEN 'default' END, 'SET STATISTICS ' || coalesce(a.attstattarget, -1)::text,"
+        " THEN 'default' END, 'SET STATISTICS ' || format('%s', coalesce(a.attstattarget, -1)),"
         # Those that are PostgreSQL's own count its versions of a column, and differ in each database (15.20).
         " 'SET (' || (SELECT string_agg(o, ', ' ORDER BY i) FROM unnest(a.attoptions) WITH ORDINALITY AS u (o, i)"
         " WHERE o !~ '^pg_') || ')') FROM pg_attribute a"
@@ -44,7 +44,7 @@ OF_CHILDREN = (
         " concat_ws(' ', place || ',', c.conrelid::regclass, 'to ' || nullif(c.confrelid, 0)::regclass::text)"
         " FROM pg_constraint c JOIN k ON k.oid = c.conparentid)"
         " SELECT n.nspname, quote_ident(r.relname) || ' ' || quote_ident(c.conname), concat_ws(' ', c.contype,"
-        " CASE WHEN c.conislocal THEN 'local' END, 'inherited ' || c.coninhcount::text,"
+        " CASE WHEN c.conislocal THEN 'local' END, 'inherited ' || format('%s', c.coninhcount),"
         " CASE WHEN NOT c.convalidated THEN 'not valid' END, CASE WHEN c.conparentid <> 0 THEN 'of ' || place END)"
         " FROM pg_constraint c JOIN k USING (oid) JOIN pg_class r ON r.oid = c.conrelid"
         " JOIN pg_namespace n ON n.oid = r.relnamespace WHERE c.conparentid <> 0 OR c.coninhcount > 0",

@@ -101,7 +101,8 @@ OF_THE_DATABASE = (
     ),
     (
         "DATABASE PROPERTY",
-        "SELECT '', name, value FROM pg_database d, LATERAL (VALUES ('connection limit', d.datconnlimit::text, '-1'),"
+        "SELECT '', name, value FROM pg_database d, LATERAL (VALUES"
+        " ('connection limit', format('%s', d.datconnlimit), '-1'),"  # a cast to text may be the history's own
         " ('is template', d.datistemplate::text, 'false'),"
         " ('owner', pg_get_userbyid(d.datdba), current_user)) AS property (name, value, usual)"
         " WHERE d.datname = current_database() AND value <> usual",
@@ -168,8 +169,7 @@ OF_WHAT_IS_BUILT_IN = (
         "BUILT-IN OBJECTS",
         "SELECT '', 'pg_ts_config_map', md5(string_agg(r::text, ' ' ORDER BY r::text)) FROM pg_ts_config_map r"
         f" WHERE mapcfg < {FIRST} AND mapdict < {FIRST}"
-        " UNION ALL SELECT '', 'pg_ts_config_map ' || mapcfg::regconfig::text || ' ' || maptokentype::text || ' '"
-        " || mapseqno::text,"
+        " UNION ALL SELECT '', format('pg_ts_config_map %s %s %s', mapcfg::regconfig, maptokentype, mapseqno),"
         f" mapdict::regdictionary::text FROM pg_ts_config_map WHERE mapcfg < {FIRST} AND mapdict >= {FIRST}",
     ),
     (
@@ -245,7 +245,7 @@ OF_OTHER_THINGS = (
     (
         # By what they hold, since their oids are other ones each time where nobody chose them.
         "LARGE OBJECT",
-        "SELECT '', content || coalesce(' ' || acl, '') || coalesce(' ' || comment, ''), count(*)::text"
+        "SELECT '', content || coalesce(' ' || acl, '') || coalesce(' ' || comment, ''), format('%s', count(*))"
         " FROM (SELECT md5(lo_get(m.oid)) || ' of ' || pg_get_userbyid(lomowner) AS content,"
         " (SELECT string_agg(one::text, ',' ORDER BY one::text) FROM unnest(lomacl) one) AS acl,"
         " md5(obj_description(m.oid, 'pg_largeobject')) AS comment FROM pg_largeobject_metadata m) AS o GROUP BY 2",

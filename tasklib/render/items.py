@@ -25,6 +25,9 @@ GROUPS = (
 KIND_GROUP = {
     "SCHEMA": "schemas", "EXTENSION": "extensions", "ACCESS METHOD": "extensions",
     "TYPE": "types", "DOMAIN": "types", "SHELL TYPE": "types", "COLLATION": "types",
+    # What uses one of these in an expression, or in a function that is inlined, is not said to need it.
+    "TEXT SEARCH PARSER": "types", "TEXT SEARCH TEMPLATE": "types", "TEXT SEARCH DICTIONARY": "types",
+    "TEXT SEARCH CONFIGURATION": "types", "CAST": "functions",
     "SEQUENCE": "sequences", "SEQUENCE OWNED BY": "tables", "TABLE": "tables", "TABLE ATTACH": "tables",
     "FOREIGN TABLE": "tables", "DEFAULT": "tables",
     "FUNCTION": "functions", "PROCEDURE": "functions", "AGGREGATE": "functions",

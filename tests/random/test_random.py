@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tasklib.postgres.server import Server
 from tests.random.hunt import Hunt
 from tests.random.trial import Trials, failure, replay
@@ -38,3 +40,40 @@ def test_the_second_judge_knows_columns_by_name_where_one_before_them_is_gone(se
     finally:
         laboratory.close()
     assert taken == statements and found is None, (taken, found)
+
+
+USED = {
+    "a cast in a default": [
+        "CREATE CAST (text AS uuid) WITH INOUT AS IMPLICIT",
+        "CREATE TABLE casts (a uuid DEFAULT '00000000-0000-0000-0000-000000000000'::text)",
+    ],
+    "a cast in the body of a function": [
+        "CREATE FUNCTION truth(smallint) RETURNS boolean IMMUTABLE LANGUAGE sql AS $$SELECT $1 <> 0::smallint$$",
+        "CREATE CAST (smallint AS boolean) WITH FUNCTION truth(smallint) AS IMPLICIT",
+        "CREATE FUNCTION asks(smallint) RETURNS integer LANGUAGE sql RETURN CASE WHEN $1 THEN 1 END",
+    ],
+    "a configuration in a function that is inlined": [
+        "CREATE TEXT SEARCH CONFIGURATION simpler (COPY = english)",
+        "CREATE FUNCTION words(text) RETURNS tsvector IMMUTABLE LANGUAGE sql AS"
+        " $$SELECT to_tsvector('public.simpler', $1)$$",
+        "CREATE TABLE texts (a text, v tsvector GENERATED ALWAYS AS (words(a)) STORED)",
+        "INSERT INTO texts VALUES ('some words')",
+    ],
+    "numbers whose text is the history's own": [
+        "CREATE TABLE numbers (c integer)",
+        "CREATE FUNCTION other(integer) RETURNS text IMMUTABLE LANGUAGE sql AS $$SELECT 'Y'$$",
+        "CREATE CAST (integer AS text) WITH FUNCTION other(integer)",
+        "INSERT INTO numbers VALUES (1)",
+    ],
+}
+
+
+@pytest.mark.parametrize("what", USED)
+def test_what_no_dump_says_that_something_needs_it_is_there_in_time(server: Server, tmp_path: Path, what: str) -> None:
+    laboratory = Trials(server, tmp_path, token="5eedf00d")
+    try:
+        taken = replay(laboratory, USED[what])
+        found = failure(laboratory, taken)
+    finally:
+        laboratory.close()
+    assert taken == USED[what] and found is None, (taken, found)
