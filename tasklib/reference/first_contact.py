@@ -4,7 +4,6 @@ makes there before any migration. Nothing is asked for: whatever the application
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,7 +20,7 @@ from tasklib.judge import catalog
 from tasklib.postgres import client, version_table
 from tasklib.postgres.client import Address
 from tasklib.project import likely_variables
-from tasklib.reference import side_effects, starts, targets
+from tasklib.reference import missing_variable, side_effects, starts, targets
 from tasklib.reference.side_effects import Misconduct
 from tasklib.reference.targets import Learnt
 from tasklib.workbench import groundwork
@@ -34,9 +33,6 @@ NO_DRIVER = re.compile(
 )
 # What a program says that is not Flask-Migrate's, and does not know where else the script directory may be.
 NO_OPTION = re.compile(r"(?i)no such option:? '?-d\b|unrecognized arguments:.* -d\b|unrecognized arguments: -d\b")
-# The last line of an application that lacks a variable names it, in one of these ways or others.
-NAME = re.compile(r"\b[A-Z][A-Z0-9_]{2,}\b")
-FIELD = re.compile(r"(?m)^(\w+)\n +[Ff]ield required\b")  # pydantic's settings
 
 
 def ensure(bench: Bench, chain: Chain) -> None:
@@ -137,7 +133,7 @@ def _to_postgresql(bench: Bench, command: Command, ran: Ran) -> Sequence[Visit] 
             f"expected to be called for `current`. {_last_words(ran)}",
             "does env.py leave early for some commands, or swallow an error?",
         )
-    _refuse_missing_variable(bench, ran)
+    missing_variable.refuse(bench, ran)
     not_started.refuse(command, ran, bench.targets(GROUND))
     raise Refused(f"The command does not reach a database. {_last_words(ran)}", _how_to_try(command))
 
@@ -161,26 +157,6 @@ def _fill_in(bench: Bench, *, taken: bool, driver: bool) -> bool:
         return False
     bench.save(replace(plan, found=found, scheme=scheme))
     return True
-
-
-def _refuse_missing_variable(bench: Bench, ran: Ran) -> None:
-    """`Refused` where the last thing that the application says is the name of a variable that is not set."""
-    fields = list(dict.fromkeys(name.upper() for name in FIELD.findall(ran.stderr)))
-    if fields:
-        raise Refused(
-            f"The application does not start without {', '.join(fields)}: its settings say that "
-            f"{'these fields are' if len(fields) > 1 else 'this field is'} required.",
-            f"export {fields[0]}=… in this shell, as the application needs it",
-        )
-    last = (ran.stderr.strip() or ran.stdout.strip()).splitlines()[-1:]
-    reads = bench.addresses().reads()
-    for name in NAME.findall(last[0]) if last else []:
-        if name in reads and name not in os.environ:
-            raise Refused(
-                f"The application does not start without {name}, which {reads[name].path}:{reads[name].line} reads. "
-                f"It says: {last[0]}",
-                f"export {name}=… in this shell, as the application needs it",
-            )
 
 
 def _named(bench: Bench, visits: Sequence[Visit]) -> tuple[str, ...] | None:

@@ -22,6 +22,7 @@ from tasklib.history import chains, data_files, revisions
 from tasklib.history.chains import Chain
 from tasklib.history.cut import Cut, History
 from tasklib.judge import passwords
+from tasklib.postgres import client
 from tasklib.postgres.client import Address
 from tasklib.project import discovery, sources
 from tasklib.project.addresses import Addresses
@@ -192,7 +193,10 @@ class Bench(Scratch):
     def _hold(self, number: int) -> Held:
         if number not in self._held:
             self._held[number] = Held(
-                self.work, self.tally, lambda held: self._open_start(number, held), lambda: self._close_start(number)
+                self.work,
+                self.tally,
+                lambda held: self._open_start(number, held),
+                lambda: self._let_connect(number, allowed=False),
             )
         return self._held[number]
 
@@ -204,15 +208,18 @@ class Bench(Scratch):
 
     def _open_start(self, number: int, starting: Held) -> None:
         self.make_room(starting)
-        if self._apart(number) is not None:
-            self.let_connect(STARTS[number], allowed=True)
+        self._let_connect(number, allowed=True)
 
-    def _close_start(self, number: int) -> None:
-        """Once the application is held, nobody may write to the databases of its start: no run is led there, and what
-        remembers their addresses shall fail, not be lost.
+    def _let_connect(self, number: int, *, allowed: bool) -> None:
+        """Say whether anybody may connect to the databases of a start. Nobody may once the application is held: no run
+        is led there, and what remembers their addresses shall fail, not be lost.
         """
-        if self._apart(number) is not None:
-            self.let_connect(STARTS[number], allowed=False)
+        places = self._apart(number)
+        if places is None:
+            return
+        with client.connect(self.maintenance(STARTS[number])) as connection:
+            for address in places.values():
+                client.allow_connections(connection, address.database, allowed=allowed)
 
     def make_room(self, starting: Held | None = None) -> None:
         """Before a start: end what else is held, where the application does not start beside itself."""

@@ -292,12 +292,6 @@ class Scratch:
             with client.connect(self.address(role, bind)) as connection:
                 groundwork.lay(connection, self.plan.groundwork)
 
-    def let_connect(self, role: str, *, allowed: bool) -> None:
-        """Say whether anybody may connect to the scratch databases of a role."""
-        with client.connect(self.maintenance(role)) as connection:
-            for name in self.names:
-                client.allow_connections(connection, self.address(role, name).database, allowed=allowed)
-
     def empty(self, role: str) -> None:
         """Make the scratch databases of a role empty, in the cluster where they are; env.py makes its groundwork."""
         for name in self.names:
