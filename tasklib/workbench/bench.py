@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import wraps
+from functools import partial, wraps
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
@@ -192,12 +192,8 @@ class Bench(Scratch):
 
     def _hold(self, number: int) -> Held:
         if number not in self._held:
-            self._held[number] = Held(
-                self.work,
-                self.tally,
-                lambda held: self._open_start(number, held),
-                lambda: self._let_connect(number, allowed=False),
-            )
+            close = partial(self._let_connect, number, allowed=False)
+            self._held[number] = Held(self.work, self.tally, partial(self._open_start, number), close)
         return self._held[number]
 
     def _apart(self, number: int) -> Mapping[str, Address] | None:
