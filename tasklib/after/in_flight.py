@@ -12,7 +12,7 @@ from tasklib.history import revisions
 from tasklib.history.cut import Migration
 from tasklib.project.layout import Layout
 from tasklib.repository import status, trees
-from tasklib.repository.git import Repository
+from tasklib.repository.git import Repository, remembered
 
 # Where a mention of a revision hurts, the worst first: what runs somewhere, what is imported, what is read.
 RANKS = (
@@ -112,16 +112,17 @@ def of_commit(repository: Repository, layout: Layout, gone: Gone, where: str, co
     """What a commit has that the squashed branch has not."""
     here = {entry.path: entry.blob for entry in revisions.files(repository, gone.tip, layout)}
     there = revisions.files(repository, commit, layout)
-    fork = _fork(repository, gone, commit)
+    fork = _fork(repository, commit, gone.tip)
     then = {e.path: e.blob for e in revisions.files(repository, fork, layout)} if fork else {}
     other = [e.path for e in there if e.path not in gone.paths and here.get(e.path) != e.blob]
     edited = [e.path for e in there if e.path in gone.paths and e.path in then and then[e.path] != e.blob]
     return Place(where, trees.read_many(repository, commit, other) if other else {}, tuple(edited))
 
 
-def _fork(repository: Repository, gone: Gone, commit: str) -> str:
+@remembered
+def _fork(repository: Repository, commit: str, tip: str) -> str:
     """The commit from which on a branch is another one than that which is squashed; "" where there is none."""
-    return repository.run("merge-base", gone.tip, commit, ok=(0, 1)).stdout.strip()
+    return repository.run("merge-base", tip, commit, ok=(0, 1)).stdout.strip()
 
 
 def _branches(repository: Repository, layout: Layout, gone: Gone) -> Iterator[Place]:
@@ -132,7 +133,7 @@ def _branches(repository: Repository, layout: Layout, gone: Gone) -> Iterator[Pl
     alike: dict[tuple[str, ...], list[str]] = {}
     for commit, there in trees.below(repository, names, layout.locations).items():
         # What was changed there shows beside where the branch begins; robots' begin where that does which they are on.
-        fork = _fork(repository, gone, commit) if len(names) < FEW else ""
+        fork = _fork(repository, commit, gone.tip) if len(names) < FEW else ""
         alike.setdefault((fork, *there), []).append(commit)
     for commits in alike.values():
         shown = sorted((name for commit in commits for name in names[commit]), key=lambda name: (len(name), name))

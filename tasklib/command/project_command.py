@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 from urllib.parse import quote
 
 from tasklib import binds, console, fence, shell
@@ -135,7 +135,7 @@ class Command:
             started = time.monotonic()
             alike = not (extra or options)
             if record is not None and targets is not None and self._may_fork(words) and (alike or self.apart):
-                start = self._start(chain, ini, environment, targets, extra, options)
+                start = self._start(chain, ini, environment, targets, record, first, extra, options)
                 with self._held(alike) as held:
                     result = self._forked(
                         held, start, chain, words, targets, record, environment, first, on_error_line
@@ -161,8 +161,8 @@ class Command:
             return None
         with self._ini(chain, targets) as ini, self._record() as record:
             environment = {**self.environment(targets, record, first), **READ_ONLY}
-            start = self._start(chain, ini, environment, targets)
-            result = self.held.begin(start, self._starting(targets, record, first))
+            start = self._start(chain, ini, environment, targets, record, first)
+            result = self.held.begin(start)
         return None if result is None else self.masked(result, targets)
 
     def _start(
@@ -171,11 +171,15 @@ class Command:
         ini: Path | None,
         environment: Mapping[str, str],
         targets: Targets,
+        record: Path | None,
+        first: str | None,
         extra: Mapping[str, str] | None = None,
         options: Sequence[str] = (),
     ) -> Start:
-        if self.apart is not None:
-            targets, environment = self.apart, {**self.environment(self.apart), **(extra or {})}
+        assert self.watch is not None
+        if self.apart is not None:  # nothing is written down there but by runs
+            targets, record, first = self.apart, None, None
+            environment = {**self.environment(targets), **(extra or {})}
         return Start(
             argv=self._argv(chain, ini, [FIRST], options),
             cwd=self.cwd,
@@ -183,15 +187,9 @@ class Command:
             environment=environment,
             fence=self.fence(targets),
             places=targets,
+            given=self.watch.given(targets, record, first),
             apart=self.apart is not None,
         )
-
-    def _starting(self, targets: Targets, record: Path | None, first: str | None) -> Mapping[str, Any]:
-        """What the guard is told of a start: where the application has databases of its own, nothing is written down
-        but by runs.
-        """
-        assert self.watch is not None
-        return self.watch.given(targets, record, first) if self.apart is None else self.watch.given(self.apart, None)
 
     @contextmanager
     def _held(self, alike: bool) -> Iterator[Held]:
@@ -260,7 +258,6 @@ class Command:
             arguments=tuple(words[1:]),
             environment=environment,
             given=partial(self.watch.given, targets, record, first),
-            starting=self._starting(targets, record, first),
             fence=start.fence,
             chain={"script": str(chain.directory), "ini": str(ini) if ini else None, "options": options},
         )

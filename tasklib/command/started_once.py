@@ -42,7 +42,8 @@ class Start:
     environment: Mapping[str, str] = field(repr=False)
     fence: Fence | None
     places: Mapping[str, Address] = field(repr=False)  # the scratch databases that it was started with
-    apart: bool = False
+    given: Mapping[str, Any] = field(repr=False)  # what the guard is told of it
+    apart: bool
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,6 @@ class Order:
     arguments: tuple[str, ...]
     environment: Mapping[str, str] = field(repr=False)
     given: Callable[[Mapping[str, Address]], Mapping[str, Any]] = field(repr=False)
-    starting: Mapping[str, Any] = field(repr=False)  # what the guard is told of the start, where that comes first
     fence: Fence | None  # put on over that of the start, where it bars more: a run has shown other ports
     chain: Mapping[str, Any] | None
 
@@ -88,7 +88,7 @@ class Held:
     def run(self, start: Start, order: Order, on_error_line: Callable[[str], None] | None = None) -> Result | None:
         """Do the order in a fork. None where that cannot be, and a start of its own must be made."""
         with self._lock:
-            first = self._ensure(start, order.starting)
+            first = self._ensure(start)
             if first is not None and start.apart:
                 return None if self.reason else first  # which did not come to Alembic's command
             if first is not None:
@@ -123,12 +123,12 @@ class Held:
         other.modules = self.modules
         return other
 
-    def begin(self, start: Start, given: Mapping[str, Any]) -> Result | None:
+    def begin(self, start: Start) -> Result | None:
         """Start the command and hold it; one that cannot be held is ended, before it does anything. What it did by
         itself comes back.
         """
         with self._lock:
-            return self._ensure(start, given, spare=True)
+            return self._ensure(start, spare=True)
 
     def preload(self, modules: Sequence[str]) -> None:
         """Have these modules imported before the next fork: those of other people's that the first run imported."""
@@ -149,7 +149,7 @@ class Held:
             self.tally.cpu -= self._cpu
             self._cpu = 0.0
 
-    def _ensure(self, start: Start, given: Mapping[str, Any], *, spare: bool = False) -> Result | None:
+    def _ensure(self, start: Start, *, spare: bool = False) -> Result | None:
         """Start the command where no process is held for such a start. What it did by itself, where it did not wait:
         a ``spare`` one ends there.
         """
@@ -172,7 +172,7 @@ class Held:
             listening.settimeout(POLL)
             self._make_room(self)
             self.tally.starts += 1
-            environment = {**start.environment, **holding(given, path, spare, start.apart)}
+            environment = {**start.environment, **holding(start, path, spare)}
             self._process = shell.start(start.argv, cwd=start.cwd, env=environment, out=out, err=err, fence=start.fence)
             while self._socket is None:
                 try:
@@ -316,6 +316,6 @@ def gone() -> Failed:
     )
 
 
-def holding(given: Mapping[str, Any], path: str, spare: bool, apart: bool) -> dict[str, str]:
+def holding(start: Start, path: str, spare: bool) -> dict[str, str]:
     """The guard's variable for a process that is to be held."""
-    return {guard.VARIABLE: json.dumps({**given, "hold": path, "spare": spare, "apart": apart})}
+    return {guard.VARIABLE: json.dumps({**start.given, "hold": path, "spare": spare, "apart": start.apart})}

@@ -137,21 +137,17 @@ class Hold:
 
     def watch_temporary(self, module: Any, late: bool) -> None:
         """Note what is to be deleted when this process ends, most likely."""
-        directory, file = module.mkdtemp, module.NamedTemporaryFile
 
-        @functools.wraps(directory)
-        def mkdtemp(*given: Any, **named: Any) -> Any:
-            made = directory(*given, **named)
-            self.temporary.append(made)
-            return made
+        def noting(theirs: Any) -> Any:
+            @functools.wraps(theirs)
+            def make(*given: Any, **named: Any) -> Any:
+                made = theirs(*given, **named)
+                self.temporary.append(getattr(made, "name", made))  # a file, or the path of a directory
+                return made
 
-        @functools.wraps(file)
-        def named_temporary_file(*given: Any, **named: Any) -> Any:
-            made = file(*given, **named)
-            self.temporary.append(made.name)
-            return made
+            return make
 
-        module.mkdtemp, module.NamedTemporaryFile = mkdtemp, named_temporary_file
+        module.mkdtemp, module.NamedTemporaryFile = noting(module.mkdtemp), noting(module.NamedTemporaryFile)
 
     def connected(self) -> int:
         """How many connections there were or, to a database that was apart, still are."""

@@ -72,23 +72,28 @@ class Legacy:
 
     def connection(self, module: Any, late: bool) -> None:
         def execute(self_: Any, theirs: Any, statement: Any, *others: Any, **named: Any) -> Any:
-            # Outside of a transaction, SQLAlchemy 1 committed what it took for a change.
-            revision = self.asked() if isinstance(statement, str) and not named else ""
-            if not revision or not self_.in_transaction():
-                result = theirs(self_, statement, *others, **named)
-                return self.remembered(result) if getattr(statement, MARK, False) else result
-            self.note(revision)
-            return self.remembered(self_.exec_driver_sql(statement, parameters(others)))
+            if self._is_text(self_, statement, named):
+                return self.remembered(self_.exec_driver_sql(statement, parameters(others)))
+            result = theirs(self_, statement, *others, **named)
+            return self.remembered(result) if getattr(statement, MARK, False) else result
 
         def scalar(self_: Any, theirs: Any, statement: Any, *others: Any, **named: Any) -> Any:
-            revision = self.asked() if isinstance(statement, str) and not named else ""
-            if not revision or not self_.in_transaction():
-                return theirs(self_, statement, *others, **named)
-            self.note(revision)
-            return self_.exec_driver_sql(statement, parameters(others)).scalar()
+            if self._is_text(self_, statement, named):
+                return self_.exec_driver_sql(statement, parameters(others)).scalar()
+            return theirs(self_, statement, *others, **named)
 
         wrap(module.Connection, "execute", execute)
         wrap(module.Connection, "scalar", scalar)
+
+    def _is_text(self, connection: Any, statement: Any, named: "dict[str, Any]") -> bool:
+        """Whether a connection gets a text that only 1 took, in a transaction: outside of one, that committed what it
+        took for a change. It is written down then.
+        """
+        revision = self.asked() if isinstance(statement, str) and not named else ""
+        if not revision or not connection.in_transaction():
+            return False
+        self.note(revision)
+        return True
 
     def session(self, module: Any, late: bool) -> None:
         def with_text(self_: Any, theirs: Any, statement: Any, *others: Any, **named: Any) -> Any:
