@@ -6,8 +6,8 @@ from tasklib import console
 from tasklib.history import chains, revisions
 from tasklib.workbench.bench import Bench
 
-# In place of script.py.mako: `alembic revision` then writes our text, and runs the hooks on it.
-TEMPLATE = '${open(__import__("os").environ["ALEMBIC_SQUASH_TEXT"], encoding="utf-8").read()}'
+# In place of script.py.mako: `alembic revision` then writes the text of a file, and runs the hooks on it.
+TEMPLATE = '${{open({path!r}, encoding="utf-8").read()}}'
 
 
 def formatted(bench: Bench, text: str) -> str:
@@ -20,9 +20,9 @@ def formatted(bench: Bench, text: str) -> str:
     chain = chains.write(bench.repository, plan.tip, layout, "hooks", bench.work)
     for revision in chain.history.migrations:
         chain.file(revision).unlink()
-    chain.directory.joinpath("script.py.mako").write_text(TEMPLATE, encoding="utf-8")
     ours = bench.work / "hooks.txt"
     ours.write_text(text, encoding="utf-8")
+    chain.directory.joinpath("script.py.mako").write_text(TEMPLATE.format(path=str(ours)), encoding="utf-8")
     words = ["revision", "--rev-id", plan.revision, "-m", "base"]
     if len(layout.locations) > 1:
         # Another one than R's own would do as well: the file is taken away again.
@@ -31,9 +31,7 @@ def formatted(bench: Bench, text: str) -> str:
     before = {path for place in places for path in place.rglob("*.py")}
     command = bench.command()
     with console.doing("the project's post_write_hooks on the base migration"):
-        result = command.run(
-            chain, words, bench.targets("candidate"), read_only=True, extra={"ALEMBIC_SQUASH_TEXT": str(ours)}
-        )
+        result = command.run(chain, words, bench.targets("candidate"), read_only=True)
     made = {path for place in places for path in place.rglob("*.py")} - before
     after = made.pop().read_text(encoding="utf-8") if len(made) == 1 else ""
     migration = revisions.parse(after, plan.base_path)

@@ -19,7 +19,7 @@ from tasklib import binds, console, fence, shell
 from tasklib.command import programs, watch
 from tasklib.command.guard.alembics import COMMANDS
 from tasklib.command.guard.hold import FIRST
-from tasklib.command.started_once import Held, Order, Start
+from tasklib.command.started_once import Held, Order, Start, called
 from tasklib.command.watch import Seen, Watch
 from tasklib.errors import Refused
 from tasklib.history.chains import Chain
@@ -124,8 +124,6 @@ class Command:
         ``read_only``: but for the connections that the guard leads. ``options`` are words more for Alembic (-x).
         Raises `Refused` where the application must be held and cannot be.
         """
-        if self.apart is not None and words[0] not in COMMANDS:
-            targets = self.apart  # it reads no database, and must not find one where nothing was done at its start
         with self._ini(chain, targets or NOWHERE) as ini, self._record() as record:
             environment = {
                 **self.environment(targets, record, first), **(READ_ONLY if read_only else {}), **(extra or {})
@@ -140,7 +138,7 @@ class Command:
                     result = self._forked(
                         held, start, chain, words, targets, record, environment, first, on_error_line
                     )  # fmt: skip
-            if result is None and self.apart is not None and words[0] in COMMANDS:
+            if result is None and self.apart is not None:
                 raise self._cannot_be_held()
             if result is None:
                 argv = self._argv(chain, ini, words, options)
@@ -226,9 +224,10 @@ class Command:
 
     def _may_fork(self, words: Sequence[str]) -> bool:
         """Whether a fork of a `current` would do what the words do: not where a program of the project's own may do
-        more for one of them.
+        more for one of them, or where env.py may look for options of another command.
         """
-        return self.held is not None and self.kind != "code" and words[0] in COMMANDS and len(words) < 3
+        usual = words[0] in COMMANDS and len(words) < 3
+        return self.held is not None and self.kind != "code" and (usual or self.apart is not None)
 
     def _forked(
         self,
@@ -252,10 +251,12 @@ class Command:
             section = self.section if self.kind == "alembic" else "alembic"
             if (locations := temporary_ini.option(text, section, "version_locations")) is not None:
                 options.append((section, "version_locations", locations))
+        name, arguments, named = called(words)
         order = Order(
             argv=self._argv(chain, chain.ini, words),
-            command=words[0],
-            arguments=tuple(words[1:]),
+            command=name,
+            arguments=arguments,
+            named=named,
             environment=environment,
             given=partial(self.watch.given, targets, record, first),
             fence=start.fence,

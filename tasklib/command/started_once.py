@@ -28,6 +28,8 @@ from tasklib.timings import Tally
 
 LONGEST = 100  # of a socket's path, in bytes: Linux takes 107
 POLL = 0.01  # seconds
+# Of Alembic's and Flask-Migrate's command line → of its function.
+OPTIONS = {"-m": "message", "--rev-id": "rev_id", "--version-path": "version_path"}
 
 
 @dataclass(frozen=True)
@@ -48,14 +50,15 @@ class Start:
 
 @dataclass(frozen=True)
 class Order:
-    """One run: an Alembic command with its arguments, environment and script directory. ``argv`` are the words that a
-    start of its own would have; ``given`` makes what the guard is told of it, from the scratch databases that the
-    application was started with.
+    """One run: an Alembic command with its arguments (``named`` ones too), environment and script directory. ``argv``
+    are the words that a start of its own would have; ``given`` makes what the guard is told of it, from the scratch
+    databases that the application was started with.
     """
 
     argv: tuple[str, ...]
     command: str
     arguments: tuple[str, ...]
+    named: Mapping[str, str | bool]
     environment: Mapping[str, str] = field(repr=False)
     given: Callable[[Mapping[str, Address]], Mapping[str, Any]] = field(repr=False)
     fence: Fence | None  # put on over that of the start, where it bars more: a run has shown other ports
@@ -107,8 +110,8 @@ class Held:
             shell.echo(order.argv, start.cwd, order.environment)
             fence = order.fence if order.fence is not self._start.fence else None
             self._say(
-                fence, id=number, command=order.command, arguments=order.arguments, environment=changed,
-                given=order.given(self._start.places), chain=order.chain, out=str(out),
+                fence, id=number, command=order.command, arguments=order.arguments, named=order.named,
+                environment=changed, given=order.given(self._start.places), chain=order.chain, out=str(out),
                 err=str(err),
             )  # fmt: skip
         try:
@@ -299,6 +302,24 @@ class Held:
         number, name = tempfile.mkstemp(prefix="held-", suffix=suffix, dir=self.directory)
         os.close(number)
         return name
+
+
+def called(words: Sequence[str]) -> tuple[str, tuple[str, ...], dict[str, str | bool]]:
+    """What of Alembic's a subcommand calls: the function, its arguments, and its named ones."""
+    name, *rest = words
+    named: dict[str, str | bool] = {}
+    if name == "migrate":
+        name, named["autogenerate"] = "revision", True
+    arguments = []
+    left = iter(rest)
+    for word in left:
+        if word == "--autogenerate":
+            named["autogenerate"] = True
+        elif word in OPTIONS:
+            named[OPTIONS[word]] = next(left)
+        else:
+            arguments.append(word)
+    return name, tuple(arguments), named
 
 
 def _is_alike(held: Start, start: Start) -> bool:

@@ -234,14 +234,28 @@ BY_MODELS = """if not db.inspect(db.engine).has_table("plans"):
         stamp()"""
 
 
+HOOKS = """
+[post_write_hooks]
+hooks = stamp
+stamp.type = exec
+stamp.executable = ./stamp.sh
+stamp.options = REVISION_SCRIPT_FILENAME
+"""
+
+
 @pytest.mark.parametrize("how", ["upgrade()", BY_MODELS])
 def test_an_application_that_upgrades_at_its_start_is_held_there(make: Make, how: str) -> None:
     project = make([*SHOP, Step("a role", sql=["CREATE ROLE shop_reader"])], app=UPGRADES.format(how=how))
+    ini = project.top / "migrations/alembic.ini"
+    ini.write_text(ini.read_text(encoding="utf-8") + HOOKS, encoding="utf-8")
+    project.write("stamp.sh", "#!/bin/sh\necho '# by a hook' >> $1\n").chmod(0o755)
+    project.commit("a hook")
     project.environment = {VARIABLE: "postgresql+psycopg2://u:p@db.example/shop"}
     done = project.tool("squash", "--rev", "head-2", "--timings")
     assert done.code == 0, done.said
     assert "it was held there for each run" in " ".join(done.out.split()), done.said
     assert all("of the start" not in file.read_text(encoding="utf-8") for file in project.versions.glob("*.py"))
+    assert project.base_text(project.ids[-3]).endswith("# by a hook\n") and "hooks did not run" not in done.err
     project.assert_nothing_left()
     verified = project.tool("verify")
     assert verified.code == 0, verified.said

@@ -31,8 +31,9 @@ class Hold:
     held: whoever started it wants nothing of it but forks. ``apart``: the application runs Alembic at its start, and
     has a database of its own there; it is held where it enters Alembic first, and its start goes on in no fork.
 
-    - run: an id, with command and arguments, environment (name → value or None), given (for the guard), out and err
-      (files), chain (script, ini, options), and fenced: whether a ruleset of Landlock came with it, to be put on;
+    - run: an id, with command, arguments and named ones, environment (name → value or None), given (for the guard),
+      out and err (files), chain (script, ini, options), and fenced: whether a ruleset of Landlock came with it, to be
+      put on;
     - preload: modules to import before the next fork.
 
     Back go: held or plain (the reason why no fork is made), preloaded, ended (an id), code, and cpu in seconds.
@@ -57,6 +58,7 @@ class Hold:
             if not hasattr(theirs, "_alembic_squash"):
                 self.commands[name] = theirs
                 setattr(module, name, self.holding(name, theirs))
+        self.commands["revision"] = module.revision  # which none is held at: no application runs it at its start
 
     def holding(self, name: str, theirs: Any) -> Any:
         @functools.wraps(theirs)
@@ -68,7 +70,7 @@ class Hold:
             if order is None:
                 return theirs(config, *others, **named)
             configure(config, order["chain"])
-            run = functools.partial(self.commands[order["command"]], config, *order["arguments"])
+            run = functools.partial(self.commands[order["command"]], config, *order["arguments"], **order["named"])
             return self.run_alone(run) if self.apart else run()
 
         # Alembic's own command line is made from the signatures of its commands.
