@@ -11,7 +11,7 @@ from dataclasses import replace
 from tasklib.judge.tables import Constraint, Table
 from tasklib.postgres.archive import Entry, Key
 from tasklib.render import constraints, pycode
-from tasklib.render.items import PUBLIC, Item
+from tasklib.render.items import PUBLIC, Item, last
 from tasklib.render.pycode import Call, Items, Node, string
 from tasklib.render.source import Source
 
@@ -94,8 +94,9 @@ def by_the_right_index(source: Source, items: Sequence[Item]) -> list[Item]:
 def inline_by_table(source: Source, tables: Mapping[tuple[str, str], Table]) -> dict[tuple[str, str], list[str]]:
     """The names of the foreign keys that stand in their table's create_table.
 
-    All but those of circles, of partitioned tables, of rows that refer to rows of the same table, of rows that are
-    checked at the commit, and of keys that come later themselves: those come after all tables and rows.
+    All but those of circles, of partitioned tables, of rows that refer to rows of the same table, or to rows that come
+    after all others, of rows that are checked at the commit, and of keys that come later themselves: those come after
+    all tables and rows.
     """
     result: dict[tuple[str, str], list[str]] = {key: [] for key in tables}
     made: set[tuple[str, str]] = set()
@@ -116,7 +117,7 @@ def inline_by_table(source: Source, tables: Mapping[tuple[str, str], Table]) -> 
                 continue
             target = (constraint.target_schema, constraint.target_table)
             to_itself = target == key and key not in source.with_rows
-            there = to_itself or (target in made and target in tables)
+            there = to_itself or (target in made and target in tables and last(("ROWS", *target)) not in source.ddl)
             # Rows would leave its checks pending until the commit, and PostgreSQL then refuses indexes and changes.
             pending = constraint.deferred and key in source.with_rows
             # The rows of a partitioned table are in its parts, which come later.

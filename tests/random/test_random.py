@@ -59,6 +59,16 @@ USED = {
         "CREATE TABLE texts (a text, v tsvector GENERATED ALWAYS AS (words(a)) STORED)",
         "INSERT INTO texts VALUES ('some words')",
     ],
+    "rows in a check of what they refer to": [
+        "CREATE TABLE targets (id integer PRIMARY KEY, n integer)",
+        "CREATE TABLE users (id integer REFERENCES targets)",
+        "CREATE FUNCTION used(integer) RETURNS boolean LANGUAGE sql AS"
+        " 'SELECT $1 = 0 OR EXISTS (SELECT FROM public.users WHERE id = $1)'",
+        "INSERT INTO targets VALUES (1, 0)",
+        "INSERT INTO users VALUES (1)",
+        "UPDATE targets SET n = 1",
+        "ALTER TABLE targets ADD CHECK (used(n))",
+    ],
     "numbers whose text is the history's own": [
         "CREATE TABLE numbers (c integer)",
         "CREATE FUNCTION other(integer) RETURNS text IMMUTABLE LANGUAGE sql AS $$SELECT 'Y'$$",

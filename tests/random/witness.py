@@ -141,6 +141,8 @@ def _row(
             oids = _numbers(row[last]) if array else [0 if row[last] == "-" else int(row[last])]
             ours = ours or any(oid >= FIRST for oid in oids)
             result[last] = [names.get((target, oid), str(oid)) for oid in oids]
+            if last == "polroles":
+                result[last].sort()  # a set of them
     if not ours:
         return None
     for name, value in result.items():
