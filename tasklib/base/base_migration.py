@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from tasklib import console
-from tasklib.base import contents, restorable, stale_views
+from tasklib.base import contents, restorable, stale_views, version_table_changes
 from tasklib.base.contents import Reference
 from tasklib.base.trials import NOT_IN_A_DUMP, Verdicts, converge, in_no_dump
 from tasklib.errors import Failed, Refused
@@ -16,7 +16,7 @@ from tasklib.history import revisions
 from tasklib.judge import compare
 from tasklib.judge.compare import Verdict
 from tasklib.judge.rows import Volatile
-from tasklib.postgres import client, version_table
+from tasklib.postgres.archive import Key
 from tasklib.project import configs, extension_sql, script_mako
 from tasklib.reference import arrival, replay, server_objects, volatile_columns
 from tasklib.render import engines, owners
@@ -50,7 +50,7 @@ def write(bench: Bench) -> File:
     for one in read.values():
         refuse_stale(bench, one, sources)
         refuse_in_catalog(one)
-        refuse_odd_version_table(bench, one)
+        version_table_changes.refuse_what_acts(bench, one)
     head = _head(bench, sources)
     contents.write_data(bench, read.values())
     sqlalchemy = _release(bench.plan.sqlalchemy)
@@ -79,7 +79,7 @@ def write(bench: Bench) -> File:
                 return None
             # To the letter, volatile columns too, since the file was written from this very reference; but for what
             # a query made of them.
-            return {
+            verdicts = {
                 bind: compare.databases(
                     *(bench, "reference", "candidate", _of_views(bench, one), one.left_out),
                     bind=bind,
@@ -87,9 +87,12 @@ def write(bench: Bench) -> File:
                 )
                 for bind, one in read.items()
             }
+        version_table_changes.refuse_differences(bench, verdicts)
+        return verdicts
 
-    def doomed(bind: str, what: str, why: Failed | Verdict) -> None:
-        restorable.refuse_what_is_not(bench, read[bind], _of_views(bench, read[bind]), what, why)
+    def doomed(bind: str, key: Key | None, why: Failed | Verdict) -> None:
+        version_table_changes.refuse_failure(bench, key)
+        restorable.refuse_what_is_not(bench, read[bind], _of_views(bench, read[bind]), key, why)
 
     file, verdicts = converge(render, attempt, doomed, bench.plan.revision)
     bench.at_base = (bench.tree(), verdicts)
@@ -120,20 +123,6 @@ def refuse_in_catalog(read: Reference) -> None:
         if objects:
             listed = f"{', '.join(sorted(objects)[:5])}{' …' if len(objects) > 5 else ''}"
             raise in_no_dump(f"{NOT_IN_A_DUMP[kind]}: {listed}.")
-
-
-def refuse_odd_version_table(bench: Bench, read: Reference) -> None:
-    """`Refused` where migrations gave Alembic's own table more than it has: Alembic makes that, and no migration."""
-    of_env = groundwork.read(bench.address(GROUND, read.bind), bench.binaries(), bench.work).objects
-    with client.connect(bench.address("reference", read.bind), read_only=True) as connection:
-        for schema, name in version_table.existing(connection, bench.version_tables()):
-            more = version_table.additions(connection, (schema, name))
-            if more and ("TABLE", schema, name) not in of_env:
-                raise Refused(
-                    f"Migrations give Alembic's own table {schema}.{name} more than it has: {', '.join(more)}. It is "
-                    "Alembic that makes the table in a new database, so no base migration could be the same.",
-                    "keep it in a table of its own, in a migration before the squash",
-                )
 
 
 def refuse_our_names(bench: Bench, file: File) -> None:

@@ -11,14 +11,17 @@ from tasklib.judge import compare, objects
 from tasklib.judge.compare import Verdict
 from tasklib.judge.rows import Volatile
 from tasklib.postgres import client
+from tasklib.postgres.archive import Key, shown
 from tasklib.workbench.bench import Bench
 
 PLACE = "roundtrip"  # free as long as there is no base
 
 
-def refuse_what_is_not(bench: Bench, read: Reference, volatile: Volatile, what: str, why: Failed | Verdict) -> None:
+def refuse_what_is_not(
+    bench: Bench, read: Reference, volatile: Volatile, key: Key | None, why: Failed | Verdict
+) -> None:
     """`Refused` where pg_dump and pg_restore come no further than the base migration did: ``why`` is what it failed
-    with, at the object ``what``, or how what it made differs.
+    with, at the object ``key``, or how what it made differs.
     """
     if isinstance(why, Verdict):
         stale_views.refuse_uncertain(read.populated, why.found)
@@ -27,7 +30,7 @@ def refuse_what_is_not(bench: Bench, read: Reference, volatile: Volatile, what: 
     errors = client.copy(there, here, bench.binaries(), bench.work, read.left_out)
     if isinstance(why, Failed):
         error = next((error for error in errors if error in why.text), "")
-        said = f"{what}: {error}" if error else ""
+        said = f"{shown(key)}: {error}" if error and key else ""
     else:
         lost = compare.databases(bench, "reference", PLACE, volatile, read.left_out, bind=read.bind).found
         ours = [difference for difference in lost if difference.key in {one.key for one in why.found}]

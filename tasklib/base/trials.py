@@ -16,7 +16,7 @@ from tasklib.judge import compare
 from tasklib.judge.compare import Verdict
 from tasklib.judge.objects import Difference
 from tasklib.postgres import sqltext
-from tasklib.postgres.archive import Key
+from tasklib.postgres.archive import Key, shown
 from tasklib.render import children, entries, items
 from tasklib.render.file import File, Mark, failed
 
@@ -52,7 +52,7 @@ Verdicts = Mapping[str, Verdict]  # by bind
 def converge(
     render: Callable[[frozenset[Mark], bool], File],
     attempt: Callable[[File, int], Verdicts | None],
-    doomed: Callable[[str, str, Failed | Verdict], None],
+    doomed: Callable[[str, Key | None, Failed | Verdict], None],
     revision: str,
 ) -> tuple[File, Verdicts]:
     """The file that makes the reference, and the verdicts on what it made.
@@ -76,9 +76,9 @@ def converge(
             if trial:
                 ddl, trial = ddl - trial, frozenset()
             elif first is None or (form := _next_form(first, ddl)) is None:
-                what = f"{first[1][0]} {'.'.join(part for part in first[1][1:] if part)}" if first else "a statement"
                 if first:
-                    doomed(first[0], what, error)
+                    doomed(*first, error)
+                what = shown(first[1]) if first else "a statement"
                 hint = f"your own migrations ran, so this is a gap of this program: please report {what}, as said above"
                 raise Failed(error.text, hint) from None
             else:
@@ -99,7 +99,7 @@ def converge(
             _refuse_what_no_dump_holds(verdicts)
             for bind, one in verdicts.items():
                 if one.found:
-                    doomed(bind, "", one)
+                    doomed(bind, None, one)
             raise Differs(
                 "The base migration could not be brought to make the reference. What is left:\n"
                 + compare.report(verdicts, "reference", "candidate"),

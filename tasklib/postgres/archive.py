@@ -43,6 +43,11 @@ class Entry:
         return (self.kind, self.schema, self.tag)
 
 
+def shown(key: Key) -> str:
+    """In words: "TABLE schema.name"."""
+    return f"{key[0]} {'.'.join(part for part in key[1:] if part)}"
+
+
 def without_own_options(ddl: str) -> str:
     """A table's DDL without options of columns that are PostgreSQL's own, as in 15.20: they are other ones in each
     database, and a pg_dump that is older than the server does not know them for such.

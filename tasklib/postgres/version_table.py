@@ -72,15 +72,13 @@ def id_type(connection: Connection, table: Name) -> str:
     )
 
 
-def additions(connection: Connection, table: Name) -> list[str]:
-    """Columns and triggers of a version table that Alembic does not make."""
+def triggers(connection: Connection, table: Name) -> list[str]:
+    """Triggers and rules of a version table."""
     found = connection.rows(
-        "SELECT 'the column ' || a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid"
-        " JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relname = %s AND a.attnum > 0"
-        " AND NOT a.attisdropped AND a.attname <> 'version_num' UNION ALL"
-        " SELECT 'the trigger ' || t.tgname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid"
+        "SELECT 'the trigger ' || t.tgname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid"
         " JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relname = %s AND NOT t.tgisinternal"
-        " ORDER BY 1",
+        " UNION ALL SELECT 'the rule ' || r.rulename FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class"
+        " JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relname = %s ORDER BY 1",
         [*table, *table],
     )
     return [str(one) for (one,) in found]

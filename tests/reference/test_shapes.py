@@ -85,13 +85,32 @@ def test_version_tables_that_env_py_makes_or_names_are_its_own(make_plain: MakeP
     assert "alembic_version" not in project.base_text(project.ids[2])
 
 
-def test_what_migrations_add_to_the_version_table_is_refused_in_words(make_plain: MakePlain) -> None:
-    project = make_plain(
-        [*SHOP[:2], Step("when", sql=["ALTER TABLE alembic_version ADD COLUMN at timestamptz DEFAULT now()"])]
-    )
+NOTED = (
+    "CREATE FUNCTION noted() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
+    "CREATE TRIGGER noted BEFORE UPDATE ON alembic_version FOR EACH ROW EXECUTE FUNCTION noted()",
+)
+CHANGED = {
+    "column": ("ALTER TABLE alembic_version ADD COLUMN at timestamptz DEFAULT now()", "at timestamp with time zone"),
+    "constraint": ("ALTER TABLE alembic_version RENAME CONSTRAINT alembic_version_pkc TO versions", "versions PRIMARY"),
+    "replica identity": ("ALTER TABLE alembic_version REPLICA IDENTITY FULL", "REPLICA IDENTITY FULL"),
+    "what is said of a constraint": (
+        "ALTER TABLE alembic_version RENAME CONSTRAINT alembic_version_pkc TO versions;"
+        " COMMENT ON CONSTRAINT versions ON alembic_version IS 'renamed'",
+        "COMMENT public.CONSTRAINT versions ON alembic_version",
+    ),
+    "trigger": ("; ".join(NOTED), "the trigger noted"),
+    "rule": ("CREATE RULE kept AS ON DELETE TO alembic_version DO INSTEAD NOTHING", "the rule kept"),
+}
+
+
+@pytest.mark.parametrize("what", CHANGED)
+def test_what_migrations_change_of_the_version_table_is_refused_in_words(make_plain: MakePlain, what: str) -> None:
+    change, named = CHANGED[what]
+    project = make_plain([*SHOP[:2], Step("when", sql=[change])])
     head = project.git("rev-parse", "HEAD")
     done = project.tool("squash", "--rev", "head")
-    assert done.code == 1 and "public.alembic_version more than it has: the column at" in done.err, done.said
+    assert done.code == 1 and "Migrations change Alembic's own table" in done.err, done.said
+    assert named in done.err and "a gap of this program" not in done.err, done.said
     project.assert_nothing_left(head)
 
 

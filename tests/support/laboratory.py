@@ -22,6 +22,7 @@ from tasklib.errors import Failed, MigrationFailed, SquashError
 from tasklib.judge import catalog, compare, objects
 from tasklib.judge.compare import Verdict
 from tasklib.postgres import client
+from tasklib.postgres.archive import Key
 from tasklib.postgres.server import Server
 from tasklib.postgres.version_table import versions
 from tasklib.project import extension_sql
@@ -134,8 +135,8 @@ class Laboratory:
                 self.run("candidate", file.text)
                 return {"": self.judge("candidate")}
 
-            def doomed(_: str, what: str, why: Failed | Verdict) -> None:
-                restorable.refuse_what_is_not(self.bench, read, {}, what, why)
+            def doomed(_: str, key: Key | None, why: Failed | Verdict) -> None:
+                restorable.refuse_what_is_not(self.bench, read, {}, key, why)
 
             _, verdicts = converge(render, attempt, doomed, REVISION)
             verdict = verdicts[""]
