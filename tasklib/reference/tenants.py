@@ -8,20 +8,24 @@ from __future__ import annotations
 
 import ast
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 
 from tasklib import console
 from tasklib.command.project_command import Ran
+from tasklib.command.watch import Visit
 from tasklib.history.chains import Chain
 from tasklib.postgres import client
 from tasklib.postgres.client import sql
 from tasklib.project import configs, variables_read
 from tasklib.project.sources import constant, nodes
 from tasklib.workbench.bench import Bench
+from tasklib.workbench.scratch import GROUND
 
 OTHER = "squash_other_schema"  # the name that the second run gets
+USUAL = "public"  # what a base migration need not name
 OLD, NEW = "otherold", "othernew"  # the roles of its databases
 SCHEMAS = """
 SELECT DISTINCT n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -46,6 +50,21 @@ class Chosen:
 
     def environment(self) -> dict[str, str]:
         return {self.name: OTHER} if self.kind == "variable" else {}
+
+
+def leave_one(bench: Bench, visits: Sequence[Visit]) -> bool:
+    """Whether a variable lists the schemas that env.py went through: from now on it gets public alone."""
+    with client.connect(bench.address(GROUND), read_only=True) as connection:
+        there = {str(name) for (name,) in connection.rows("SELECT nspname FROM pg_namespace")}
+    for one in _candidates(bench):
+        listed = re.split(r"[\s,;:]+", one.value.strip())
+        if one.kind == "variable" and len(listed) == len(visits) and {*listed} <= there:
+            shown = f"{one.shown} lists ({', '.join(listed)})"
+            console.note(f"  … env.py goes through the schemas that {shown}: here that is {USUAL} alone")
+            bench.drop(GROUND)
+            bench.save(replace(bench.plan, found=(*bench.plan.found, (one.name, USUAL))))
+            return True
+    return False
 
 
 def learn(bench: Bench, chain: Chain, role: str) -> Mapping[str, str] | None:
@@ -98,7 +117,7 @@ def _candidates(bench: Bench) -> Iterator[Chosen]:
         if before == "-x" and "=" in word:
             name, _, value = word.partition("=")
             yield Chosen("argument", name, value)
-    for name, template in bench.plan.settings.set:
+    for name, template in bench.plan.templates:
         yield Chosen("variable", name, template)
     addresses = bench.addresses()
     for name, read in variables_read.all_reads(bench.repository, bench.plan.tip).items():

@@ -66,6 +66,48 @@ def test_a_base_that_would_name_one_tenant_alone_is_refused(make_plain: MakePlai
     project.assert_nothing_left(head)
 
 
+LOOP = """        import os
+        import sqlalchemy as sa
+
+        for schema in {place}:
+            connection.execute(sa.text(f'CREATE SCHEMA IF NOT EXISTS "{{schema}}"'))
+            connection.execute(sa.text(f'SET search_path TO "{{schema}}"'))
+            connection.commit()
+            connection.dialect.default_schema_name = schema
+            context.configure(connection=connection, target_metadata=target_metadata{more})
+            with context.begin_transaction():
+                context.run_migrations()
+        return
+"""
+
+
+@pytest.mark.parametrize("more", ["", ", version_table_schema=schema"])
+def test_a_loop_over_tenants_that_a_variable_lists_is_run_for_one(make_plain: MakePlain, more: str) -> None:
+    place = 'os.environ["TENANTS"].split(",")'
+    project = tenants(make_plain, place, LOOP.replace("{more}", more))
+    project.environment = {"TENANTS": "acme,globex"}
+    done = project.tool("squash", "--rev", "head-1")
+    assert done.code == 0, done.said
+    project.assert_nothing_left()
+    assert "the variable TENANTS lists (acme, globex): here that is public alone" in done.err
+    assert "for another schema by" in done.out and "schema=" not in project.base_text(project.ids[1])
+    address = project.new_database("tenants")
+    project.db("upgrade", "head", database="tenants")
+    for schema in ("acme", "globex"):
+        assert query(address, f"SELECT code, note FROM {schema}.plans") == [("free", None)]
+        assert query(address, f"SELECT version_num FROM {schema}.alembic_version") == [(project.ids[2],)]
+    verified = project.tool("verify")
+    assert verified.code == 0, verified.said
+
+
+def test_a_loop_over_tenants_that_nothing_lists_is_refused_with_what_to_change(make_plain: MakePlain) -> None:
+    project = tenants(make_plain, '("acme", "globex")', LOOP.replace("{more}", ""))
+    head = project.git("rev-parse", "HEAD")
+    done = project.tool("squash", "--rev", "head-1")
+    assert done.code == 1 and "2 times in one database" in done.err and "name public alone" in done.err, done.said
+    project.assert_nothing_left(head)
+
+
 def test_a_schema_that_no_run_chooses_is_named_as_before(make_plain: MakePlain) -> None:
     project = tenants(make_plain, '"acme"', SEARCHES)
     project.environment = {"NOBODY_READS_IT": "acme"}
