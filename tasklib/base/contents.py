@@ -24,7 +24,7 @@ from tasklib.render import values
 from tasklib.render.owners import Users
 from tasklib.render.pycode import WIDTH
 from tasklib.render.rows import lines_of
-from tasklib.render.source import Rows
+from tasklib.render.source import Rows, casts_text
 from tasklib.workbench.bench import Bench
 from tasklib.workbench.decisions import Decision
 
@@ -79,7 +79,9 @@ def read(bench: Bench, bind: str, taken: Collection[str] = ()) -> Reference:
     # With the path that the migrations had: functions in indexes may rely on it.
     with client.connect(address, read_only=True) as connection:
         carried, left_out = with_rows(bench, connection, bind)
-        read = [_rows(connection, model.tables[(table.schema, table.name)], count) for table, count in carried]
+        # What a data file holds is text.
+        limit = math.inf if casts_text(snapshot.entries) else LARGE
+        read = [_rows(connection, model.tables[(table.schema, table.name)], count, limit) for table, count in carried]
         large = [(one.table.schema, one.table.name) for one in read if not one.rows]
         suffixes = data_files.suffixes(large, bind, taken)
         found = tuple(replace(one, suffix=suffixes.get((one.table.schema, one.table.name))) for one in read)
@@ -133,13 +135,13 @@ def _of_others(bench: Bench, bind: str) -> Iterator[catalog.Table]:
                     yield from catalog.tables(connection)
 
 
-def _rows(connection: Connection, table: Table, count: int) -> Rows:
-    """A table's rows; none of them where they would take many lines."""
+def _rows(connection: Connection, table: Table, count: int, limit: float) -> Rows:
+    """A table's rows; none of them where they would take more lines than ``limit``."""
     if not values.carried(table):
         return Rows(table, count, ((),))  # they are made by their number
     found: list[tuple[object, ...]] = []
     size = 0
-    limit = math.inf if table.extension else LARGE
+    limit = math.inf if table.extension else limit
     if count <= limit:
         for row in values.read(connection, table):
             found.append(row)

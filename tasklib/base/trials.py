@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence, Set
 
 from tasklib.errors import Differs, Failed, MigrationFailed, Refused
-from tasklib.judge import compare
+from tasklib.judge import bindings, compare
 from tasklib.judge.compare import Verdict
 from tasklib.judge.objects import Difference
 from tasklib.postgres import sqltext
@@ -89,7 +89,12 @@ def converge(
             continue
         found = {bind: one.found for bind, one in verdicts.items()}
         # Names that the server makes up depend on the order of all else, and so they are learnt last.
-        more = _marks(found, _learnt) - ddl or _marks(found, _other_names) - ddl or _marks(found, _without_a_path) - ddl
+        more = (
+            _marks(found, _learnt) - ddl
+            or _marks(found, _other_names) - ddl
+            or _marks(found, _bound_too_early) - ddl
+            or _marks(found, _without_a_path) - ddl
+        )
         differ = any(one.found for one in verdicts.values())
         inexact = _marks({bind: one.reprinted for bind, one in verdicts.items()}, _learnt)
         if trial and (differ or trial & inexact):
@@ -164,6 +169,9 @@ def _next_form(mark: Mark, ddl: Set[Mark]) -> Mark | None:
     bind, key = mark
     forms = [key] if key[0] in FALLBACKS else []
     forms += [items.last(key)] if key[0] in RUNNING else []
+    if key[0] == "ROWS":  # a check may have been read otherwise than it is printed
+        key = ("TABLE", *key[1:])
+        forms.append(key)
     forms += [entries.pathless(key)] if key[0] in FALLBACKS else []
     return next(((bind, form) for form in forms if (bind, form) not in ddl), None)
 
@@ -192,9 +200,21 @@ def _other_names(found: Sequence[Difference]) -> Set[Key]:
     }
 
 
+def _bound_too_early(found: Sequence[Difference]) -> Set[Key]:
+    """What took the place of something else in an expression, and must come after that."""
+    return {
+        items.after(key, bindings.keys(one.name))
+        for one in found
+        if one.kind == bindings.KIND
+        for described in {*(one.right or "").splitlines()} - {*(one.left or "").splitlines()}
+        for key in bindings.keys(described)
+    }
+
+
 def _without_a_path(found: Sequence[Difference]) -> Set[Key]:
     """What may have been read otherwise than it is printed, for the names on the search path."""
     keys = [one.key for one in found if one.what == "changed" and one.kind in FALLBACKS]
+    keys += [key for one in found if one.kind == bindings.KIND for key in bindings.keys(one.name)]
     return {*keys, *map(entries.pathless, keys)}
 
 
@@ -221,6 +241,8 @@ def fallbacks(difference: Difference) -> Set[Key]:
         table, column = (token for token in sqltext.tokens(name) if token.strip())
         clauses = [line for line in difference.left.splitlines() if line not in difference.right.splitlines()]
         return {(children.CHANGED, schema, json.dumps([table, column, clauses]))}
+    if kind == "ROWS":
+        return {items.last(("REFRESH", schema, name))}  # of a materialized view: as its owner sees them
     if kind == "COLUMNS":
         return {(children.COLUMNS, schema, name)}
     return {difference.key} if kind in FALLBACKS else set()

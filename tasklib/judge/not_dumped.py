@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasklib.judge import implicit
+from tasklib.judge import bindings, implicit
 from tasklib.postgres import client
 from tasklib.postgres.archive import Key
 from tasklib.postgres.client import FIRST, Connection
@@ -259,6 +259,7 @@ SILENT = (
     *implicit.OF_CHILDREN,
     *implicit.OF_COMMENTS,
     *implicit.OF_PRIVILEGES,
+    *bindings.OF_EXPRESSIONS,
     *OF_THE_DATABASE,
     *OF_WHAT_IS_BUILT_IN,
     *OF_OTHER_THINGS,

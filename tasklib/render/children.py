@@ -226,7 +226,7 @@ def _item(source: Source, family: _Family) -> Item:
             if words[0] == "CONSTRAINT":
                 constraints.append(f"ALTER TABLE {table.shown} ADD {part}")
             else:
-                definitions[(key, sqltext.unquoted(words[0]) or words[0])] = part
+                definitions[(key, sqltext.unquoted(words[0]) or words[0])] = _whole(part, table)
         create[key] = f"{head.strip()} (){OPTIONS.sub('', tail)}"
         if options := OPTIONS.search(tail):
             # Without columns there is no TOAST table that takes them, and a catalog of users may not be rewritten.

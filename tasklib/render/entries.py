@@ -14,7 +14,7 @@ from tasklib.render import partitions, pycode, sequences
 from tasklib.render.execute import execute_all
 from tasklib.render.items import KIND_GROUP, LAST, PUBLIC, Item
 from tasklib.render.pycode import Call, Node, string
-from tasklib.render.source import Source
+from tasklib.render.source import Source, completes_a_view
 
 # Gone with the table, view or schema that they belong to.
 NO_DROP = {
@@ -30,11 +30,9 @@ VALIDATOR = re.compile(
     r"(?P<validator>VALIDATOR [^\s;]+)"
 )
 # Gone with their table, and in the way of what else they need.
-EARLY = {"RULE", "POLICY", "TRIGGER", "CONSTRAINT", "CHECK CONSTRAINT", "INDEX"}
+EARLY = {"RULE", "POLICY", "TRIGGER", "CONSTRAINT", "CHECK CONSTRAINT", "INDEX", "DEFAULT"}
 # Kinds with expressions in them that the server prints, and may not read back as they were.
 PRINTED = ("CHECK CONSTRAINT", "DEFAULT", "DOMAIN", "POLICY", "RULE", "STATISTICS", "TABLE", "TRIGGER")
-# The rule that is a view's query.
-COMPLETED = " _RETURN"
 # Why an object is in op.execute. All other kinds: Alembic has no operation for them.
 REASONS = {
     "TABLE": "DDL: operations cannot say this table exactly",
@@ -75,6 +73,9 @@ def item(source: Source, entry: Entry) -> Item:
         needs = (needs | parts) - wholes
     if entry.kind == "TYPE" and (entry.schema, entry.tag) in source.model.enums:
         up = _enum(source, entry)
+    if entry.kind == "DOMAIN" and re.search(r"DEFAULT|CHECK", entry.ddl):
+        # Its expressions may use a cast of the history's own, which no dump says.
+        needs |= {one.dump_id for one in source.entries if one.kind == "CAST" and entry not in source.below(one)}
     if entry.kind == "USER MAPPING":
         # The dump names no dependency of it, and relies on its own order.
         needs |= {other.dump_id for other in source.entries if other.kind == "SERVER"}
@@ -269,30 +270,11 @@ def refresh(source: Source, schema: str, name: str) -> Item:
     needs |= {one.dump_id for one in source.entries if one.dump_id in entry.depends_on or completes_a_view(one)}
     needs |= {one.dump_id for one in source.entries if entry.dump_id in one.depends_on and one.kind == "INDEX"}
     populated = {("MATERIALIZED VIEW", *key) for key in source.populated}
-    needs |= {("fresh", *one.key[1:]) for one in _below(source, entry) if one.key in populated}
+    needs |= {("fresh", *one.key[1:]) for one in source.below(entry) if one.key in populated}
     quoted = f"{source.model.quoted(schema)}.{source.model.quoted(name)}"
     text = source.plain(entry.key, f"REFRESH MATERIALIZED VIEW {quoted}")
     return Item(("REFRESH", schema, name), "views", frozenset({("fresh", schema, name)}), frozenset(needs),
                 tuple(execute_all([text], "DDL: the old migrations had filled it")))  # fmt: skip
-
-
-def completes_a_view(entry: Entry) -> bool:
-    """Whether an entry is a view once more: in a circle the dump makes one without its query first."""
-    return entry.kind == "RULE" and entry.tag.endswith(COMPLETED)
-
-
-def _below(source: Source, entry: Entry) -> Iterator[Entry]:
-    """All that an object depends on, directly or not."""
-    completing = {(e.schema, e.tag.removesuffix(COMPLETED)): e for e in source.entries if completes_a_view(e)}
-    left, seen = list(entry.depends_on), set[int]()
-    while left:
-        one = source.by_id.get(left.pop())
-        if one is not None and one.dump_id not in seen:
-            seen.add(one.dump_id)
-            left += one.depends_on
-            if (later := completing.get((one.schema, one.tag))) is not None:
-                left.append(later.dump_id)
-            yield one
 
 
 def _plural(word: str) -> str:

@@ -78,7 +78,7 @@ def load_rows(table, suffix):
         values = [f"CAST(r ->> {n} AS {kind})" for n, kind in enumerate(types.values())]
         insert = (
             f"INSERT INTO {table} ({', '.join(names)}) OVERRIDING SYSTEM VALUE "
-            f"SELECT {', '.join(values)} FROM jsonb_array_elements("
+            f"SELECT {', '.join(values)} FROM pg_catalog.jsonb_array_elements("
         )
         for batch in iter(lambda: lines.readlines(65536), []):
             count += len(batch)

@@ -7,13 +7,15 @@ to privileges.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tasklib.postgres.archive import Key
 
 PUBLIC = "public"
 LAST = "everything else"
+AFTER = "AFTER"  # a mark with JSON: what comes after the others
 # Group → the comment above it. The order is that of the file.
 GROUPS = (
     "roles", "schemas", "extensions", "types", "sequences", "functions", "operators", "tables", "rows",
@@ -73,6 +75,40 @@ def last(key: Key) -> Key:
     """The mark of what comes after all else that it can: it calls a function that reads what no dump says it needs."""
     kind, schema, name = key
     return (LAST, schema, f"{kind} {name}")
+
+
+def after(key: Key, others: Sequence[Key]) -> Key:
+    """The mark of what comes after others, which it would be taken for in their expressions."""
+    return (AFTER, "", json.dumps([key, *others]))
+
+
+def with_order(items: Sequence[Item], marks: Iterable[Key]) -> list[Item]:
+    """The items of `after` need those others, but where these need them."""
+    needs: dict[Key, set[object]] = {}
+    providing = providers(items)
+    for mark in marks:
+        if mark[0] == AFTER:
+            key, *others = (tuple(one) for one in json.loads(mark[2]))
+            named = [item for item in items if item.key in others]
+            there = [item for item in named if all(one.key != key for one in below(providing, item))]
+            needs.setdefault(key, set()).update(one for item in there for one in item.provides)
+    return [replace(item, needs=item.needs | needs.get(item.key, set())) for item in items]
+
+
+def providers(items: Iterable[Item]) -> dict[object, Item]:
+    """What is provided → the item that does."""
+    return {one: item for item in items for one in item.provides}
+
+
+def below(providing: Mapping[object, Item], start: Item) -> list[Item]:
+    """An item and all that it needs, directly or not."""
+    left, found = [start], dict[Key, Item]()
+    while left:
+        item = left.pop()
+        if item.key not in found:
+            found[item.key] = item
+            left += (providing[one] for one in item.needs if one in providing)
+    return [*found.values()]
 
 
 def ordered(items: Sequence[Item]) -> list[Item]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from tasklib.judge.tables import Column, Sequence, Table
 from tasklib.postgres import client
+from tasklib.postgres.archive import Key
 from tasklib.render import columns, constraints
 from tasklib.render.execute import execute_all
-from tasklib.render.items import Item
+from tasklib.render.items import Item, below, providers
 from tasklib.render.pycode import Call, Node
 from tasklib.render.source import Source
 
@@ -87,16 +88,48 @@ def create(source: Source, sequence: Sequence, ddl: str) -> str | None:
 
 
 def with_owners(source: Source, items: list[Item]) -> list[Item]:
-    """What needs a sequence that a table owns needs that table too, with which the sequence is dropped."""
+    """What needs a sequence that a table owns needs that table too, with which the sequence is dropped; where the table
+    needs it in turn, the sequence is set free and dropped by itself.
+    """
     owners: dict[object, tuple[str, str, str]] = {
         entry.dump_id: ("table", *sequence.owner[:2])
         for key, sequence in source.model.sequences.items()
         if sequence.owner is not None and (entry := source.by_key.get(("SEQUENCE", *key))) is not None
     }
+    found = [_with_owners(item, owners) for item in items]
+    providing = providers(found)
+    circles = {
+        one
+        for item in found
+        if item.key[0] not in ("SEQUENCE OWNED BY", "SEQUENCE SET")
+        for one in item.needs & owners.keys()
+        if owners[one] in providing
+        and owners[one] not in item.provides
+        and item in below(providing, providing[owners[one]])
+    }
+    if not circles:
+        return found
+    owners = {one: owner for one, owner in owners.items() if one not in circles}
+    free = {key for entry in source.entries if entry.dump_id in circles for key in _with_owner(entry.key)}
     return [
-        replace(item, needs=item.needs | {owners[one] for one in item.needs if one in owners} - item.provides)
+        replace(_with_owners(item, owners), down=_freed(source, item.key) if item.key in free else item.down)
         for item in items
     ]
+
+
+def _with_owners(item: Item, owners: Mapping[object, tuple[str, str, str]]) -> Item:
+    return replace(item, needs=item.needs | {owners[one] for one in item.needs & owners.keys()} - item.provides)
+
+
+def _with_owner(sequence: Key) -> list[Key]:
+    """The items of a sequence, and of its owner."""
+    return [sequence, ("SEQUENCE OWNED BY", *sequence[1:])]
+
+
+def _freed(source: Source, key: Key) -> tuple[str, ...]:
+    name = f"{source.model.quoted(key[1])}.{source.model.quoted(key[2])}"
+    text = f"DROP SEQUENCE {name}" if key[0] == "SEQUENCE" else f"ALTER SEQUENCE {name} OWNED BY NONE"
+    return tuple(execute_all([source.plain(key, text)], ""))
 
 
 def _default_options(sequence: Sequence, type_: str) -> bool:
@@ -128,7 +161,7 @@ def positions(source: Source) -> Iterator[Item]:
         sequence = source.model.sequences.get((schema, name))
         if sequence is None or (last == sequence.start and not called):
             continue
-        text = f"SELECT setval('{_regclass(source, schema, name)}', {last}{'' if called else ', false'})"
+        text = f"SELECT pg_catalog.setval('{_regclass(source, schema, name)}', {last}{'' if called else ', false'})"
         entry = source.by_key.get(("SEQUENCE", schema, name))
         needs: set[object] = {("rows", *key) for key in source.with_rows}
         needs |= {entry.dump_id} if entry else set()

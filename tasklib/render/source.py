@@ -5,7 +5,7 @@ from __future__ import annotations
 import keyword
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -34,6 +34,21 @@ NOT_DROPPED = frozenset(
     ["ACL", "COMMENT", "DEFAULT", "EXTENSION", "INDEX ATTACH", "OWNER", "POLICY", "ROW SECURITY", "RULE",
      "SEQUENCE OWNED BY", "TABLE ATTACH", "TRIGGER"]
 )  # fmt: skip
+
+
+# The rule that is a view's query.
+COMPLETED = " _RETURN"
+FROM_TEXT = re.compile(r"CAST \((?:text|character varying|character) AS ")
+
+
+def completes_a_view(entry: Entry) -> bool:
+    """Whether an entry is a view once more: in a circle the dump makes one without its query first."""
+    return entry.kind == "RULE" and entry.tag.endswith(COMPLETED)
+
+
+def casts_text(entries: Iterable[Entry]) -> bool:
+    """Whether a history has casts of its own from text, which a value that is text would go through."""
+    return any(entry.kind == "CAST" and FROM_TEXT.match(entry.tag) for entry in entries)
 
 
 def definition(index: str) -> str:
@@ -91,6 +106,23 @@ class Source:
     def by_id(self) -> dict[int, Entry]:
         """The entries by their dump ids."""
         return {entry.dump_id: entry for entry in self.entries}
+
+    def below(self, entry: Entry) -> Iterator[Entry]:
+        """All that an object depends on, directly or not."""
+        left, seen = list(entry.depends_on), set[int]()
+        while left:
+            one = self.by_id.get(left.pop())
+            if one is not None and one.dump_id not in seen:
+                seen.add(one.dump_id)
+                left += one.depends_on
+                if (later := self._completing.get((one.schema, one.tag))) is not None:
+                    left.append(later.dump_id)
+                yield one
+
+    @cached_property
+    def _completing(self) -> dict[tuple[str, str], Entry]:
+        """What makes a view once more, by the view."""
+        return {(e.schema, e.tag.removesuffix(COMPLETED)): e for e in self.entries if completes_a_view(e)}
 
     @cached_property
     def attached(self) -> dict[int, tuple[int, int]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from tasklib.judge.tables import Column, Table
 from tasklib.postgres import sqltext
@@ -25,8 +26,13 @@ def item(source: Source, table: Table, entries: Sequence[Entry], inline: Sequenc
     here = [other for other in entries if other.schema == table.schema]
     serial = sequences.serial_column(source, table)
     absorbed, needs = {entry.dump_id}, set[object](entry.depends_on)
+    of_columns = {f"{table.name} {column.name}": column.name for column in table.columns}
+    later: set[str] = set()  # columns whose defaults need the table
     for other in here:
-        if other.kind == "DEFAULT" and other.tag in {f"{table.name} {c.name}" for c in table.columns}:
+        if other.kind == "DEFAULT" and other.tag in of_columns:
+            if _comes_later(source, other, entry):
+                later.add(of_columns[other.tag])
+                continue
             absorbed.add(other.dump_id)
             needs |= set(other.depends_on)
         if serial and other.kind in ("SEQUENCE", "SEQUENCE OWNED BY") and other.tag == serial[1].name:
@@ -34,7 +40,7 @@ def item(source: Source, table: Table, entries: Sequence[Entry], inline: Sequenc
     comments = _comments(source, table)
     absorbed |= set(comments.values())
     args: list[Node] = [string(table.name)]
-    for column in table.columns:
+    for column in (replace(c, default=None) if c.name in later else c for c in table.columns):
         # Where it is none that sa.Identity says, the dump's own entry for it stands: ALTER TABLE … ADD GENERATED.
         identity = sequences.identity(source, table, column)
         if identity is not None and (sequence := sequences.owned_by(source, table, column)) is not None:
@@ -71,6 +77,12 @@ def item(source: Source, table: Table, entries: Sequence[Entry], inline: Sequenc
     down = pycode.render(Call("op.drop_table", [string(table.name)], kwargs), 4)
     provides = frozenset({*absorbed, ("table", table.schema, table.name)})
     return Item(entry.key, "tables", provides, frozenset(needs - absorbed), tuple(up), tuple(down)), absorbed
+
+
+def _comes_later(source: Source, default: Entry, table: Entry) -> bool:
+    """Whether a default calls what needs its table."""
+    called = (source.by_id[one] for one in default.depends_on if one in source.by_id)
+    return any(one.kind == "FUNCTION" and table in source.below(one) for one in called)
 
 
 def options(source: Source, table: Table) -> Iterator[Item]:

@@ -21,7 +21,7 @@ from tasklib.render import (
     tables,
     types,
 )
-from tasklib.render.items import LAST, PUBLIC, Item, last, ordered, with_early_drops, without_missing_needs
+from tasklib.render.items import LAST, PUBLIC, Item, last, ordered, with_early_drops, with_order, without_missing_needs
 from tasklib.render.source import Source
 
 
@@ -83,7 +83,7 @@ def items_of(source: Source) -> list[Item]:
     found += [entries.refresh(source, schema, name) for schema, name in source.populated]
     found = foreign_keys.by_the_right_index(source, sequences.with_owners(source, found))
     found = [replace(one, group=LAST) if last(one.key) in source.ddl else one for one in found]
-    return with_early_drops(ordered(without_missing_needs(found)))
+    return with_early_drops(ordered(with_order(without_missing_needs(found), source.ddl)))
 
 
 def _is_native(source: Source, table: Table) -> bool:

@@ -107,6 +107,9 @@ INSERT INTO nothing DEFAULT VALUES;
 CREATE TABLE "values" (t timestamptz, i interval, f float8, n numeric, j json, a integer[]);
 ALTER TABLE "values" REPLICA IDENTITY FULL;
 INSERT INTO "values" VALUES ('2020-01-01 00:00:00+00', '1 mon', 0.1, 1.0, '{"a":1}', '[0:1]={1,2}');
+CREATE FUNCTION fits(anyelement) RETURNS text LANGUAGE sql IMMUTABLE AS $$SELECT 'any'$$;
+CREATE VIEW fitting AS SELECT fits(id) AS how FROM parent;
+CREATE FUNCTION fits(integer) RETURNS text LANGUAGE sql IMMUTABLE AS $$SELECT 'integer'$$;
 CREATE TABLE made_otherwise (id integer);
 CREATE ACCESS METHOD heap_too TYPE TABLE HANDLER heap_tableam_handler;
 CREATE TABLE kept_otherwise (id integer) USING heap_too;
@@ -282,6 +285,9 @@ MUTATIONS = (
     ("clustered", "ALTER TABLE child SET WITHOUT CLUSTER", "CONSTRAINT child child_pk"),
     ("view text",
      "CREATE OR REPLACE VIEW seen AS SELECT id, code FROM parent WHERE id > 0 WITH LOCAL CHECK OPTION", "VIEW seen"),
+    ("view bound to another function that prints the same",
+     "DROP VIEW fitting; CREATE VIEW fitting AS SELECT fits(id) AS how FROM parent",
+     "BOUND TO rule _RETURN on view public.fitting"),
     ("view check option", "ALTER VIEW seen RESET (check_option)", "VIEW seen"),
     ("view option", "ALTER VIEW seen SET (security_barrier = true)", "VIEW seen"),
     ("view missing", "DROP VIEW seen", "VIEW seen"),

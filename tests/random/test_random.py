@@ -69,6 +69,78 @@ USED = {
         "UPDATE targets SET n = 1",
         "ALTER TABLE targets ADD CHECK (used(n))",
     ],
+    "functions that fit better and came later": [
+        "CREATE FUNCTION f(anyelement) RETURNS text IMMUTABLE LANGUAGE sql AS $$SELECT 'any'$$",
+        "CREATE TABLE tt (x integer, y text DEFAULT f(1))",
+        "CREATE VIEW v AS SELECT f(x) FROM tt",
+        "CREATE FUNCTION g(integer) RETURNS text LANGUAGE sql RETURN f($1)",
+        "CREATE FUNCTION sf(anyelement, anyelement) RETURNS anyelement IMMUTABLE LANGUAGE sql AS 'SELECT $1'",
+        "CREATE AGGREGATE ag(integer) (SFUNC = sf, STYPE = integer)",
+        "CREATE FUNCTION f(integer) RETURNS text IMMUTABLE LANGUAGE sql AS $$SELECT 'integer'$$",
+        "CREATE FUNCTION sf(integer, integer) RETURNS integer IMMUTABLE LANGUAGE sql AS 'SELECT $2'",
+        "CREATE VIEW w AS SELECT f(x) FROM tt",
+    ],
+    "a cast that came later": [
+        "CREATE TYPE mood AS ENUM ('a', 'b')",
+        "CREATE TABLE tt (x text, y mood DEFAULT ('a'::text)::mood)",
+        "INSERT INTO tt VALUES ('a')",
+        "CREATE VIEW v AS SELECT x::mood FROM tt",
+        "CREATE FUNCTION to_mood(text) RETURNS mood LANGUAGE sql AS $$SELECT 'b'::mood$$",
+        "CREATE CAST (text AS mood) WITH FUNCTION to_mood(text)",
+    ],
+    "an operator of the history's own that came later": [
+        "CREATE TYPE pair AS (a integer)",
+        "CREATE TABLE tt (p pair, q pair, CHECK (CASE p WHEN q THEN true ELSE false END))",
+        "INSERT INTO tt VALUES (ROW(1), ROW(1))",
+        "CREATE VIEW v AS SELECT NULLIF(p, q) AS z, p IS DISTINCT FROM q AS d FROM tt",
+        "CREATE FUNCTION same(pair, pair) RETURNS boolean IMMUTABLE LANGUAGE sql AS 'SELECT false'",
+        "CREATE OPERATOR = (LEFTARG = pair, RIGHTARG = pair, FUNCTION = same)",
+    ],
+    "a cast in domains": [
+        "CREATE TYPE mood AS ENUM ('a', 'b')",
+        "CREATE FUNCTION to_mood(text) RETURNS mood IMMUTABLE LANGUAGE sql AS $$SELECT 'b'::public.mood$$",
+        "CREATE CAST (text AS mood) WITH FUNCTION to_mood(text)",
+        "CREATE DOMAIN dm AS mood DEFAULT ('a'::text)::mood",
+        "CREATE DOMAIN dt AS text CHECK (VALUE::mood = 'b')",
+    ],
+    "a default that reads its own table": [
+        "CREATE TABLE tt (a integer, b text)",
+        "CREATE FUNCTION following() RETURNS integer LANGUAGE sql RETURN (SELECT max(a) + 1 FROM tt)",
+        "ALTER TABLE tt ALTER a SET DEFAULT following()",
+        "INSERT INTO tt VALUES (1, 'x')",
+    ],
+    "casts from text, and rows": [
+        "CREATE TABLE tt (id integer, x date, y point)",
+        "INSERT INTO tt SELECT g, date '2020-01-01' + g, point(g, g) FROM generate_series(1, 201) g",
+        "CREATE FUNCTION to_date(text) RETURNS date IMMUTABLE LANGUAGE sql AS $$SELECT date '1999-01-01'$$",
+        "CREATE CAST (text AS date) WITH FUNCTION to_date(text)",
+    ],
+    "functions named as those that rows and sequences come by": [
+        "CREATE TABLE tt (id serial PRIMARY KEY)",
+        "INSERT INTO tt SELECT FROM generate_series(1, 201)",
+        "CREATE FUNCTION setval(text, integer, boolean DEFAULT true) RETURNS bigint LANGUAGE sql AS 'SELECT 5::bigint'",
+        "CREATE FUNCTION jsonb_array_elements(text) RETURNS SETOF jsonb LANGUAGE sql AS $$SELECT '[1]'::jsonb$$",
+    ],
+    "a generated column that came down to a child which was made anew": [
+        "CREATE TABLE ta (x integer NOT NULL DEFAULT 1, CHECK (x > 0))",
+        "CREATE TABLE tb (x integer DEFAULT 2, y text)",
+        "CREATE TABLE tc (x integer DEFAULT 3, z integer) INHERITS (ta, tb)",
+        "CREATE TABLE td () INHERITS (tc)",
+        "ALTER TABLE ta ADD w integer GENERATED ALWAYS AS (x * 2) STORED",
+        "ALTER TABLE td NO INHERIT tc",
+        "ALTER TABLE td INHERIT tc",
+    ],
+    "sequences that tables own across": [
+        "CREATE TABLE ta (id serial)",
+        "CREATE TABLE tb (id serial)",
+        "ALTER SEQUENCE ta_id_seq OWNED BY tb.id",
+        "ALTER SEQUENCE tb_id_seq OWNED BY ta.id",
+        "CREATE SEQUENCE s",
+        "CREATE FUNCTION next_of_s() RETURNS bigint LANGUAGE sql RETURN nextval('s')",
+        "CREATE TABLE tt (id bigint DEFAULT next_of_s() PRIMARY KEY)",
+        "ALTER SEQUENCE s OWNED BY tt.id",
+        "INSERT INTO tt DEFAULT VALUES",
+    ],
     "numbers whose text is the history's own": [
         "CREATE TABLE numbers (c integer)",
         "CREATE FUNCTION other(integer) RETURNS text IMMUTABLE LANGUAGE sql AS $$SELECT 'Y'$$",
@@ -87,3 +159,25 @@ def test_what_no_dump_says_that_something_needs_it_is_there_in_time(server: Serv
     finally:
         laboratory.close()
     assert taken == USED[what] and found is None, (taken, found)
+
+
+def test_a_view_of_an_operator_that_no_dump_would_choose_again_is_refused_in_words(
+    server: Server, tmp_path: Path
+) -> None:
+    statements = [
+        "CREATE FUNCTION op(anyarray, anyarray) RETURNS text IMMUTABLE LANGUAGE sql AS $$SELECT 'any'$$",
+        "CREATE OPERATOR === (LEFTARG = anyarray, RIGHTARG = anyarray, FUNCTION = op)",
+        "CREATE TABLE tt (x integer[])",
+        "CREATE VIEW v AS SELECT x === x AS y FROM tt",
+        "CREATE FUNCTION op2(integer[], integer[]) RETURNS text IMMUTABLE LANGUAGE sql AS $$SELECT 'integer'$$",
+        "CREATE OPERATOR === (LEFTARG = integer[], RIGHTARG = integer[], FUNCTION = op2)",
+    ]
+    laboratory = Trials(server, tmp_path, token="5eedf00d")
+    try:
+        assert replay(laboratory, statements) == statements
+        found = failure(laboratory, statements)
+    finally:
+        laboratory.close()
+    assert found is not None and found.kind == "refused", found
+    assert "PostgreSQL cannot restore its own dump" in found.evidence
+    assert "+operator public.===(integer[],integer[])" in found.evidence

@@ -200,10 +200,10 @@ def _columns(connection: Connection) -> dict[tuple[int, int], str]:
 
 
 def _dependencies(connection: Connection) -> Iterator[str]:
-    """What depends on what, beside what follows from definitions: ownership of sequences, DEPENDS ON EXTENSION …"""
+    """What depends on what, also what expressions are bound to, ownership of sequences, DEPENDS ON EXTENSION …"""
     query = (
         "SELECT pg_describe_object(classid, objid, objsubid), deptype, pg_describe_object(refclassid, refobjid, refobjsubid)"
-        f" FROM pg_catalog.pg_depend WHERE objid >= {FIRST} AND deptype <> 'n'"
+        f" FROM pg_catalog.pg_depend WHERE objid >= {FIRST}"
     )
     for one, kind, other in connection.rows(query):
         text = re.sub(r"(\w+_ConstraintTrigger(?:_[ac])?_)\d+", r"\1N", f"pg_depend {one} {kind} {other}")
