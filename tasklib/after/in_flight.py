@@ -92,7 +92,9 @@ def _lines(place: Place, gone: Gone) -> Iterator[str]:
     for one in hanging(place, gone):
         yield one.shown(gone.revision)
     for path in place.edited:
-        yield f"{place.where}: {path} was changed there, and goes here: whoever merges keeps it deleted"
+        what = "becomes the base" if path == gone.base else "goes"
+        then = "the base's text" if path == gone.base else "it deleted"
+        yield f"{place.where}: {path} was changed there, and {what} here: whoever merges keeps {then}"
 
 
 def hanging(place: Place, gone: Gone) -> list[Hanging]:

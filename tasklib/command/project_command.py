@@ -138,6 +138,8 @@ class Command:
                     result = self._forked(
                         held, start, chain, words, targets, record, environment, first, on_error_line
                     )  # fmt: skip
+            elif self.held is not None and self.kind == "code":
+                self.tally.because("a program of the project's own may do more than Alembic's command")
             if result is None and self.apart is not None:
                 raise self._cannot_be_held()
             if result is None:

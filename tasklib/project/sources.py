@@ -102,6 +102,9 @@ def grants(repository: Repository, commit: str, places: Iterable[str]) -> list[s
     return sorted(found)
 
 
+DEFAULTS = ("server_default", "default", "server_onupdate", "onupdate")
+
+
 def chance_calls(sources: Mapping[str, str]) -> list[Read]:
     """Calls (and SQL functions in strings) that give another value in each run: time, random numbers, uuids. Not those
     in a column's default, which stays one.
@@ -110,7 +113,7 @@ def chance_calls(sources: Mapping[str, str]) -> list[Read]:
     defaults: set[ast.AST] = set()  # a node comes before what is in it
     for path, node in nodes(sources, CHANCE_WORD):
         names: list[str] = []
-        if isinstance(node, ast.keyword) and node.arg in ("server_default", "default", "server_onupdate", "onupdate"):
+        if isinstance(node, ast.keyword) and (node.arg or "").removeprefix("existing_") in DEFAULTS:
             defaults.update(ast.walk(node.value))
         if node in defaults:
             continue

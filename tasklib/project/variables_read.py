@@ -25,6 +25,7 @@ DATABASE = re.compile(r"DATABASE|POSTGRES|SQLALCHEMY|DSN|(^|_)(DB|SQL|RDS|PG)(_|
 # What .env files have in place of a value that a password manager fills in: it says nothing about the value.
 SECRET = re.compile(r"(op|ref\+\w+|vault|\w*secrets?\w*|\w*ssm|sm|keyring|keyvault|bws|doppler)://", re.IGNORECASE)
 READS = r"environ|getenv|config\(|env\(|env\.|Settings|prefixed_env"
+READING = ("environ.get", "environ.pop", "getenv", "environ.setdefault")
 ENV_LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=(.*)")
 # Also where one URL is made from another: url.replace("postgresql://", "postgresql+asyncpg://"), import asyncpg.
 DRIVER = r"postgres(ql)?\+[a-z0-9_]+|(import|from) +(asyncpg|pg8000)|\+(asyncpg|pg8000)"
@@ -33,8 +34,37 @@ DRIVER_NAME = re.compile(r"(?:postgres(?:ql)?\+|(?:import|from) +(?=asyncpg|pg80
 
 def environment_reads(texts: Mapping[str, str]) -> list[Read]:
     """Every literal name that the given sources (path → text) read from the environment, in order of place."""
-    named = ((path, node, _read_name(node)) for path, node in nodes(texts, re.compile("env|config")))
-    return [Read(name, path, getattr(node, "lineno", 0), _default(node)) for path, node, name in named if name]
+    helpers = _helpers(texts)
+    words = re.compile("|".join(["env|config", *map(re.escape, helpers)]))
+    found = []
+    for path, node in nodes(texts, words):
+        line = getattr(node, "lineno", 0)
+        if name := _read_name(node):
+            found.append(Read(name, path, line, _default(node)))
+        elif name := _by_helper(node, helpers):
+            found.append(Read(name, path, line))
+    return found
+
+
+def _helpers(texts: Mapping[str, str]) -> dict[str, int]:
+    """Functions of the project's that read a variable whose name they are given; which of their arguments it is."""
+    found = {}
+    for _, node in nodes(texts, re.compile("environ|getenv")):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            given = [one.arg for one in node.args.args]
+            read = [one.id for inner in ast.walk(node) if isinstance(one := _read(inner), ast.Name)]
+            if places := [given.index(name) for name in read if name in given]:
+                found[node.name] = places[0]
+    return found
+
+
+def _by_helper(node: ast.AST, helpers: Mapping[str, int]) -> str | None:
+    at = helpers.get(dotted(node.func).rpartition(".")[2]) if isinstance(node, ast.Call) else None
+    if at is None or not isinstance(node, ast.Call):
+        return None
+    # Of a method, the first argument is its object.
+    texts = [constant(one) for one in node.args[max(at - 1, 0) : at + 1]]
+    return next((text for text in reversed(texts) if text and text.isupper()), None)
 
 
 @remembered
@@ -43,9 +73,7 @@ def likely_variables(repository: Repository, commit: str) -> list[Read]:
 
     Python files count, by what they read and by the fields of their pydantic settings, and what .env files set.
     """
-    names = trees.files_matching(repository, READS, commit, "*.py")
-    texts = trees.read_many(repository, commit, names)
-    reads = [*environment_reads(texts), *_settings_fields(texts)]
+    reads = _in_python(repository, commit)
     for glob in ("*.env*", "*.flaskenv"):
         files = trees.files_matching(repository, "=", commit, glob)
         reads += [
@@ -63,12 +91,21 @@ def likely_variables(repository: Repository, commit: str) -> list[Read]:
 @remembered
 def all_reads(repository: Repository, commit: str) -> dict[str, Read]:
     """Every variable that the project's own Python files read, with its first place."""
-    names = trees.files_matching(repository, READS, commit, "*.py")
-    texts = trees.read_many(repository, commit, names)
     found: dict[str, Read] = {}
-    for read in [*environment_reads(texts), *_settings_fields(texts)]:
+    for read in _in_python(repository, commit):
         found.setdefault(read.name, read)
     return found
+
+
+def _in_python(repository: Repository, commit: str) -> list[Read]:
+    """What the project's tracked Python files read, in order of place."""
+    names = trees.files_matching(repository, READS, commit, "*.py")
+    texts = trees.read_many(repository, commit, names)
+    # Elsewhere only what is named like one: get( is everywhere.
+    if helpers := [name for name in _helpers(texts) if "_" in name.strip("_")]:
+        calls = trees.files_matching(repository, rf"({'|'.join(helpers)})\(", commit, "*.py")
+        texts |= trees.read_many(repository, commit, [path for path in calls if path not in texts])
+    return [*environment_reads(texts), *_settings_fields(texts)]
 
 
 def is_offered(read: Read) -> bool:
@@ -106,17 +143,28 @@ def drivers(repository: Repository, commit: str) -> list[Read]:
     return [first[name] for name, _ in counts.most_common()]
 
 
-def _read_name(node: ast.AST) -> str | None:
+def _read(node: ast.AST) -> ast.expr | None:
+    """What names the variable that a node reads from the environment; None where it reads none."""
     if isinstance(node, ast.Subscript) and dotted(node.value).endswith("environ"):
-        return constant(node.slice)
-    if isinstance(node, ast.Call):
-        called = dotted(node.func)
-        if called.endswith(("environ.get", "environ.pop", "getenv", "environ.setdefault")) or re.fullmatch(
-            r"(env|config)(\.(str|url|db|get))?", called
-        ):
-            name = constant(node.args[0]) if node.args else None
-            # config("x") is also how settings are looked up by lower-case names; variables are upper case.
-            return name if name and (name.isupper() or "environ" in called or "getenv" in called) else None
+        return node.slice
+    called = dotted(node.func) if isinstance(node, ast.Call) else ""
+    if isinstance(node, ast.Call) and node.args and called.endswith(READING):
+        return node.args[0]
+    return None
+
+
+def _read_name(node: ast.AST) -> str | None:
+    read = _read(node)
+    if read is not None:
+        return constant(read)
+    if (
+        isinstance(node, ast.Call)
+        and node.args
+        and re.fullmatch(r"(env|config)(\.(str|url|db|get))?", dotted(node.func))
+    ):
+        # config("x") is also how settings are looked up by lower-case names; variables are upper case.
+        name = constant(node.args[0])
+        return name if name and name.isupper() else None
     return None
 
 

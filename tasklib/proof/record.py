@@ -44,7 +44,7 @@ class Proof:
             return ""
         old, new = self.seconds
         return (
-            f"A new database: {new:.2f} s to the base, where the old migrations took {old:.2f} s (run for the proof)."
+            f"A new database: {new:.2f} s to the base, where the old migrations took {old:.2f} s (both in the proof)."
         )
 
     def lines(self, shown: int = 1000) -> list[str]:

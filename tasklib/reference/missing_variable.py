@@ -11,6 +11,7 @@ from tasklib.workbench.bench import Bench
 
 # The last line of an application that lacks a variable names it, in one of these ways or others.
 NAME = re.compile(r"\b[A-Z][A-Z0-9_]{2,}\b")
+KEY = re.compile(r"KeyError: '([\w.:-]+)'")
 FIELD = re.compile(r"(?m)^(\w+)\n +[Ff]ield required\b")  # pydantic's settings
 
 
@@ -25,7 +26,10 @@ def refuse(bench: Bench, ran: Ran) -> None:
         )
     last = (ran.stderr.strip() or ran.stdout.strip()).splitlines()[-1:]
     reads = bench.addresses().reads()
-    for name in NAME.findall(last[0]) if last else []:
+    names = NAME.findall(last[0]) if last else []
+    # Settings have names of their own: KeyError: 'database.url' is DATABASE_URL.
+    names += [re.sub(r"\W", "_", key).upper() for key in KEY.findall(last[0])] if last else []
+    for name in names:
         if name in reads and name not in os.environ:
             raise Refused(
                 f"The application does not start without {name}, which {reads[name].path}:{reads[name].line} reads. "

@@ -136,7 +136,7 @@ def _facts(made: Plan, proof: Proof | None) -> list[tuple[str, str]]:
         found.append(("proven on", f"PostgreSQL {proof.major}, git tree {proof.tree}"))
     if proof is not None and proof.seconds:
         old, new = proof.seconds
-        found.append(("a new database, to the base", f"{new:.2f} s, was {old:.2f} s (as run for the proof)"))
+        found.append(("a new database, to the base", f"{new:.2f} s, was {old:.2f} s (both in the proof)"))
     return found
 
 

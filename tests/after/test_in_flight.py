@@ -32,7 +32,8 @@ def busy(old_shop: Plain, tmp_path: Path) -> Plain:
     side(project, "clash", "00c1a5000000", ids[1], "ALTER TABLE orders ADD COLUMN tax integer")
     side(project, "fine", "00f19e000000", ids[4], "CREATE TABLE fine (id integer)")
     project.git("checkout", "--quiet", "-b", "edited", "main~1")
-    project.file_of(ids[0]).write_text(project.base_text(ids[0]) + "\n# a note\n")
+    for one in (ids[0], ids[3]):
+        project.file_of(one).write_text(project.base_text(one) + "\n# a note\n")
     project.commit("edit an old one")
     project.git("checkout", "--quiet", "main")
     project.git("update-ref", "refs/remotes/origin/theirs", "refs/heads/safe")
@@ -62,6 +63,7 @@ def test_plan_and_squash_name_it_and_rebase_revision_makes_the_change(busy: Plai
         assert re.search(r"stash@\{0\}: \S+00wip1000000_wip.py hangs on", flying), out
         assert re.search(rf"in {tmp_path}/other: \S+00wip2000000_wip.py hangs on", flying), out
         assert re.search(rf"edited: \S+{ids[0]}\S+ was changed there, and goes here", flying), out
+        assert re.search(rf"edited: \S+{ids[3]}\S+ was changed there, and becomes the base here", flying), out
         assert "fine:" not in flying
         named = [
             line.split()[0] for line in out.splitlines() if re.match(r"  (deploy|tests|docs|code) +\S+:\d+:", line)

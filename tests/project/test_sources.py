@@ -16,6 +16,7 @@ CHANCE = {
     "op.add_column('t', sa.Column('at', sa.DateTime(), server_default=sa.text('now()'), onupdate=sa.func.now()))": [],
     "op.alter_column('t', 'at', server_default=sa.text('now()')); op.execute('SELECT random()')": ["random"],
     "op.create_table('t', sa.Column('known', sa.Time()))": [],
+    "op.alter_column('t', 'at', existing_server_default=sa.text('now()'), nullable=False)": [],
 }  # fmt: skip
 
 
@@ -32,10 +33,13 @@ def test_reads_of_the_environment_and_other_databases_are_found_in_whichever_fil
         "d.py": "if bind.dialect.name == 'SQLite' or url.startswith('mysql+pymysql://'): pass\n",
         "e.py": "x = 'm\\x79sql'\n",
         "f.py": "not Python at all\n",
+        "g.py": "import os\ndef fill(settings, name, variable):\n    settings[name] = os.environ[variable]\n",
+        "h.py": "fill({}, 'database.url', 'H')\nenv.fill({}, 'x', 'I'); fill({}, 'y', name)\n",
     }
     reads = variables_read.environment_reads(texts)
     assert [(read.path, read.name, read.default) for read in reads] == [
         ("a.py", "A", ""), ("b.py", "B", "x"), ("c.py", "C", ""), ("c.py", "D", ""),
+        ("h.py", "H", ""), ("h.py", "I", ""),
     ]  # fmt: skip
     others = sources.other_databases(texts)
     assert [(read.path, read.name) for read in others] == [

@@ -277,6 +277,32 @@ def test_the_one_variable_that_is_missing_is_named_in_one_sentence(make_plain: M
     aborted(project)
 
 
+BY_A_HELPER = """
+import os
+
+def maybe_set(settings, name, variable):
+    if variable in os.environ:
+        settings[name] = os.environ[variable]
+
+settings = {}
+maybe_set(settings, "shop.token", "SHOP_TOKEN")
+maybe_set(settings, "database.url", "DATABASE_URL")
+TOKEN = settings["shop.token"]
+"""
+
+
+def test_variables_that_a_helper_of_the_projects_reads_are_filled_in_or_named(make_plain: MakePlain) -> None:
+    project = make_plain(SHOP, env=BY_A_HELPER + URL.format(url='settings["database.url"].replace("%", "%%")'))
+    done = asked(project)
+    assert done.code == 1, done.said
+    assert "The application does not start without SHOP_TOKEN, which migrations/env.py:" in done.err, done.said
+    aborted(project)
+    project.environment["SHOP_TOKEN"] = "a token"
+    done = asked(project)
+    assert done.code == 0 and "DATABASE_URL" in done.err, done.said
+    aborted(project)
+
+
 def test_fields_of_settings_that_are_missing_are_named_in_one_sentence(make_plain: MakePlain) -> None:
     """As pydantic says it, whose last line is an address for people to read."""
     said = "2 validation errors for Settings\\nproduction\\n  Field required [type=missing]\\n    For further …\\n"
