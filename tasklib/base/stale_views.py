@@ -32,22 +32,22 @@ def views(address: Address, populated: Collection[Name], volatile: Collection[Na
 def _is_stale(connection: Connection, view: Name) -> bool:
     # With an empty path every name in the query comes out qualified and means what it did; functions in it may rely on
     # the usual one.
-    connection.run("SET search_path = ''")
+    connection.run("RESET ROLE; SET search_path = ''")
     named = client.identifier(view[1], view[0])
     definition = connection.value("SELECT pg_get_viewdef(%s::regclass)", [named])
     query = sql.SQL(str(definition).rstrip("; \n"))
     other = sql.SQL(DIFFERENT).format(view=sql.Identifier(*view), query=query)
-    # Whoever filled it last: its owner (in whose eyes current_user and row security are others) or who migrates.
+    # Whoever filled it last: who migrates, or its owner, in whose eyes current_user and row security are others.
     owner = connection.value("SELECT relowner::regrole FROM pg_class WHERE oid = %s::regclass", [named])
-    found: list[bool] = []
+    differs = False
     for role in ("RESET ROLE", f"SET ROLE {owner}"):
         for path in ("SET search_path = ''", "RESET search_path"):
-            connection.run("RESET ROLE")
             with suppress(Failed):  # a query that needs what only a refresh has; the comparison shows what comes out
-                connection.run(f"{role}; {path}; SET row_security = on")
-                found.append(bool(connection.value(other)))
-    connection.run("RESET ROLE")
-    return bool(found) and all(found)
+                connection.run(f"RESET ROLE; {role}; {path}; SET row_security = on")
+                differs = bool(connection.value(other))
+                if not differs:
+                    return False
+    return differs
 
 
 def refuse(found: Collection[Name], sources: Mapping[str, str], revision: str) -> None:
