@@ -120,11 +120,12 @@ def _for_another(bench: Bench, new: Chain, one: tenants.Chosen, left_out: LeftOu
         raise Differs(explain_failure(ran, new, f"The new chain failed for another schema, by {one.shown}").text)
     bind = bench.binds[0]
 
-    def there(key: TableKey) -> TableKey:
-        return (tenants.OTHER if key[0] == one.value else key[0], key[1])
+    def there(key: TableKey) -> list[TableKey]:
+        return [(schema, key[1]) for schema in (one.others if key[0] == one.value else key[:1])]
 
-    columns = {there(key): names for key, names in volatile_columns.of(bench, "base", bind).items()}
-    without = frozenset(there(key) for key in left_out[bind])
+    volatile = volatile_columns.of(bench, "base", bind)
+    columns = {other: names for key, names in volatile.items() for other in there(key)}
+    without = frozenset(other for key in left_out[bind] for other in there(key))
     found = compare.databases(bench, tenants.OLD, tenants.NEW, columns, without, {}, bind)
     if found.found:
         raise Differs(

@@ -35,21 +35,34 @@ WHERE c.oid >= 16384 AND c.relkind IN ('r', 'p', 'v', 'm', 'S') AND n.nspname NO
 
 @dataclass(frozen=True)
 class Chosen:
-    """What gives a schema its name: ``kind`` is "argument" (-x) or "variable"; ``value`` is the name in this run."""
+    """What gives a schema its name: ``kind`` is "argument" (-x) or "variable"; ``value`` is the name in this run, and
+    ``other`` what it gets in the second one: a name, or the list that the user's shell has.
+    """
 
     kind: str
     name: str
     value: str
+    other: str = OTHER
 
     @property
     def shown(self) -> str:
         return f"the argument -x {self.name}=…" if self.kind == "argument" else f"the variable {self.name}"
 
+    @property
+    def others(self) -> tuple[str, ...]:
+        """The schemas of the second run."""
+        return listed(self.other)
+
     def options(self) -> tuple[str, ...]:
-        return ("-x", f"{self.name}={OTHER}") if self.kind == "argument" else ()
+        return ("-x", f"{self.name}={self.other}") if self.kind == "argument" else ()
 
     def environment(self) -> dict[str, str]:
-        return {self.name: OTHER} if self.kind == "variable" else {}
+        return {self.name: self.other} if self.kind == "variable" else {}
+
+
+def listed(value: str) -> tuple[str, ...]:
+    """The names in a value that may be a list of them."""
+    return tuple(re.split(r"[\s,;:]+", value.strip()))
 
 
 def leave_one(bench: Bench, visits: Sequence[Visit]) -> bool:
@@ -57,9 +70,9 @@ def leave_one(bench: Bench, visits: Sequence[Visit]) -> bool:
     with client.connect(bench.address(GROUND), read_only=True) as connection:
         there = {str(name) for (name,) in connection.rows("SELECT nspname FROM pg_namespace")}
     for one in _candidates(bench):
-        listed = re.split(r"[\s,;:]+", one.value.strip())
-        if one.kind == "variable" and len(listed) == len(visits) and {*listed} <= there:
-            shown = f"{one.shown} lists ({', '.join(listed)})"
+        schemas = listed(one.value)
+        if one.kind == "variable" and len(schemas) == len(visits) and {*schemas} <= there:
+            shown = f"{one.shown} lists ({', '.join(schemas)})"
             console.note(f"  … env.py goes through the schemas that {shown}: here that is {USUAL} alone")
             bench.drop(GROUND)
             bench.save(replace(bench.plan, found=(*bench.plan.found, (one.name, USUAL))))
@@ -83,8 +96,9 @@ def learn(bench: Bench, chain: Chain, role: str) -> Mapping[str, str] | None:
             ran = _upgrade(bench, chain, OLD, one)
             with client.connect(bench.address(OLD), read_only=True) as connection:
                 now = {str(name) for (name,) in connection.rows(SCHEMAS)}
-            if OTHER in now and ran.code == 0:
-                console.note(f"    it does: the base migration must serve any schema, and is proven for {OTHER} too")
+            if {*one.others} <= now and ran.code == 0:
+                also = " and ".join(one.others)
+                console.note(f"    it does: the base migration must serve any schema, and is proven for {also} too")
                 return asdict(one)
             bench.drop(OLD)
     return None
@@ -104,7 +118,8 @@ def _upgrade(bench: Bench, chain: Chain, role: str, one: Chosen) -> Ran:
     bench.create(role)
     address = bench.address(role)
     with client.connect(address) as connection:
-        connection.run(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(OTHER)))
+        for schema in one.others:
+            connection.run(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
     command, targets = bench.command(), bench.targets(role)
     words = ["upgrade", bench.plan.revision]
     return command.run(chain, words, targets, extra=one.environment(), options=one.options())
@@ -117,13 +132,15 @@ def _candidates(bench: Bench) -> Iterator[Chosen]:
         if before == "-x" and "=" in word:
             name, _, value = word.partition("=")
             yield Chosen("argument", name, value)
-    for name, template in bench.plan.templates:
+    for name, template in bench.plan.settings.set:
         yield Chosen("variable", name, template)
     addresses = bench.addresses()
     for name, read in variables_read.all_reads(bench.repository, bench.plan.tip).items():
         for held in dict.fromkeys((os.environ.get(name), addresses.held(name), read.default)):
             if held:
-                yield Chosen("variable", name, held)
+                # One that lists several in the user's shell is proven for these.
+                narrowed = (name, USUAL) in bench.plan.found
+                yield Chosen("variable", name, USUAL, held) if narrowed else Chosen("variable", name, held)
     env = configs.text_of(bench.repository, bench.plan.tip, f"{bench.plan.layout.script}/env.py")
     if "get_x_argument" in env:
         yield from _arguments(env)

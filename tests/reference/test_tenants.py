@@ -90,6 +90,7 @@ def test_a_loop_over_tenants_that_a_variable_lists_is_run_for_one(make_plain: Ma
     assert done.code == 0, done.said
     project.assert_nothing_left()
     assert "the variable TENANTS lists (acme, globex): here that is public alone" in done.err
+    assert "is proven for acme and globex too" in done.err
     assert "for another schema by" in done.out and "schema=" not in project.base_text(project.ids[1])
     address = project.new_database("tenants")
     project.db("upgrade", "head", database="tenants")
@@ -98,6 +99,17 @@ def test_a_loop_over_tenants_that_a_variable_lists_is_run_for_one(make_plain: Ma
         assert query(address, f"SELECT version_num FROM {schema}.alembic_version") == [(project.ids[2],)]
     verified = project.tool("verify")
     assert verified.code == 0, verified.said
+
+
+def test_a_loop_over_tenants_whose_rows_are_not_the_same_is_refused(make_plain: MakePlain) -> None:
+    rows = 'op.execute("INSERT INTO plans VALUES (2, current_schema())")'
+    place = 'os.environ["TENANTS"].split(",")'
+    project = tenants(make_plain, place, LOOP.replace("{more}", ""), (NATIVE[0], Step("rows", rows), *NATIVE[1:]))
+    project.environment = {"TENANTS": "acme,globex"}
+    head = project.git("rev-parse", "HEAD")
+    done = project.tool("squash", "--rev", "head-1")
+    assert done.code == 3 and "for another one it builds another database" in done.err, done.said
+    project.assert_nothing_left(head)
 
 
 def test_a_loop_over_tenants_that_nothing_lists_is_refused_with_what_to_change(make_plain: MakePlain) -> None:
