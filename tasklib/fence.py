@@ -23,6 +23,9 @@ NO_NEW_PRIVILEGES = 38  # of prctl
 USUAL = 5432
 HOSTS = re.compile(r"\bpostgres(?:ql)?(?:\+\w+)?://(?:[^\s/?#@]*@)?([^\s/?#]*)")  # of a URL, with their ports
 PORT = re.compile(r":(\d{1,5})(?=,|$)")
+# Of a database, by the name of a variable; in a connection string, a command line or a URL of any text.
+OF_A_DATABASE = re.compile(r"(DATABASE|POSTGRES|(^|_)(DB|SQL|RDS|PG))\w*PORT$", re.IGNORECASE)
+IN_TEXT = re.compile(r"\bport['\"]?\s*[=:,]\s*['\"]?(\d{4,5})\b|['\"\s]-p['\",\s]*(\d{4,5})\b|@[\w.-]+:(\d{4,5})\b")
 
 
 class _Ruleset(ctypes.Structure):
@@ -92,11 +95,18 @@ def ports(environment: Mapping[str, str], targets: Iterable[str]) -> frozenset[i
     places += [hosts for text in environment.values() for hosts in HOSTS.findall(text)]
     found = {USUAL, *(int(port) for place in places for port in PORT.findall(place))}
     found |= {int(one) for one in environment.get("PGPORT", "").split(",") if one.isdigit()}
+    found |= {int(one) for name, one in environment.items() if OF_A_DATABASE.search(name) and one.isdigit()}
+    found |= named(text for text in environment.values() if "dbname=" in text or "host=" in text)
     for file in _service_files(environment):
         if file.is_file():
             text = file.read_text(encoding="utf-8", errors="replace")
             found |= {int(port) for port in re.findall(r"(?m)^\s*port\s*=\s*(\d+)\s*$", text)}
     return frozenset(port for port in found if 0 < port < 65536)
+
+
+def named(texts: Iterable[str]) -> frozenset[int]:
+    """The ports that texts name, whosever they are."""
+    return frozenset(int("".join(port)) for text in texts for port in IN_TEXT.findall(text))
 
 
 def _service_files(environment: Mapping[str, str]) -> list[Path]:

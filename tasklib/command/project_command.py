@@ -56,9 +56,9 @@ class Command:
 
     ``templates`` are the variables of --uri-var and --set, and those with a dot in their name options of the ini;
     those that are in ``filled`` get an address each that is led like any other. ``scheme`` is the URL's. ``watch`` is
-    the guard that leads its drivers. ``section`` is the ini's that `alembic -n` names. ``held`` is what runs are
-    forks of. ``apart`` are scratch databases for what the application does at its start before it runs Alembic
-    there: then each run is a fork of it at that point.
+    the guard that leads its drivers. ``section`` is the ini's that `alembic -n` names, ``ports`` are those that files
+    of the script directory name. ``held`` is what runs are forks of. ``apart`` are scratch databases for what the
+    application does at its start before it runs Alembic there: then each run is a fork of it at that point.
     """
 
     words: tuple[str, ...]
@@ -69,6 +69,7 @@ class Command:
     watch: Watch | None = None
     filled: frozenset[str] = frozenset()
     section: str = "alembic"
+    ports: frozenset[int] = frozenset()
     held: Held | None = None
     apart: Targets | None = None
     tally: Tally = field(default_factory=Tally, repr=False, compare=False)
@@ -270,7 +271,7 @@ class Command:
         """What bars the way to the ports of real databases, where this system has it; None where it has not."""
         known = self.watch.targets if self.watch is not None else ()
         ours = {address.port for address in (targets or NOWHERE).values()}
-        return fence.around(fence.ports(programs.environment(self.words), known) - ours)
+        return fence.around((fence.ports(programs.environment(self.words), known) | self.ports) - ours)
 
     @contextmanager
     def _record(self) -> Iterator[Path | None]:

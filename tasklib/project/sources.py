@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 
+from tasklib import fence
 from tasklib.repository import trees
 from tasklib.repository.git import Repository, remembered
 
@@ -100,6 +101,13 @@ def grants(repository: Repository, commit: str, places: Iterable[str]) -> list[s
     pattern = "(GRANT|REVOKE|Grant|Revoke|grant|revoke)([^A-Za-z_]|$)"
     found = {path for place in places for path in trees.files_matching(repository, pattern, commit, f"{place}/*")}
     return sorted(found)
+
+
+@remembered
+def named_ports(repository: Repository, commit: str, script: str) -> frozenset[int]:
+    """The ports that Python files below the script directory name: a migration may start a program that goes there."""
+    paths = trees.files_matching(repository, "[0-9]{4}", commit, f"{script}/*.py")
+    return fence.named(trees.read_many(repository, commit, paths).values())
 
 
 DEFAULTS = ("server_default", "default", "server_onupdate", "onupdate")

@@ -39,7 +39,10 @@ def environment_reads(texts: Mapping[str, str]) -> list[Read]:
     found = []
     for path, node in nodes(texts, words):
         line = getattr(node, "lineno", 0)
-        if name := _read_name(node):
+        if isinstance(node, ast.BoolOp) and isinstance(node.op, ast.Or) and (name := _read_name(node.values[0])):
+            # What stands after `or` is the default; the read itself comes later.
+            found.append(Read(name, path, line, constant(node.values[1]) or ""))
+        elif name := _read_name(node):
             found.append(Read(name, path, line, _default(node)))
         elif name := _by_helper(node, helpers):
             found.append(Read(name, path, line))
@@ -51,7 +54,7 @@ def _helpers(texts: Mapping[str, str]) -> dict[str, int]:
     found = {}
     for _, node in nodes(texts, re.compile("environ|getenv")):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            given = [one.arg for one in node.args.args]
+            given = [one.arg for one in node.args.args if one.arg not in ("self", "cls")]
             read = [one.id for inner in ast.walk(node) if isinstance(one := _read(inner), ast.Name)]
             if places := [given.index(name) for name in read if name in given]:
                 found[node.name] = places[0]
@@ -62,9 +65,8 @@ def _by_helper(node: ast.AST, helpers: Mapping[str, int]) -> str | None:
     at = helpers.get(dotted(node.func).rpartition(".")[2]) if isinstance(node, ast.Call) else None
     if at is None or not isinstance(node, ast.Call):
         return None
-    # Of a method, the first argument is its object.
-    texts = [constant(one) for one in node.args[max(at - 1, 0) : at + 1]]
-    return next((text for text in reversed(texts) if text and text.isupper()), None)
+    named = constant(node.args[at]) if len(node.args) > at else None
+    return named if named and named.isupper() else None
 
 
 @remembered

@@ -67,7 +67,7 @@ def prove(bench: Bench, tree: str) -> Proof:
         server_objects.refuse_new_roles(bench, server)
         bench.drop("roundtrip")
     if (one := tenants.known(bench)) is not None:
-        with console.doing(f"the new chain for another schema than {one.value}, as {one.shown} may name it"):
+        with console.doing(f"the new chain for another schema than {one.schema}, as {one.shown} may name it"):
             for_another = _for_another(bench, new, one, left_out)
         shown.append((f"at {bench.plan.revision}, for another schema by {one.shown}", for_another))
     return _record(bench, tree, shown, dict(shown)[at_head], carried)
@@ -115,13 +115,21 @@ def _run_side_by_side(
 
 def _for_another(bench: Bench, new: Chain, one: tenants.Chosen, left_out: LeftOut) -> Verdicts:
     """Old and new chain at R, both run for another schema than this squash's; `Differs` where they differ."""
+    why = (
+        f"The migrations run for whichever schema {one.shown} names ({one.schema} in this squash), and the base "
+        "migration would not: for another one it builds another database. Nothing is merged.\n"
+    )
+    hint = (
+        "a base migration names no schema only where the migrations make everything in public: have "
+        f"{one.shown} lead there while you squash (leave it out, or give it)"
+    )
     ran = tenants.build(bench, new, one)
     if ran.code:
-        raise Differs(explain_failure(ran, new, f"The new chain failed for another schema, by {one.shown}").text)
+        raise Differs(why + explain_failure(ran, new, "The new chain failed there").text, hint)
     bind = bench.binds[0]
 
     def there(key: TableKey) -> list[TableKey]:
-        return [(schema, key[1]) for schema in (one.others if key[0] == one.value else key[:1])]
+        return [(schema, key[1]) for schema in (one.schemas if key[0] == one.schema else key[:1])]
 
     volatile = volatile_columns.of(bench, "base", bind)
     columns = {other: names for key, names in volatile.items() for other in there(key)}
@@ -129,11 +137,8 @@ def _for_another(bench: Bench, new: Chain, one: tenants.Chosen, left_out: LeftOu
     found = compare.databases(bench, tenants.OLD, tenants.NEW, columns, without, {}, bind)
     if found.found:
         raise Differs(
-            f"The migrations run for whichever schema {one.shown} names ({one.value} in this squash), and the base "
-            "migration would not: for another one it builds another database. Nothing is merged.\n"
-            + compare.report({bind: found}, "old chain", "new chain"),
-            "a base migration names no schema only where the migrations make everything in public: have "
-            f"{one.shown} lead there while you squash (leave it out, or give it)",
+            why + compare.report({bind: found}, "old chain", "new chain"),
+            hint,
             compare.side_by_side({bind: found}, f"for another schema by {one.shown}"),
         )
     return {bind: found}

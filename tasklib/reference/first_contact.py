@@ -173,8 +173,8 @@ def _named(bench: Bench, visits: Sequence[Visit]) -> tuple[str, ...] | None:
         raise Misconduct(
             f"env.py runs the migrations {len(places)} times in one database (one schema after the other?); for a base "
             "migration it must do it once, in a schema that it can be told.",
-            "have env.py take its schemas from a variable or an argument (-x), and name public alone there: the base "
-            "then names none, and is proven for another schema too",
+            "have env.py take its schemas from a variable that lists them, as they are (TENANTS=acme,globex) and that "
+            "nothing sets again: it gets public alone, and the base is proven for the whole list",
         )
     engines = _engines(visits) if len(places) > 1 else [""]
     if len(places) > 1 and (bench.plan.settings.before or bench.plan.settings.reference):

@@ -30,7 +30,7 @@ def refuse(bench: Bench, ran: Ran) -> None:
     # Settings have names of their own: KeyError: 'database.url' is DATABASE_URL.
     names += [re.sub(r"\W", "_", key).upper() for key in KEY.findall(last[0])] if last else []
     for name in names:
-        if name in reads and name not in os.environ:
+        if name in reads and name not in os.environ and not reads[name].default:
             raise Refused(
                 f"The application does not start without {name}, which {reads[name].path}:{reads[name].line} reads. "
                 f"It says: {last[0]}",

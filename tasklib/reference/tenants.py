@@ -35,29 +35,44 @@ WHERE c.oid >= 16384 AND c.relkind IN ('r', 'p', 'v', 'm', 'S') AND n.nspname NO
 
 @dataclass(frozen=True)
 class Chosen:
-    """What gives a schema its name: ``kind`` is "argument" (-x) or "variable"; ``value`` is the name in this run, and
-    ``other`` what it gets in the second one: a name, or the list that the user's shell has.
+    """What gives a schema its name: ``kind`` is "argument" (-x) or "variable", with its ``value`` and the ``schema`` in
+    this run; ``other`` is what it gets in the second one (a name, or the list that the user's shell has) and ``others``
+    the schemas of that. ``alone``: the second run is not followed by a usual one in the same database.
     """
 
     kind: str
     name: str
     value: str
+    schema: str = ""
     other: str = OTHER
+    others: tuple[str, ...] = ()
+    alone: bool = False
 
     @property
     def shown(self) -> str:
         return f"the argument -x {self.name}=…" if self.kind == "argument" else f"the variable {self.name}"
 
     @property
-    def others(self) -> tuple[str, ...]:
-        """The schemas of the second run."""
-        return listed(self.other)
+    def schemas(self) -> tuple[str, ...]:
+        """All that the runs in the databases of `OLD` and `NEW` are for."""
+        return (*self.others, *(() if self.alone else (self.schema,)))
 
     def options(self) -> tuple[str, ...]:
         return ("-x", f"{self.name}={self.other}") if self.kind == "argument" else ()
 
     def environment(self) -> dict[str, str]:
         return {self.name: self.other} if self.kind == "variable" else {}
+
+    def of(self, schema: str) -> Chosen | None:
+        """This, where it may give that schema its name: by itself, or with something before or after it."""
+        if self.other != OTHER:
+            return replace(self, schema=schema, others=listed(self.other), alone=True) if schema == self.value else None
+        if schema == self.value:
+            return replace(self, schema=schema, others=(OTHER,))
+        part = re.sub(r"\W", "_", self.value.casefold())
+        if schema == USUAL or len(part) < 2 or part not in schema:
+            return None
+        return replace(self, schema=schema, others=(schema.replace(part, OTHER),))
 
 
 def listed(value: str) -> tuple[str, ...]:
@@ -67,11 +82,13 @@ def listed(value: str) -> tuple[str, ...]:
 
 def leave_one(bench: Bench, visits: Sequence[Visit]) -> bool:
     """Whether a variable lists the schemas that env.py went through: from now on it gets public alone."""
+    given = {name for name, _ in bench.plan.found}
     with client.connect(bench.address(GROUND), read_only=True) as connection:
         there = {str(name) for (name,) in connection.rows("SELECT nspname FROM pg_namespace")}
     for one in _candidates(bench):
         schemas = listed(one.value)
-        if one.kind == "variable" and len(schemas) == len(visits) and {*schemas} <= there:
+        wanted = one.kind == "variable" and one.name not in given
+        if wanted and len(schemas) == len(visits) and {*schemas} <= there:
             shown = f"{one.shown} lists ({', '.join(schemas)})"
             console.note(f"  … env.py goes through the schemas that {shown}: here that is {USUAL} alone")
             bench.drop(GROUND)
@@ -80,25 +97,28 @@ def leave_one(bench: Bench, visits: Sequence[Visit]) -> bool:
     return False
 
 
-def learn(bench: Bench, chain: Chain, role: str) -> Mapping[str, str] | None:
+def learn(bench: Bench, chain: Chain, role: str) -> Mapping[str, object] | None:
     """What chooses the schema of a database at R (that of ``role``), as the plan keeps it; None where nothing does.
 
-    The old chain's run for the other name is then in the databases of `OLD`.
+    The old chain's run for the other name, and a usual one after it, are then in the databases of `OLD`.
     """
     if len(bench.binds) > 1:
         return None
     with client.connect(bench.address(role), read_only=True) as connection:
-        there = {str(name) for (name,) in connection.rows(SCHEMAS)}
-    for one in dict.fromkeys(_candidates(bench)):
-        if one.value not in there:
-            continue
-        with console.doing(f"the old chain once more: does {one.shown} choose the schema {one.value}?"):
+        there = sorted(str(name) for (name,) in connection.rows(SCHEMAS))
+    maybe = (one.of(schema) for one in dict.fromkeys(_candidates(bench)) for schema in there)
+    for one in dict.fromkeys(one for one in maybe if one is not None):
+        with console.doing(f"the old chain once more: does {one.shown} choose the schema {one.schema}?"):
             ran = _upgrade(bench, chain, OLD, one)
             with client.connect(bench.address(OLD), read_only=True) as connection:
                 now = {str(name) for (name,) in connection.rows(SCHEMAS)}
             if {*one.others} <= now and ran.code == 0:
                 also = " and ".join(one.others)
                 console.note(f"    it does: the base migration must serve any schema, and is proven for {also} too")
+                if not one.alone and _usual(bench, chain, OLD).code:
+                    # Not even the old migrations run for two of them in one database.
+                    one = replace(one, alone=True)
+                    _upgrade(bench, chain, OLD, one)
                 return asdict(one)
             bench.drop(OLD)
     return None
@@ -110,19 +130,22 @@ def known(bench: Bench) -> Chosen | None:
 
 
 def build(bench: Bench, chain: Chain, one: Chosen) -> Ran:
-    """The new chain to R for the other name, in the databases of `NEW`."""
-    return _upgrade(bench, chain, NEW, one)
+    """The new chain to R as the old one was run in the databases of `OLD`, in those of `NEW`."""
+    ran = _upgrade(bench, chain, NEW, one)
+    return ran if ran.code or one.alone else _usual(bench, chain, NEW)
 
 
 def _upgrade(bench: Bench, chain: Chain, role: str, one: Chosen) -> Ran:
     bench.create(role)
-    address = bench.address(role)
-    with client.connect(address) as connection:
+    with client.connect(bench.address(role)) as connection:
         for schema in one.others:
             connection.run(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
-    command, targets = bench.command(), bench.targets(role)
     words = ["upgrade", bench.plan.revision]
-    return command.run(chain, words, targets, extra=one.environment(), options=one.options())
+    return bench.command().run(chain, words, bench.targets(role), extra=one.environment(), options=one.options())
+
+
+def _usual(bench: Bench, chain: Chain, role: str) -> Ran:
+    return bench.command().run(chain, ["upgrade", bench.plan.revision], bench.targets(role))
 
 
 def _candidates(bench: Bench) -> Iterator[Chosen]:
@@ -140,16 +163,28 @@ def _candidates(bench: Bench) -> Iterator[Chosen]:
             if held:
                 # One that lists several in the user's shell is proven for these.
                 narrowed = (name, USUAL) in bench.plan.found
-                yield Chosen("variable", name, USUAL, held) if narrowed else Chosen("variable", name, held)
+                yield Chosen("variable", name, USUAL, other=held) if narrowed else Chosen("variable", name, held)
     env = configs.text_of(bench.repository, bench.plan.tip, f"{bench.plan.layout.script}/env.py")
     if "get_x_argument" in env:
         yield from _arguments(env)
 
 
 def _arguments(env: str) -> Iterator[Chosen]:
-    """Of an env.py, the names that are looked up with a default: get_x_argument(as_dictionary=True).get("a", "b")."""
-    for _, node in nodes({"": env}):
+    """Of an env.py, the names that are looked up with a default, get_x_argument(as_dictionary=True).get("a", "b"), or
+    beside a literal that may be one: (… or {"a": "b"})["a"], "b" if "a" not in … else ….
+    """
+    defaults = {"": env}
+    names: dict[str, None] = {}
+    texts: dict[str, None] = {}
+    for _, node in nodes(defaults):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "get":
             name, value = (constant(one) for one in node.args[:2]) if len(node.args) > 1 else (None, None)
             if name and value:
                 yield Chosen("argument", name, value)
+        found = [node.slice] if isinstance(node, ast.Subscript) else []
+        found += [node.left] if isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.In | ast.NotIn) else []
+        names |= dict.fromkeys(name for one in found if (name := constant(one)))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.isidentifier():
+            texts[node.value] = None
+    for name in names:
+        yield from (Chosen("argument", name, text) for text in texts if text != name)

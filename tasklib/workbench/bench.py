@@ -188,6 +188,7 @@ class Bench(Scratch):
             apart=self._apart(number),
             make_room=self.make_room,
             section=layout.section,
+            ports=sources.named_ports(self.repository, self.plan.tip, layout.script),
         )
 
     def _hold(self, number: int) -> Held:

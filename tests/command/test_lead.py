@@ -398,10 +398,13 @@ def test_ports_of_real_databases_are_read_from_variables_service_files_and_what_
     variables = {
         "HOME": str(tmp_path), "PGPORT": "6003,6004", "A": "postgresql+asyncpg://u:p%40ss@h.example:6005/d?x=1",
         "B": "postgres://h:6006", "C": "redis://h:6379/0", "D": "postgresql://h/d", "PGSYSCONFDIR": str(tmp_path),
-        "E": "postgresql://a:6007,b:6008/d",
+        "E": "postgresql://a:6007,b:6008/d", "DB_PORT": "6011", "REDIS_PORT": "6380", "F": "host=x port=6012 dbname=d",
     }  # fmt: skip
     found = fence.ports(variables, ["h:6009,i:6010/d", "/run/pg:5433/d"])
-    assert found == {5432, 5433, *range(6001, 6011)}
+    assert found == {5432, 5433, *range(6001, 6013)}
+    text = """connect(host="h", port=6021); run(["psql", "-p", "6022"]); run("psql -p 6023 -h h"); "u:p@h:6024/d"
+    connect(port='6025'); Create Date: 2024-01-02 10:00:00; revision = "6026"; {"port": 6027}"""
+    assert fence.named([text]) == {6021, 6022, 6023, 6024, 6025, 6027}
 
 
 PLAINLY = {

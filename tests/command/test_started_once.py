@@ -95,6 +95,15 @@ def test_every_kind_of_run_is_the_same_in_a_fork(
         project = make_plain(STEPS, template="generic" if kind == "plain" else "async")
         scheme = "psycopg2" if kind == "plain" else "asyncpg"
         project.environment = {VARIABLE: f"postgresql+{scheme}://u:p@db.example/shop"}
+    env = project.top / "migrations/env.py"
+    asks = "import sys\nprint([w for w in sys.argv[1:] if w in sys.argv[-1] or w == 'upgrade'])\n"
+    asks += (
+        "print(getattr(getattr(config.cmd_opts, 'cmd', [print])[0], '__name__', ''), sorted(vars(config.cmd_opts)))\n"
+    )
+    env.write_text(
+        env.read_text(encoding="utf-8").replace("config = context.config\n", f"config = context.config\n{asks}")
+    )
+    project.commit("an env.py that asks how it was started")
     with opened(project, monkeypatch) as bench:
         # What is held was started for a run that may only read: no other one inherits that.
         assert bench.command().current(bench.chain("old", bench.plan.tip), bench.targets("first"), None).code == 0
@@ -398,6 +407,17 @@ def test_what_is_held_gets_the_fence_before_a_port_that_it_was_seen_to_ask_for(m
         done = project.tool("squash", "--rev", "head", "--timings")
         assert done.code == 0, done.said
         assert "Fenced (Landlock)" in done.out and "2 starts of the application" in done.out, done.said
+    project.assert_nothing_left()
+
+
+def test_a_port_that_only_a_migration_names_is_behind_the_fence(make: Make) -> None:
+    with decoy() as live:
+        words = ["psql", "-X", "-h", "127.0.0.1", "-p", str(live.server.port), "-d", "postgres", "-c", "SELECT 1"]
+        project = make([*SHOP[:2], Step("goes", f"import subprocess; subprocess.run({words!r})")])
+        project.environment = {VARIABLE: "postgresql+psycopg2://u:p@db.example/shop"}
+        project.put_psql_on_path()
+        done = project.tool("squash", "--rev", "head")
+        assert done.code == 0 and "Fenced (Landlock)" in done.out, done.said
     project.assert_nothing_left()
 
 

@@ -56,13 +56,20 @@ def test_a_base_that_names_no_schema_serves_every_tenant_and_is_proven_for_anoth
         assert query(address, f"SELECT code, note FROM {schema}.plans") == [("free", None)]
 
 
-@pytest.mark.parametrize(("place", "does"), [(ARGUMENT, SEARCHES), (VARIABLE, SEARCHES)])
+DERIVED = (
+    'f\'tenant_{{os.environ.get("TENANT", "{}")}}\'',
+    "(os.environ.get('TENANT') or '{}')",
+    "'t_' + (context.get_x_argument(as_dictionary=True) or {{'tenant': '{}'}})['tenant']",
+)
+
+
+@pytest.mark.parametrize(("place", "does"), [(one, SEARCHES) for one in (ARGUMENT, VARIABLE, *DERIVED)])
 def test_a_base_that_would_name_one_tenant_alone_is_refused(make_plain: MakePlain, place: str, does: str) -> None:
     project = tenants(make_plain, place.format("acme"), does)
     head = project.git("rev-parse", "HEAD")
     done = project.tool("squash", "--rev", "head-1")
     assert done.code == 3, done.said
-    assert "run for whichever schema" in done.err and "(acme in this squash)" in done.err, done.said
+    assert "run for whichever schema" in done.err and "acme in this squash)" in done.err, done.said
     project.assert_nothing_left(head)
 
 
@@ -112,11 +119,40 @@ def test_a_loop_over_tenants_whose_rows_are_not_the_same_is_refused(make_plain: 
     project.assert_nothing_left(head)
 
 
+def test_tenants_that_make_what_they_share_are_not_taken_for_independent(make_plain: MakePlain) -> None:
+    shared = Step("shared", sql=[
+        "CREATE SCHEMA IF NOT EXISTS shared", "CREATE TABLE IF NOT EXISTS shared.country (code text PRIMARY KEY)",
+    ])  # fmt: skip
+    project = tenants(make_plain, VARIABLE.format("public"), SEARCHES, (NATIVE[0], shared, *NATIVE[1:]))
+    head = project.git("rev-parse", "HEAD")
+    done = project.tool("squash", "--rev", "head-1")
+    assert done.code == 3 and "for another one it builds another database" in done.err, done.said
+    project.assert_nothing_left(head)
+
+
+def test_a_list_of_tenants_that_something_sets_again_is_refused_and_not_asked_for_ever(make_plain: MakePlain) -> None:
+    place = 'os.environ["TENANTS"].split(",")'
+    project = tenants(
+        make_plain,
+        place,
+        LOOP.replace("{more}", "").replace(
+            "import os\n", "import os\n        os.environ['TENANTS'] = 'acme,globex'\n", 1
+        ),
+    )
+    project.environment = {"TENANTS": "acme,globex"}
+    head = project.git("rev-parse", "HEAD")
+    done = project.tool("squash", "--rev", "head-1")
+    assert done.code == 1 and "2 times in one database" in done.err and "nothing sets again" in done.err, done.said
+    project.assert_nothing_left(head)
+
+
 def test_a_loop_over_tenants_that_nothing_lists_is_refused_with_what_to_change(make_plain: MakePlain) -> None:
     project = tenants(make_plain, '("acme", "globex")', LOOP.replace("{more}", ""))
     head = project.git("rev-parse", "HEAD")
     done = project.tool("squash", "--rev", "head-1")
-    assert done.code == 1 and "2 times in one database" in done.err and "name public alone" in done.err, done.said
+    assert done.code == 1 and "2 times in one database" in done.err and "from a variable that lists them" in done.err, (
+        done.said
+    )
     project.assert_nothing_left(head)
 
 

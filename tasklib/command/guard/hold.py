@@ -23,6 +23,7 @@ FIRST = "current"  # what the command is started with
 PARENT_DEATH_SIGNAL = 1  # of prctl
 NO_NEW_PRIVILEGES = 38
 RESTRICT = 446  # system call
+GENERAL = ("config", "name", "x", "raiseerr", "quiet")  # options of Alembic's command line before the command
 POLL = 0.01  # seconds between two looks at children
 
 
@@ -61,22 +62,19 @@ class Hold:
         self.commands["revision"] = module.revision  # which none is held at: no application runs it at its start
 
     def holding(self, name: str, theirs: Any) -> Any:
-        @functools.wraps(theirs)
-        def entered(config: Any, *others: Any, **named: Any) -> Any:
+        def entered(config: Any, *others: Any) -> Any:
             if self.entered:
-                return theirs(config, *others, **named)
+                return theirs(config, *others)
             self.entered = True
             order = self.hold(name)
             if order is None:
-                return theirs(config, *others, **named)
+                return theirs(config, *others)
             configure(config, order["chain"])
+            as_started(config, name, [order["command"]] + order["arguments"])
             run = functools.partial(self.commands[order["command"]], config, *order["arguments"], **order["named"])
             return self.run_alone(run) if self.apart else run()
 
-        # Alembic's own command line is made from the signatures of its commands.
-        entered.__signature__ = inspect.signature(theirs)  # type: ignore[attr-defined]
-        entered._alembic_squash = True  # type: ignore[attr-defined]
-        return entered
+        return alike(theirs, entered)
 
     def run_alone(self, run: Any) -> None:
         """Run it and end: neither what the application does next, nor what it does at its end, is the run's."""
@@ -265,6 +263,30 @@ def put_on(fence: int) -> None:
     if libc.syscall(RESTRICT, fence, 0) != 0:
         raise OSError(ctypes.get_errno(), "Landlock did not take the ruleset")
     os.close(fence)
+
+
+def alike(theirs: Any, ours: Any) -> Any:
+    """Ours with the name and the arguments of theirs: Alembic makes its command line from the code of its commands."""
+    names = ", ".join(inspect.signature(theirs).parameters)
+    made: "dict[str, Any]" = {"ours": ours}
+    exec(compile("def entered(%s): return ours(%s)" % (names, names), __file__, "exec"), made)
+    entered = functools.wraps(theirs)(made["entered"])
+    entered.__defaults__ = theirs.__defaults__  # type: ignore[attr-defined]
+    entered._alembic_squash = True  # type: ignore[attr-defined]
+    return entered
+
+
+def as_started(config: Any, first: str, words: "list[str]") -> None:
+    """What env.py may ask of its command line: the words of this run, in the place of those of the start."""
+    at = [place for place, word in enumerate(sys.argv) if word == first and place]
+    if at:
+        sys.argv[at[-1] :] = words[:1] + sys.argv[at[-1] + 1 :] + words[1:]
+    options = getattr(config, "cmd_opts", None)
+    if hasattr(options, "cmd"):
+        parser = sys.modules["alembic.config"].CommandLine().parser
+        general = {key: value for key, value in vars(options).items() if key in GENERAL}
+        vars(options).clear()
+        vars(options).update(vars(parser.parse_args(words)), **general)
 
 
 def configure(config: Any, chain: "dict[str, Any] | None") -> None:
