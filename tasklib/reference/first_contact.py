@@ -340,7 +340,7 @@ def _note(bench: Bench) -> None:
     if made:
         console.note(f"  … before any migration env.py makes the {', '.join(made)}: every scratch database is given it")
     bench.save(replace(bench.plan, ground=tuple(made)))
-    for line in targets.lines(bench.plan, bench.is_fenced()):
+    for line in targets.lines(bench.plan, bench.fenced_ports()):
         console.note(f"    {line}")
     addresses = tuple(one for one in bench.plan.found if one[1] != tenants.USUAL)
     if addresses:

@@ -41,7 +41,7 @@ def ensure_databases(bench: Bench) -> None:
 
 
 def _make_databases(bench: Bench) -> None:
-    bench.is_fenced()  # made once for both applications, while the server starts
+    bench.fenced_ports()  # the fence is made once for both applications, while the server starts
     bench.open_place()
     names = bench.place().names
     if GROUND in names and (ROLES[0] in names or bench.plan.replayed is not None):

@@ -51,8 +51,8 @@ def _learn(bench: Bench, seen: Seen) -> None:
         raise Learnt(f"The application connects to {listed} too, for which there was no scratch database.")
 
 
-def lines(plan: Plan, fenced: bool) -> list[str]:
-    """Lines for the report and the proof: each target, and what stood for it."""
+def lines(plan: Plan, fenced: frozenset[int] | None) -> list[str]:
+    """Lines for the report and the proof: each target, and what stood for it; ``fenced`` are the barred ports."""
     found = []
     names, filled = plan.binds, {name for name, _ in plan.found}
     for target, name in sorted(plan.targets.items()):
@@ -70,8 +70,10 @@ def lines(plan: Plan, fenced: bool) -> list[str]:
         )
     if plan.legacy:
         found.append(legacy(plan.legacy))
-    fence = "Fenced (Landlock): no process of the command could reach the ports of real databases."
-    return [*found, fence if fenced else "Led, not fenced: this system has no Landlock with network rules."]
+    if fenced is None:
+        return [*found, "Led, not fenced: this system has no Landlock with network rules."]
+    listed = ", ".join(map(str, sorted(fenced)))
+    return [*found, f"Fenced (Landlock): no process of the command could reach a real database's port ({listed})."]
 
 
 def legacy(revisions: Sequence[str]) -> str:

@@ -246,9 +246,10 @@ class Bench(Scratch):
         names = [name for name, template in self.plan.templates if binds.holds_url(template)]
         return self.addresses().schemes(names)[0]
 
-    def is_fenced(self) -> bool:
-        """Whether the command's processes are kept from the ports of real databases, on this system."""
-        return self.command().fence() is not None
+    def fenced_ports(self) -> frozenset[int] | None:
+        """The ports that the command's processes are kept from; None where this system cannot."""
+        fence = self.command().fence()
+        return None if fence is None else fence.ports
 
     def addresses(self) -> Addresses:
         """What the project's files say about how its database is reached."""
