@@ -41,8 +41,8 @@ def ensure_databases(bench: Bench) -> None:
 
 
 def _make_databases(bench: Bench) -> None:
-    bench.fenced_ports()  # the fence is made once for both applications, while the server starts
     bench.open_place()
+    bench.fenced_ports()  # the fence is made once for both applications
     names = bench.place().names
     if GROUND in names and (ROLES[0] in names or bench.plan.replayed is not None):
         return
