@@ -43,7 +43,7 @@ def _is_stale(connection: Connection, view: Name) -> bool:
     for role in ("RESET ROLE", f"SET ROLE {owner}"):
         for path in ("SET search_path = ''", "RESET search_path"):
             with suppress(Failed):  # a query that needs what only a refresh has; the comparison shows what comes out
-                connection.run(f"RESET ROLE; {role}; {path}; SET row_security = on")
+                connection.run(f"{role}; {path}; SET row_security = on")
                 differs = bool(connection.value(other))
                 if not differs:
                     return False

@@ -62,10 +62,10 @@ def _helpers(texts: Mapping[str, str]) -> dict[str, int]:
 
 
 def _by_helper(node: ast.AST, helpers: Mapping[str, int]) -> str | None:
-    at = helpers.get(dotted(node.func).rpartition(".")[2]) if isinstance(node, ast.Call) else None
-    if at is None or not isinstance(node, ast.Call):
+    if not isinstance(node, ast.Call):
         return None
-    named = constant(node.args[at]) if len(node.args) > at else None
+    at = helpers.get(dotted(node.func).rpartition(".")[2])
+    named = constant(node.args[at]) if at is not None and len(node.args) > at else None
     return named if named and named.isupper() else None
 
 
@@ -75,7 +75,7 @@ def likely_variables(repository: Repository, commit: str) -> list[Read]:
 
     Python files count, by what they read and by the fields of their pydantic settings, and what .env files set.
     """
-    reads = _in_python(repository, commit)
+    reads = [*_in_python(repository, commit)]
     for glob in ("*.env*", "*.flaskenv"):
         files = trees.files_matching(repository, "=", commit, glob)
         reads += [
@@ -99,7 +99,8 @@ def all_reads(repository: Repository, commit: str) -> dict[str, Read]:
     return found
 
 
-def _in_python(repository: Repository, commit: str) -> list[Read]:
+@remembered
+def _in_python(repository: Repository, commit: str) -> tuple[Read, ...]:
     """What the project's tracked Python files read, in order of place."""
     names = trees.files_matching(repository, READS, commit, "*.py")
     texts = trees.read_many(repository, commit, names)
@@ -107,7 +108,7 @@ def _in_python(repository: Repository, commit: str) -> list[Read]:
     if helpers := [name for name in _helpers(texts) if "_" in name.strip("_")]:
         calls = trees.files_matching(repository, rf"({'|'.join(helpers)})\(", commit, "*.py")
         texts |= trees.read_many(repository, commit, [path for path in calls if path not in texts])
-    return [*environment_reads(texts), *_settings_fields(texts)]
+    return (*environment_reads(texts), *_settings_fields(texts))
 
 
 def is_offered(read: Read) -> bool:

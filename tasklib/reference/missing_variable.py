@@ -24,15 +24,15 @@ def refuse(bench: Bench, ran: Ran) -> None:
             f"{'these fields are' if len(fields) > 1 else 'this field is'} required.",
             f"export {fields[0]}=… in this shell, as the application needs it",
         )
-    last = (ran.stderr.strip() or ran.stdout.strip()).splitlines()[-1:]
+    last = next(reversed((ran.stderr.strip() or ran.stdout.strip()).splitlines()), "")
     reads = bench.addresses().reads()
-    names = NAME.findall(last[0]) if last else []
+    names = NAME.findall(last)
     # Settings have names of their own: KeyError: 'database.url' is DATABASE_URL.
-    names += [re.sub(r"\W", "_", key).upper() for key in KEY.findall(last[0])] if last else []
+    names += [re.sub(r"\W", "_", key).upper() for key in KEY.findall(last)]
     for name in names:
         if name in reads and name not in os.environ and not reads[name].default:
             raise Refused(
                 f"The application does not start without {name}, which {reads[name].path}:{reads[name].line} reads. "
-                f"It says: {last[0]}",
+                f"It says: {last}",
                 f"export {name}=… in this shell, as the application needs it",
             )

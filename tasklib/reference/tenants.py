@@ -173,10 +173,9 @@ def _arguments(env: str) -> Iterator[Chosen]:
     """Of an env.py, the names that are looked up with a default, get_x_argument(as_dictionary=True).get("a", "b"), or
     beside a literal that may be one: (… or {"a": "b"})["a"], "b" if "a" not in … else ….
     """
-    defaults = {"": env}
     names: dict[str, None] = {}
     texts: dict[str, None] = {}
-    for _, node in nodes(defaults):
+    for _, node in nodes({"": env}):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "get":
             name, value = (constant(one) for one in node.args[:2]) if len(node.args) > 1 else (None, None)
             if name and value:

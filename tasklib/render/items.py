@@ -85,13 +85,12 @@ def after(key: Key, others: Sequence[Key]) -> Key:
 def with_order(items: Sequence[Item], marks: Iterable[Key]) -> list[Item]:
     """The items of `after` need those others, but where these need them."""
     needs: dict[Key, set[object]] = {}
-    providing = providers(items)
-    for mark in marks:
-        if mark[0] == AFTER:
-            key, *others = (tuple(one) for one in json.loads(mark[2]))
-            named = [item for item in items if item.key in others]
-            there = [item for item in named if all(one.key != key for one in below(providing, item))]
-            needs.setdefault(key, set()).update(one for item in there for one in item.provides)
+    listed = [json.loads(mark[2]) for mark in marks if mark[0] == AFTER]
+    providing = providers(items) if listed else {}
+    for key, *others in ([tuple(one) for one in keys] for keys in listed):
+        named = [item for item in items if item.key in others]
+        there = [item for item in named if all(one.key != key for one in below(providing, item))]
+        needs.setdefault(key, set()).update(one for item in there for one in item.provides)
     return [replace(item, needs=item.needs | needs.get(item.key, set())) for item in items]
 
 

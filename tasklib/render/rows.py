@@ -11,7 +11,7 @@ from tasklib.render import pycode, values
 from tasklib.render.execute import execute_all
 from tasklib.render.items import Item
 from tasklib.render.pycode import Call, Items, Node, string
-from tasklib.render.source import Rows, Source, casts_text
+from tasklib.render.source import Rows, Source
 
 
 def item(source: Source, one: Rows, inline_keys: Mapping[tuple[str, str], Sequence[str]]) -> Item:
@@ -39,7 +39,7 @@ def item(source: Source, one: Rows, inline_keys: Mapping[tuple[str, str], Sequen
         up = _insert(source, one, f"the column {always[0]} is GENERATED ALWAYS, which bulk_insert cannot override")
     elif any(value in source.people for row in one.rows for value in row if isinstance(value, str)):
         up = _insert(source, one, "the name of the user who migrates, whoever that is")
-    elif casts_text(source.entries):
+    elif source.casts_text:
         up = _insert(source, one, "a cast of the history's own from text would take parameters")
     elif odd:
         up = _insert(source, one, f"the column {odd[0]!r} has a name that not every driver takes as a parameter")

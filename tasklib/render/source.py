@@ -107,6 +107,11 @@ class Source:
         """The entries by their dump ids."""
         return {entry.dump_id: entry for entry in self.entries}
 
+    @cached_property
+    def casts_text(self) -> bool:
+        """Whether a value that is text would go through a cast of the history's own."""
+        return casts_text(self.entries)
+
     def below(self, entry: Entry) -> Iterator[Entry]:
         """All that an object depends on, directly or not."""
         left, seen = list(entry.depends_on), set[int]()
