@@ -26,6 +26,11 @@ PORT = re.compile(r":(\d{1,5})(?=,|$)")
 # Of a database, by the name of a variable; in a connection string, a command line or a URL of any text.
 OF_A_DATABASE = re.compile(r"(DATABASE|POSTGRES|(^|_)(DB|SQL|RDS|PG))\w*PORT$", re.IGNORECASE)
 IN_TEXT = re.compile(r"\bport['\"]?\s*[=:,]\s*['\"]?(\d{4,5})\b|['\"\s]-p['\",\s]*(\d{4,5})\b|@[\w.-]+:(\d{4,5})\b")
+# In files of configuration: what a container's port is reached by, a key, and the section that it stands in.
+MAPPED = re.compile(rf"\b(\d{{4,5}}):{USUAL}\b")
+KEY = re.compile(r"""^\s*(?:export\s+)?["']?(\w*port)["']?\s*[:=]\s*["']?(\d{4,5})\b""", re.IGNORECASE)
+SECTION = re.compile(r"""^\s*(?:\[+([^\]\n]+)\]+|["']?([\w.-]+)["']?\s*:\s*\{?)\s*$""")
+DATABASE = re.compile(r"database|postgres|sqlalchemy|(^|[_.-])(db|sql|rds|pg)", re.IGNORECASE)
 
 
 class _Ruleset(ctypes.Structure):
@@ -92,8 +97,7 @@ def ports(environment: Mapping[str, str], targets: Iterable[str]) -> frozenset[i
     name, and those of ``targets`` (host:port,host:port/database).
     """
     places = [target.rpartition("/")[0] for target in targets]
-    places += [hosts for text in environment.values() for hosts in HOSTS.findall(text)]
-    found = {USUAL, *(int(port) for place in places for port in PORT.findall(place))}
+    found = {USUAL, *in_urls(environment.values()), *(int(port) for place in places for port in PORT.findall(place))}
     found |= {int(one) for one in environment.get("PGPORT", "").split(",") if one.isdigit()}
     found |= {int(one) for name, one in environment.items() if OF_A_DATABASE.search(name) and one.isdigit()}
     found |= named(text for text in environment.values() if "dbname=" in text or "host=" in text)
@@ -104,9 +108,34 @@ def ports(environment: Mapping[str, str], targets: Iterable[str]) -> frozenset[i
     return frozenset(port for port in found if 0 < port < 65536)
 
 
+def in_urls(texts: Iterable[str]) -> frozenset[int]:
+    """The ports that URLs of PostgreSQL in texts name."""
+    found = (hosts for text in texts for hosts in HOSTS.findall(text))
+    return frozenset(int(port) for hosts in found for port in PORT.findall(hosts))
+
+
 def named(texts: Iterable[str]) -> frozenset[int]:
     """The ports that texts name, whosever they are."""
     return frozenset(int("".join(port)) for text in texts for port in IN_TEXT.findall(text))
+
+
+def configured(texts: Iterable[str]) -> frozenset[int]:
+    """The ports of databases that files of configuration name: in URLs, connection strings and mappings of containers'
+    ports, and as a port in a section or by a key that says "database".
+    """
+    texts = list(texts)
+    found = set(map(str, in_urls(texts)))
+    for text in texts:
+        section = ""
+        for line in text.splitlines():
+            found.update(MAPPED.findall(line))
+            if (head := SECTION.match(line)) is not None:
+                section = head[1] or head[2]
+            elif (key := KEY.match(line)) is not None and (OF_A_DATABASE.search(key[1]) or DATABASE.search(section)):
+                found.add(key[2])
+            elif "dbname=" in line or "host=" in line:
+                found.update(filter(None, (port for ports in IN_TEXT.findall(line) for port in ports)))
+    return frozenset(map(int, found))
 
 
 def _service_files(environment: Mapping[str, str]) -> list[Path]:

@@ -54,11 +54,12 @@ class Ran(shell.Result):
 class Command:
     """The project's command: its words (the program resolved), where it runs, and what it gets in its environment.
 
-    ``templates`` are the variables of --uri-var and --set, and those with a dot in their name options of the ini;
-    those that are in ``filled`` get an address each that is led like any other. ``scheme`` is the URL's. ``watch`` is
-    the guard that leads its drivers. ``section`` is the ini's that `alembic -n` names, ``ports`` are those that files
-    of the script directory name. ``held`` is what runs are forks of. ``apart`` are scratch databases for what the
-    application does at its start before it runs Alembic there: then each run is a fork of it at that point.
+    ``templates`` are the variables of --uri-var and --set, and those with a dot in their name options of the ini; those
+    that are in ``filled`` get an address each that is led like any other; ``arguments`` are words more (-x) for each
+    run. ``scheme`` is the URL's. ``watch`` is the guard that leads its drivers. ``section`` is the ini's that `alembic
+    -n` names, ``ports`` are those that files of the script directory name. ``held`` is what runs are forks of.
+    ``apart`` are scratch databases for what the application does at its start before it runs Alembic there: then each
+    run is a fork of it at that point.
     """
 
     words: tuple[str, ...]
@@ -68,6 +69,7 @@ class Command:
     scheme: str
     watch: Watch | None = None
     filled: frozenset[str] = frozenset()
+    arguments: tuple[str, ...] = ()
     section: str = "alembic"
     ports: frozenset[int] = frozenset()
     held: Held | None = None
@@ -184,7 +186,7 @@ class Command:
         return Start(
             argv=self._argv(chain, ini, [FIRST], options),
             cwd=self.cwd,
-            alike=(self.words, self.templates, self.scheme),
+            alike=(self.words, self.templates, self.arguments, self.scheme),
             environment=environment,
             fence=self.fence(targets),
             places=targets,
@@ -218,6 +220,7 @@ class Command:
     ) -> tuple[str, ...]:
         """The words of the command line for one subcommand."""
         sub, *rest = words
+        options = (*self.arguments, *options)
         if self.kind == "flask":
             return (*self.words, sub, "-d", str(chain.directory), *options, *rest)
         if self.kind == "code":

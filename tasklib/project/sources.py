@@ -103,11 +103,22 @@ def grants(repository: Repository, commit: str, places: Iterable[str]) -> list[s
     return sorted(found)
 
 
+CONFIGURATION = ("*.y*ml", "*.toml", "*.ini", "*.ini.*", "*.cfg", "*.conf", "*.json", "*.env*", "*.sh", "*.properties")
+URL = "postgres[^ ]*://"
+NAMES_A_PORT = rf"{URL}|:{fence.USUAL}|[pP][oO][rR][tT][\"']? *[:=]"
+
+
 @remembered
 def named_ports(repository: Repository, commit: str, script: str) -> frozenset[int]:
-    """The ports that Python files below the script directory name: a migration may start a program that goes there."""
+    """The ports that Python files below the script directory name, whosever they are, and those of databases that
+    other files name: a migration may start a program that goes there.
+    """
     paths = trees.files_matching(repository, "[0-9]{4}", commit, f"{script}/*.py")
-    return fence.named(trees.read_many(repository, commit, paths).values())
+    found = fence.named(trees.read_many(repository, commit, paths).values())
+    paths = trees.files_matching(repository, URL, commit, "*.py")
+    found |= fence.in_urls(trees.read_many(repository, commit, paths).values())
+    paths = trees.files_matching(repository, NAMES_A_PORT, commit, *CONFIGURATION)
+    return found | fence.configured(trees.read_many(repository, commit, paths).values())
 
 
 DEFAULTS = ("server_default", "default", "server_onupdate", "onupdate")

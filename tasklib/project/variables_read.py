@@ -132,11 +132,11 @@ def drivers(repository: Repository, commit: str) -> list[Read]:
     """The URL schemes with a driver (``postgresql+asyncpg``) that the project's files name, most frequent first, each
     with its first place. A driver that ignores PGOPTIONS counts by its import, too.
     """
+    globs = ("*.py", "*.ini", "*.ini.*", "*.cfg", "*.toml", "*.y*ml", "*.env*")
     places = [
         (path, number, f"postgresql+{name}")
-        for glob in ("*.py", "*.ini", "*.ini.*", "*.cfg", "*.toml", "*.y*ml", "*.env*")
         for path, text in trees.read_many(
-            repository, commit, trees.files_matching(repository, DRIVER, commit, glob)
+            repository, commit, trees.files_matching(repository, DRIVER, commit, *globs)
         ).items()
         for number, line in enumerate(text.splitlines(), 1)
         for name in DRIVER_NAME.findall(line)

@@ -342,11 +342,9 @@ def _note(bench: Bench) -> None:
     bench.save(replace(bench.plan, ground=tuple(made)))
     for line in targets.lines(bench.plan, bench.fenced_ports()):
         console.note(f"    {line}")
-    addresses = tuple(one for one in bench.plan.found if one[1] != tenants.USUAL)
-    if addresses:
-        console.note(
-            f"    filled in, since the application does not start without: {likely_variables.options(addresses)}"
-        )
+    if bench.plan.found:
+        filled = likely_variables.options(bench.plan.found)
+        console.note(f"    filled in, since the application does not start without: {filled}")
 
 
 def _last_words(ran: Ran) -> str:

@@ -63,6 +63,9 @@ def lines(plan: Plan, fenced: frozenset[int] | None) -> list[str]:
             stood = "a scratch database" + (f" ({binds.shown(name)})" if len(names) > 1 else "")
         asked = f"what was filled in for {variable}" if variable in filled else target
         found.append(f"Led, whatever the application asked for: {asked} → {stood}")
+    for kind, name, value, elsewhere in plan.in_public:
+        what = f"the argument -x {name}=" if kind == "argument" else f"the variable {name}"
+        found.append(f"Led: {what} chooses the migrations' schema → {value} (elsewhere {elsewhere})")
     if plan.upgrades_itself:
         found.append(
             "The application runs Alembic's upgrade at its start: it was held there for each run, and what else it "

@@ -1,12 +1,13 @@
 """Histories that run for a schema which an argument (-x) or a variable of the run names: one for each tenant, say.
 
-What one run built would name that schema alone. So the old chain is run for another name too, where the name of a
-schema may come from such a place, and the new chain must build the same there.
+What one run built would name that schema alone. So such a place leads to public here, of which a base migration need
+not speak; the old chain is run for another name too, and the new chain must build the same there.
 """
 
 from __future__ import annotations
 
 import ast
+import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,6 +22,7 @@ from tasklib.postgres import client
 from tasklib.postgres.client import sql
 from tasklib.project import configs, variables_read
 from tasklib.project.sources import constant, nodes
+from tasklib.reference.targets import Learnt
 from tasklib.workbench.bench import Bench
 from tasklib.workbench.scratch import GROUND
 
@@ -65,10 +67,11 @@ class Chosen:
 
     def of(self, schema: str) -> Chosen | None:
         """This, where it may give that schema its name: by itself, or with something before or after it."""
-        if self.other != OTHER:
-            return replace(self, schema=schema, others=listed(self.other), alone=True) if schema == self.value else None
-        if schema == self.value:
-            return replace(self, schema=schema, others=(OTHER,))
+        if self.other != OTHER:  # it leads to public here
+            others = listed(self.other)
+            return replace(self, schema=schema, others=others, alone=len(others) > 1) if schema == USUAL else None
+        if listed(self.value) == (schema,):
+            return replace(self, schema=schema, other=_like(self.value, OTHER), others=(OTHER,))
         part = re.sub(r"\W", "_", self.value.casefold())
         if schema == USUAL or len(part) < 2 or part not in schema:
             return None
@@ -76,23 +79,45 @@ class Chosen:
 
 
 def listed(value: str) -> tuple[str, ...]:
-    """The names in a value that may be a list of them."""
-    return tuple(re.split(r"[\s,;:]+", value.strip()))
+    """The names in a value that may be a list of them, as words or in JSON."""
+    return tuple(re.split(r"[\s,;:]+", value.strip())) if (found := _json(value)) is None else found
+
+
+def _json(value: str) -> tuple[str, ...] | None:
+    try:
+        found = json.loads(value)
+    except ValueError:
+        return None
+    return tuple(map(str, found)) if isinstance(found, list) else None
+
+
+def _like(value: str, name: str) -> str:
+    """The name alone, in the form that a value has."""
+    return name if _json(value) is None else json.dumps([name])
+
+
+def _to_public(bench: Bench, one: Chosen) -> bool:
+    """Have it lead to public from now on; False where it does already, or the user has set it."""
+    plan = bench.plan
+    if one.name in {*dict(plan.settings.set), *(name for _, name, _, _ in plan.in_public)}:
+        return False
+    ours = (one.kind, one.name, _like(one.value, USUAL), one.value)
+    # The version table may have been in the other schema.
+    bench.save(replace(plan, in_public=(*plan.in_public, ours), version_table=None))
+    return True
 
 
 def leave_one(bench: Bench, visits: Sequence[Visit]) -> bool:
     """Whether a variable lists the schemas that env.py went through: from now on it gets public alone."""
-    given = {name for name, _ in bench.plan.found}
     with client.connect(bench.address(GROUND), read_only=True) as connection:
         there = {str(name) for (name,) in connection.rows("SELECT nspname FROM pg_namespace")}
     for one in _candidates(bench):
         schemas = listed(one.value)
-        wanted = one.kind == "variable" and one.name not in given
-        if wanted and len(schemas) == len(visits) and {*schemas} <= there:
+        wanted = one.kind == "variable" and len(schemas) == len(visits) and {*schemas} <= there
+        if wanted and _to_public(bench, one):
             shown = f"{one.shown} lists ({', '.join(schemas)})"
             console.note(f"  … env.py goes through the schemas that {shown}: here that is {USUAL} alone")
             bench.drop(GROUND)
-            bench.save(replace(bench.plan, found=(*bench.plan.found, (one.name, USUAL))))
             return True
     return False
 
@@ -100,7 +125,8 @@ def leave_one(bench: Bench, visits: Sequence[Visit]) -> bool:
 def learn(bench: Bench, chain: Chain, role: str) -> Mapping[str, object] | None:
     """What chooses the schema of a database at R (that of ``role``), as the plan keeps it; None where nothing does.
 
-    The old chain's run for the other name, and a usual one after it, are then in the databases of `OLD`.
+    The old chain's run for the other name, and a usual one after it, are then in the databases of `OLD`. Raises
+    `Learnt` where it can lead to public instead: from now on it does.
     """
     if len(bench.binds) > 1:
         return None
@@ -113,6 +139,11 @@ def learn(bench: Bench, chain: Chain, role: str) -> Mapping[str, object] | None:
             with client.connect(bench.address(OLD), read_only=True) as connection:
                 now = {str(name) for (name,) in connection.rows(SCHEMAS)}
             if {*one.others} <= now and ran.code == 0:
+                if listed(one.value) == (one.schema,) and one.schema != USUAL and _to_public(bench, one):
+                    raise Learnt(
+                        f"It does. A base names no schema where the migrations make everything in {USUAL}: "
+                        f"{one.shown} leads there now."
+                    )
                 also = " and ".join(one.others)
                 console.note(f"    it does: the base migration must serve any schema, and is proven for {also} too")
                 if not one.alone and _usual(bench, chain, OLD).code:
@@ -150,6 +181,13 @@ def _usual(bench: Bench, chain: Chain, role: str) -> Ran:
 
 def _candidates(bench: Bench) -> Iterator[Chosen]:
     """Arguments and variables of the run whose value may be a schema's name."""
+    in_public = bench.plan.in_public
+    yield from (Chosen(kind, name, USUAL, other=theirs) for kind, name, _, theirs in in_public)
+    ours = {(kind, name) for kind, name, _, _ in in_public}
+    yield from (one for one in _named(bench) if (one.kind, one.name) not in ours)
+
+
+def _named(bench: Bench) -> Iterator[Chosen]:
     words = bench.plan.layout.command
     for before, word in pairwise(words):
         if before == "-x" and "=" in word:
@@ -161,9 +199,7 @@ def _candidates(bench: Bench) -> Iterator[Chosen]:
     for name, read in variables_read.all_reads(bench.repository, bench.plan.tip).items():
         for held in dict.fromkeys((os.environ.get(name), addresses.held(name), read.default)):
             if held:
-                # One that lists several in the user's shell is proven for these.
-                narrowed = (name, USUAL) in bench.plan.found
-                yield Chosen("variable", name, USUAL, other=held) if narrowed else Chosen("variable", name, held)
+                yield Chosen("variable", name, held)
     env = configs.text_of(bench.repository, bench.plan.tip, f"{bench.plan.layout.script}/env.py")
     if "get_x_argument" in env:
         yield from _arguments(env)

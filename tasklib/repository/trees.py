@@ -42,9 +42,9 @@ def _text(repository: Repository, tree: str, path: str, exported: Path) -> str:
     return repository.read(tree, target)
 
 
-def files_matching(repository: Repository, pattern: str, tree: str, glob: str) -> list[str]:
-    """Paths of a tree's text files that fit ``glob`` and hold a match of an extended regular expression."""
-    words = ["grep", "-l", "-I", "-z", "-E", pattern, tree, "--", glob]
+def files_matching(repository: Repository, pattern: str, tree: str, *globs: str) -> list[str]:
+    """Paths of a tree's text files that fit one of ``globs`` and hold a match of an extended regular expression."""
+    words = ["grep", "-l", "-I", "-z", "-E", pattern, tree, "--", *globs]
     found = repository.run(*words, ok=(0, 1)).stdout.split("\0")
     return [line.split(":", 1)[1] for line in found if line]
 

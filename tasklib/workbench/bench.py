@@ -183,6 +183,7 @@ class Bench(Scratch):
             scheme=self.plan.scheme or self._scheme(),
             watch=self._watch(guard),
             filled=frozenset(name for name, _ in self.plan.found),
+            arguments=self.plan.arguments,
             tally=self.tally,
             held=self._hold(number) if self.plan.place is not None else None,
             apart=self._apart(number),

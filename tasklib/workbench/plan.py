@@ -92,6 +92,9 @@ class Plan:
     groundwork: Mapping[str, str] = field(default_factory=dict)
     # Templates as in the settings, for what the application does not start without; and the scheme of all URLs.
     found: tuple[tuple[str, str], ...] = ()
+    # What chooses the migrations' schema, and leads to public here:
+    # ("variable" or "argument" of -x, name, value here, value elsewhere).
+    in_public: tuple[tuple[str, str, str, str], ...] = ()
     scheme: str | None = None
     # Files that runs of the project's command left or changed in the work tree: no part of the squash.
     left: tuple[str, ...] = ()
@@ -103,9 +106,18 @@ class Plan:
 
     @property
     def templates(self) -> tuple[tuple[str, str], ...]:
-        """Variables that get a scratch database's address: those that the user named, and those that are filled in."""
+        """Variables that the command gets: those that the user named, those that are filled in with the address of a
+        scratch database, and those that lead to public.
+        """
+        ours = (*self.found, *((name, value) for kind, name, value, _ in self.in_public if kind == "variable"))
         given = dict(self.settings.set)
-        return (*self.settings.set, *(one for one in self.found if one[0] not in given))
+        return (*self.settings.set, *(one for one in ours if one[0] not in given))
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """Words more for each of the command's runs."""
+        named = (f"{name}={value}" for kind, name, value, _ in self.in_public if kind == "argument")
+        return tuple(word for one in named for word in ("-x", one))
 
     @property
     def binds(self) -> tuple[str, ...]:
@@ -145,6 +157,7 @@ class Plan:
                 "legacy": tuple(data.get("legacy", ())),
                 "extensions": tuple(data.get("extensions", ())),
                 "found": tuple((name, template) for name, template in data["found"]),
+                "in_public": tuple((kind, name, here, there) for kind, name, here, there in data.get("in_public", ())),
                 "version_table": (data["version_table"][0], data["version_table"][1])
                 if data["version_table"]
                 else None,

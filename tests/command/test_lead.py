@@ -405,6 +405,14 @@ def test_ports_of_real_databases_are_read_from_variables_service_files_and_what_
     text = """connect(host="h", port=6021); run(["psql", "-p", "6022"]); run("psql -p 6023 -h h"); "u:p@h:6024/d"
     connect(port='6025'); Create Date: 2024-01-02 10:00:00; revision = "6026"; {"port": 6027}"""
     assert fence.named([text]) == {6021, 6022, 6023, 6024, 6025, 6027}
+    files = {
+        "compose": "services:\n  db:\n    ports:\n      - '6031:5432'\n  redis:\n    port: 6379\n",
+        "yaml": "database:\n  host: h\n  port: 6032\nserver:\n  port: 8000\nurl: postgres://u@h:6033,i:6034/d\n",
+        "json": '{\n "postgres": {\n  "port": 6035\n },\n "web": {\n  "port": 8001\n },\n "DB_PORT": "6036"\n}\n',
+        "ini": "[broker]\nport = 5672\n[tool.db.main]\nport=6037\n[other]\ndsn = host=h port=6038 dbname=d\n",
+        "sh": "export PGPORT=6039\nexport PORT=8080\n",
+    }
+    assert fence.configured(files.values()) == {*range(6031, 6040)}
 
 
 PLAINLY = {

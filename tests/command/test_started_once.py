@@ -397,10 +397,12 @@ def test_one_that_upgrades_at_its_start_and_cannot_be_held_is_refused(make: Make
 
 
 def test_what_is_held_gets_the_fence_before_a_port_that_it_was_seen_to_ask_for(make: Make) -> None:
-    # The address is in the code, where nobody looks for ports; a migration then goes there around the guard.
+    # The port is made by the code, where nobody can read it; a migration then goes there around the guard.
     with decoy() as live:
-        python = f"import psycopg2; psycopg2.connect({live.url('postgresql')!r})"
-        app = APP.replace('os.environ["DATABASE_URL"]', repr(live.url()))
+        made = f"' + str({live.server.port - 1} + 1) + '"
+        url, plain = (repr(one).replace(str(live.server.port), made) for one in (live.url(), live.url("postgresql")))
+        python = f"import psycopg2; psycopg2.connect({plain})"
+        app = APP.replace('os.environ["DATABASE_URL"]', url)
         assert app != APP
         goes = Step("goes", f"import subprocess, sys; subprocess.run([sys.executable, '-I', '-c', {python!r}])")
         project = make([*SHOP[:2], goes], app=app)
