@@ -77,11 +77,11 @@ def write(bench: Bench) -> File:
                 # The history gave Alembic's own table away; whose it was shows where it has just been made.
                 read.update({bind: replace(one, users=users[bind]) for bind, one in read.items()})
                 return None
-            # To the letter, volatile columns too, since the file was written from this very reference; but for what
-            # a query made of them.
+            # To the letter, volatile columns too, since the file was written from this very reference; but for those
+            # that it does not fill.
             verdicts = {
                 bind: compare.databases(
-                    *(bench, "reference", "candidate", _of_views(bench, one), one.left_out),
+                    *(bench, "reference", "candidate", _made_anew(bench, one), one.left_out),
                     bind=bind,
                     schema=one.snapshot,
                 )
@@ -92,23 +92,28 @@ def write(bench: Bench) -> File:
 
     def doomed(bind: str, key: Key | None, why: Failed | Verdict) -> None:
         version_table_changes.refuse_failure(bench, key)
-        restorable.refuse_what_is_not(bench, read[bind], _of_views(bench, read[bind]), key, why)
+        restorable.refuse_what_is_not(bench, read[bind], _made_anew(bench, read[bind]), key, why)
 
     file, verdicts = converge(render, attempt, doomed, bench.plan.revision)
     bench.at_base = (bench.tree(), verdicts)
     return file
 
 
-def _of_views(bench: Bench, read: Reference) -> Volatile:
-    """The volatile columns of materialized views: their query runs anew in each database."""
+def _made_anew(bench: Bench, read: Reference) -> Volatile:
+    """The volatile columns of what no base migration fills: of materialized views, whose query runs anew in each
+    database, and of Alembic's own table.
+    """
     known = volatile_columns.of(bench, "base", read.bind)
-    return {key: columns for key, columns in known.items() if key in read.populated}
+    own = {(schema or "public", name) for schema, name in bench.version_tables()}
+    return {key: columns for key, columns in known.items() if key in own or key in read.populated}
 
 
 def refuse_stale(bench: Bench, read: Reference, sources: Mapping[str, str]) -> None:
     """`Refused` where a materialized view is stale at R; ``sources`` are the old migrations."""
     address = bench.address("reference", read.bind)
-    stale_views.refuse(stale_views.views(address, read.populated, _of_views(bench, read)), sources, bench.plan.revision)
+    stale_views.refuse(
+        stale_views.views(address, read.populated, _made_anew(bench, read)), sources, bench.plan.revision
+    )
 
 
 def refuse_in_catalog(read: Reference) -> None:

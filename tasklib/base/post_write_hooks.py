@@ -38,8 +38,10 @@ def formatted(bench: Bench, text: str) -> str:
     whole = migration is not None and migration.id == plan.revision
     if result.code or not whole:
         said = (result.stderr.strip() or result.stdout.strip() or "nothing").splitlines()[-1]
+        what = f"did not run through (exit code {result.code}): {said}"
+        if not whole:
+            what += f"; after them the file is no migration of revision {plan.revision}"
         console.warn(
-            f"the project's post_write_hooks did not run through (exit code {result.code}): {said}. "
-            f"{plan.base_path} is proven as it is; format it by hand, if at all."
+            f"the project's post_write_hooks {what}. {plan.base_path} is proven as it is; format it by hand, if at all."
         )
     return after if whole else text

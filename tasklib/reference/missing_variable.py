@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from pathlib import Path
 
 from tasklib.command.project_command import Ran
 from tasklib.errors import Refused
@@ -12,6 +13,11 @@ from tasklib.workbench.bench import Bench
 # The last line of an application that lacks a variable names it, in one of these ways or others.
 NAME = re.compile(r"\b[A-Z][A-Z0-9_]{2,}\b")
 KEY = re.compile(r"KeyError: '([\w.:-]+)'")
+# A traceback that ends in os.environ is sure of it.
+ENVIRON = re.compile(
+    r"""  File "(?:<frozen os>|[^"\n]*\bos\.py)", line \d+, in __getitem__\n(?:    .*\n)*KeyError: '(?P<name>\w+)'"""
+)
+FRAME = re.compile(r'  File "([^"\n]+)", line (\d+), in ')
 FIELD = re.compile(r"(?m)^(\w+)\n +[Ff]ield required\b")  # pydantic's settings
 
 
@@ -24,6 +30,8 @@ def refuse(bench: Bench, ran: Ran) -> None:
             f"{'these fields are' if len(fields) > 1 else 'this field is'} required.",
             f"export {fields[0]}=… in this shell, as the application needs it",
         )
+    if (asked := next(reversed([*ENVIRON.finditer(ran.stderr)]), None)) is not None:
+        raise _lacking(asked["name"], _asking(bench, ran.stderr[: asked.start()]), f"KeyError: '{asked['name']}'")
     last = next(reversed((ran.stderr.strip() or ran.stdout.strip()).splitlines()), "")
     reads = bench.addresses().reads()
     names = NAME.findall(last)
@@ -31,8 +39,19 @@ def refuse(bench: Bench, ran: Ran) -> None:
     names += [re.sub(r"\W", "_", key).upper() for key in KEY.findall(last)]
     for name in names:
         if name in reads and name not in os.environ and not reads[name].default:
-            raise Refused(
-                f"The application does not start without {name}, which {reads[name].path}:{reads[name].line} reads. "
-                f"It says: {last}",
-                f"export {name}=… in this shell, as the application needs it",
-            )
+            raise _lacking(name, f"{reads[name].path}:{reads[name].line}", last)
+
+
+def _lacking(name: str, place: str, said: str) -> Refused:
+    return Refused(
+        f"The application does not start without {name}, which {place} reads. It says: {said}",
+        f"export {name}=… in this shell, as the application needs it",
+    )
+
+
+def _asking(bench: Bench, traceback: str) -> str:
+    """Where the last of the project's own lines in a traceback is: its env.py may have run elsewhere."""
+    places = bench.repository.top, bench.chain("old", bench.plan.tip).root
+    frames = [(Path(path), line) for path, line in FRAME.findall(traceback)]
+    own = [f"{path.relative_to(at)}:{line}" for path, line in frames for at in places if path.is_relative_to(at)]
+    return (own or [f"{frames[-1][0]}:{frames[-1][1]}" if frames else "it"])[-1]

@@ -277,6 +277,28 @@ def test_the_one_variable_that_is_missing_is_named_in_one_sentence(make_plain: M
     aborted(project)
 
 
+ASKS = (
+    'os.environ[f"{PREFIX}_TOKEN"]',
+    '(lambda name: os.environ[name])("SHOP_TOKEN")',
+    "dict(shop=os.environ)['shop'][''.join(('SHOP', '_TOKEN'))]",
+)
+
+
+@pytest.mark.parametrize("asks", ASKS)
+def test_a_variable_whose_name_no_file_holds_is_named_as_well(make_plain: MakePlain, asks: str) -> None:
+    project = make_plain(SHOP, env=f'import os\nPREFIX = "SHOP"\n{asks}\n{READ}')
+    done = asked(project)
+    assert done.code == 1 and "does not start without SHOP_TOKEN, which migrations/env.py:" in done.err, done.said
+    aborted(project)
+    # A key of anything else is no variable, whatever its name.
+    env = project.top / "migrations/env.py"
+    env.write_text(env.read_text().replace("os.environ[", "{}[").replace("shop=os.environ", "shop={}"))
+    head = project.commit("another dictionary")
+    done = asked(project)
+    assert done.code == 1 and "does not start without" not in done.err and "KeyError" in done.err, done.said
+    aborted(project, head)
+
+
 BY_A_HELPER = """
 import os
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from alembic.ddl.impl import DefaultImpl
 
 from tasklib.postgres import client
 from tests.conftest import SHOP, Make, MakePlain
@@ -294,3 +295,29 @@ def test_an_extension_that_is_made_by_hand_is_given_to_every_scratch_database(ma
     needed = "Must be in a database before its first migration, as before, since no migration makes it: "
     assert f"{needed}extension pg_trgm" in project.git("log", "-1", "--format=%B")
     project.assert_nothing_left()
+
+
+WIDER = """
+import sqlalchemy as sa
+from alembic.ddl.postgresql import PostgresqlImpl
+
+class Impl(PostgresqlImpl):
+    __dialect__ = "postgresql"
+
+    def version_table_impl(self, **named):
+        table = super().version_table_impl(**named)
+        table.append_column(sa.Column("applied_at", sa.DateTime(), server_default=sa.func.now(), nullable=False))
+        table.append_column(sa.Column("applied_by", sa.Text(), server_default=sa.text("session_user")))
+        return table
+"""
+
+
+@pytest.mark.skipif(not hasattr(DefaultImpl, "version_table_impl"), reason="Alembic before 1.14")
+def test_a_version_table_with_columns_of_its_own_says_when_it_was_filled(make_plain: MakePlain) -> None:
+    project = make_plain(SHOP, env=URL_IN_ENV + WIDER)
+    done = project.squash("head-2")
+    assert done.code == 0 and "volatile columns (another value in each run): alembic_version.applied_at" in done.err, (
+        done.said
+    )
+    project.assert_nothing_left()
+    assert "applied" not in project.base_text(project.ids[3])
