@@ -181,13 +181,7 @@ def _usual(bench: Bench, chain: Chain, role: str) -> Ran:
 
 def _candidates(bench: Bench) -> Iterator[Chosen]:
     """Arguments and variables of the run whose value may be a schema's name."""
-    in_public = bench.plan.in_public
-    yield from (Chosen(kind, name, USUAL, other=theirs) for kind, name, _, theirs in in_public)
-    ours = {(kind, name) for kind, name, _, _ in in_public}
-    yield from (one for one in _named(bench) if (one.kind, one.name) not in ours)
-
-
-def _named(bench: Bench) -> Iterator[Chosen]:
+    yield from (Chosen(kind, name, USUAL, other=theirs) for kind, name, _, theirs in bench.plan.in_public)
     words = bench.plan.layout.command
     for before, word in pairwise(words):
         if before == "-x" and "=" in word:

@@ -86,6 +86,7 @@ def test_what_names_one_tenant_leads_to_public_and_the_base_is_proven_for_that_t
 DERIVED = (
     'f\'tenant_{os.environ.get("TENANT", "acme")}\'',
     "'t_' + (context.get_x_argument(as_dictionary=True) or {'tenant': 'acme'})['tenant']",
+    "(lambda one: 'acme' if one == 'public' else one)(os.environ.get('TENANT', 'acme'))",
 )
 
 
