@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence, Set
 
 from tasklib.errors import Differs, Failed, MigrationFailed, Refused
-from tasklib.judge import bindings, compare
+from tasklib.judge import bindings, built_in, compare
 from tasklib.judge.compare import Verdict
 from tasklib.judge.objects import Difference
 from tasklib.postgres import sqltext
@@ -27,12 +27,14 @@ FALLBACKS = (
     *("FUNCTION", "PROCEDURE", "AGGREGATE", "OPERATOR", "OPERATOR CLASS", "OPERATOR FAMILY", "COLLATION"),
     *("CONVERSION", "TEXT SEARCH CONFIGURATION", "TEXT SEARCH DICTIONARY", "FOREIGN TABLE", "SHELL TYPE", "ACL"),
     *("EVENT TRIGGER", "PUBLICATION", "PUBLICATION TABLE", "CAST", "DEFAULT", "ROW SECURITY", "TRANSFORM"),
+    built_in.OF_A_SCHEMA,
 )
 # Kinds that run functions of the history's when they are made; these may read what comes later.
 RUNNING = ("ROWS", "INDEX", "CONSTRAINT", "REFRESH")
 # What no dump can restore, by the judge's kinds: why, and what to do in the migrations.
 NOT_IN_A_DUMP = {
     "BUILT-IN OBJECTS": "it changes what PostgreSQL itself brings",
+    bindings.CONVERSIONS: "it leaves an expression whose conversions read back otherwise, since there is a cast now",
     "DROPPED COLUMN": "it leaves a view of a column that is gone (it edited pg_depend)",
     "EXTENSION MEMBERS": "it changes what an extension brings",
     "INDEX OF A FOREIGN KEY": "it has two indexes on the columns that a foreign key refers to (drop one of them)",
@@ -208,13 +210,20 @@ def _bound_too_early(found: Sequence[Difference]) -> Set[Key]:
         if one.kind == bindings.KIND
         for described in {*(one.right or "").splitlines()} - {*(one.left or "").splitlines()}
         for key in bindings.keys(described)
+    } | {
+        items.after(key, bindings.keys(one.name))
+        for one in found
+        if one.kind == bindings.CONVERSIONS
+        for described in (one.left or "").splitlines()[1:]
+        for key in bindings.keys(described)
     }
 
 
 def _without_a_path(found: Sequence[Difference]) -> Set[Key]:
     """What may have been read otherwise than it is printed, for the names on the search path."""
     keys = [one.key for one in found if one.what == "changed" and one.kind in FALLBACKS]
-    keys += [key for one in found if one.kind == bindings.KIND for key in bindings.keys(one.name)]
+    kinds = (bindings.KIND, bindings.CONVERSIONS)
+    keys += [key for one in found if one.kind in kinds for key in bindings.keys(one.name)]
     return {*keys, *map(entries.pathless, keys)}
 
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasklib.judge import not_dumped
-from tasklib.postgres import client
+from tasklib.judge import built_in, not_dumped
+from tasklib.postgres import client, sqltext
 from tasklib.postgres.archive import Entry, Key
 from tasklib.postgres.binaries import Binaries
 from tasklib.postgres.client import Address, Connection, sql
@@ -64,6 +64,10 @@ class Snapshot:
         """Every object's text by its key; the texts of entries that share a key are joined in order of text."""
         found: dict[Key, list[str]] = {}
         for entry in self.entries:
+            schema = entry.tag.removeprefix("SCHEMA ")
+            # A fact says them whole, and not by what the server was made with.
+            if entry.kind == "ACL" and (built_in.OF_A_SCHEMA, "", sqltext.unquoted(schema) or schema) in self.facts:
+                continue
             found.setdefault(entry.key, []).append(_normal(entry))
         return {**{key: "\n".join(sorted(texts)) for key, texts in found.items()}, **self.facts}
 

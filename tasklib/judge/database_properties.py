@@ -5,6 +5,7 @@ A dump of one database shows none of it, and CREATE DATABASE … TEMPLATE copies
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from tasklib.postgres.client import Address
 # What CREATE DATABASE gives.
 USUAL = frozenset({"PUBLIC CONNECT", "PUBLIC TEMPORARY", "OWNER CONNECT", "OWNER TEMPORARY", "OWNER CREATE"})
 ORDER = ("DATABASE SETTING", "DATABASE COMMENT", "DATABASE PRIVILEGE", "DATABASE PROPERTY")
+HANDS_ON = " WITH GRANT OPTION"
 REASONS = {
     "DATABASE SETTING": "DDL: Alembic has no operation for a database's settings",
     "DATABASE COMMENT": "DDL: Alembic has no operation for a database's comment",
@@ -39,7 +41,8 @@ class Change:
 
 def changes(facts: Mapping[Key, str], me: str) -> list[Change]:
     """All that differs from a new database, for any database; ``me`` is the user who migrates, whatever its name is."""
-    found = []
+    found: list[Change] = []
+    handed_on: list[Change] = []
     privileges = {key[2]: value for key, value in facts.items() if key[0] == "DATABASE PRIVILEGE"}
     for name in sorted(USUAL - privileges.keys()):
         found.append(_privilege(name, "REVOKE", "", me))
@@ -59,17 +62,30 @@ def changes(facts: Mapping[Key, str], me: str) -> list[Change]:
             about = "COMMENT ON DATABASE \0 IS"
             found.append(Change(key, _for_any(f"{about} {client.literal(value)}"), _for_any(f"{about} NULL")))
         elif kind == "DATABASE PRIVILEGE" and (name not in USUAL or value == "true"):
-            found.append(_privilege(name, "GRANT", " WITH GRANT OPTION" if value == "true" else "", me))
+            change = _privilege(name, "GRANT", HANDS_ON if value == "true" else "", me)
+            (handed_on if granted(name)[2] else found).append(change)
         elif kind == "DATABASE PROPERTY":
             found.append(_property(key, value, me))
+    while handed_on:  # each after what its grantor was given
+        to_come = {granted(one.key[2])[:2] for one in handed_on if HANDS_ON in one.up}
+        ready = [one for one in handed_on if granted(one.key[2])[2:0:-1] not in to_come] or handed_on
+        found += ready
+        handed_on = [one for one in handed_on if one not in ready]
     return found
 
 
+def granted(name: str) -> tuple[str, str, str]:
+    """Of a privilege on the database: to whom, which, and by whom where that is not the owner."""
+    found = re.fullmatch(r"(.+) (CONNECT|CREATE|TEMPORARY)(?: by (.+))?", name, re.DOTALL)
+    assert found is not None
+    return found[1], found[2], found[3] or ""
+
+
 def _privilege(name: str, verb: str, option: str, me: str) -> Change:
-    who, _, privilege = name.rpartition(" ")
+    who, privilege, by = granted(name)
     grantee = "CURRENT_USER" if who == "OWNER" else who_is(who, me)
-    grant = _for_any(f"GRANT {privilege} ON DATABASE \0 TO {grantee}{option}")
-    revoke = _for_any(f"REVOKE {privilege} ON DATABASE \0 FROM {grantee}")
+    grant = _for_any(f"GRANT {privilege} ON DATABASE \0 TO {grantee}{option}", by)
+    revoke = _for_any(f"REVOKE {privilege} ON DATABASE \0 FROM {grantee}", by)
     key = ("DATABASE PRIVILEGE", "", name)
     return Change(key, grant, revoke) if verb == "GRANT" else Change(key, revoke, grant)
 
@@ -89,10 +105,13 @@ def who_is(quoted: str, me: str) -> str:
     return "CURRENT_USER" if quoted in (me, client.identifier(me)) else quoted
 
 
-def _for_any(text: str) -> str:
-    """A statement about the database that one is connected to, named by a NUL in ``text``."""
+def _for_any(text: str, by: str = "") -> str:
+    """A statement about the database that one is connected to, named by a NUL in ``text``, as the role ``by``."""
     formatted = client.literal(text.replace("%", "%%").replace("\0", "%I"))
-    return f"DO $do$BEGIN EXECUTE format({formatted}, current_database()); END$do$"
+    execute = f"EXECUTE format({formatted}, current_database());"
+    if by:
+        execute = f"SET SESSION AUTHORIZATION {by}; {execute} RESET SESSION AUTHORIZATION;"
+    return f"DO $do$BEGIN {execute} END$do$"
 
 
 def copy(source: Address, target: Address) -> None:

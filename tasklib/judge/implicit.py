@@ -104,8 +104,11 @@ OF_PRIVILEGES = tuple(
         f" {catalog} r JOIN ({UNPRINTED[catalog]}) AS o (oid, name) USING (oid), LATERAL (SELECT concat_ws(E';\\n',"
         f" CASE WHEN {given} THEN 'ALTER ' || o.name || ' OWNER TO ' || {owner}::regrole::text END,"
         " CASE WHEN NOT bool_or(grantee = 0) THEN 'REVOKE ALL ON ' || o.name || ' FROM PUBLIC' END,"
-        " string_agg('GRANT ' || privilege_type || ' ON ' || o.name || ' TO ' || grantee::regrole::text ||"
-        " CASE WHEN is_grantable THEN ' WITH GRANT OPTION' ELSE '' END, E';\\n' ORDER BY grantee::regrole::text)"
+        f" string_agg(concat(CASE WHEN grantor <> {owner} THEN"
+        " concat('SET SESSION AUTHORIZATION ', grantor::regrole, E';\\n') END, 'GRANT ', privilege_type,"
+        " ' ON ', o.name, ' TO ', grantee::regrole, CASE WHEN is_grantable THEN ' WITH GRANT OPTION' END,"
+        f" CASE WHEN grantor <> {owner} THEN E';\\nRESET SESSION AUTHORIZATION' END), E';\\n'"
+        f" ORDER BY grantor <> {owner}, grantor::regrole::text, grantee::regrole::text)"
         f" FILTER (WHERE grantee NOT IN (0, {owner})))"
         f" FROM aclexplode(coalesce({acl}, acldefault('{kind}', {owner})))) AS g (texts)"
         f" WHERE r.oid >= {FIRST} AND g.texts <> ''",

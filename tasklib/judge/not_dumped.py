@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasklib.judge import bindings, implicit
+from tasklib.judge import bindings, built_in, implicit
 from tasklib.postgres import client
 from tasklib.postgres.archive import Key
 from tasklib.postgres.client import FIRST, Connection
@@ -23,8 +23,8 @@ OF_INDEXES_AND_KEYS = (
     (
         # A constraint's own triggers: DISABLE TRIGGER ALL switches a foreign key off.
         "CONSTRAINT TRIGGER",
-        "SELECT n.nspname, concat_ws(' ', quote_ident(c.relname), quote_ident(con.conname), t.tgfoid::regproc),"
-        " t.tgenabled FROM pg_trigger t"
+        "SELECT n.nspname, concat_ws(' ', quote_ident(c.relname), quote_ident(con.conname), t.tgfoid::regproc,"
+        " 'of ' || nullif(con.conrelid, c.oid)::regclass::text), t.tgenabled FROM pg_trigger t"
         " JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace"
         " JOIN pg_constraint con ON con.oid = t.tgconstraint WHERE t.tgisinternal AND t.tgenabled <> 'O'",
     ),
@@ -95,9 +95,12 @@ OF_THE_DATABASE = (
     ),
     (
         "DATABASE PRIVILEGE",
-        "SELECT '', CASE acl.grantee WHEN 0 THEN 'PUBLIC' WHEN d.datdba THEN 'OWNER'"
-        " ELSE acl.grantee::regrole::text END || ' ' || acl.privilege_type, acl.is_grantable::text FROM pg_database d,"
-        " aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) acl WHERE d.datname = current_database()",
+        # The owner's own grants, and those that others handed on.
+        "SELECT '', concat(CASE acl.grantee WHEN 0 THEN 'PUBLIC' WHEN d.datdba THEN 'OWNER'"
+        " ELSE acl.grantee::regrole::text END, ' ', acl.privilege_type,"
+        " CASE WHEN acl.grantor <> d.datdba THEN concat(' by ', acl.grantor::regrole) END), acl.is_grantable::text"
+        " FROM pg_database d, aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) acl"
+        " WHERE d.datname = current_database()",
     ),
     (
         "DATABASE PROPERTY",
@@ -138,80 +141,6 @@ OF_EXTENSIONS = (
 )  # fmt: skip
 
 
-def _without(column: str) -> str:
-    """A row without one of its columns, which is usually NULL: taking it out of every row would take five times as
-    long.
-    """
-    return f"(CASE WHEN {column} IS NULL THEN r ELSE jsonb_populate_record(r, '{{\"{column}\": null}}') END)"
-
-
-# Rows of PostgreSQL's own objects. Privileges on them the dump knows (not on languages that are no extensions).
-BUILT_IN = {
-    "pg_proc": _without("proacl"),
-    "pg_operator": "r",
-    "pg_cast": "r",
-    "pg_language": _without("lanacl"),
-    "pg_ts_config": "r",
-    "pg_ts_dict": "r",
-    "pg_collation": "r",
-    "pg_conversion": "r",
-}  # fmt: skip
-OF_WHAT_IS_BUILT_IN = (
-    *(
-        (
-            "BUILT-IN OBJECTS",
-            f"SELECT '', '{catalog}', md5(string_agg({row}::text, ' ' ORDER BY oid)) FROM {catalog} r"
-            f" WHERE oid < {FIRST}",
-        )
-        for catalog, row in BUILT_IN.items()
-    ),
-    (
-        "BUILT-IN OBJECTS",
-        "SELECT '', 'pg_ts_config_map', md5(string_agg(r::text, ' ' ORDER BY r::text)) FROM pg_ts_config_map r"
-        f" WHERE mapcfg < {FIRST} AND mapdict < {FIRST}"
-        " UNION ALL SELECT '', format('pg_ts_config_map %s %s %s', mapcfg::regconfig, maptokentype, mapseqno),"
-        f" mapdict::regdictionary::text FROM pg_ts_config_map WHERE mapcfg < {FIRST} AND mapdict >= {FIRST}",
-    ),
-    (
-        "BUILT-IN OBJECTS",
-        "SELECT '', 'comments', md5(string_agg(r::text, ' ' ORDER BY classoid, objoid, objsubid)) FROM pg_description r"
-        # The comment on the schema public is a usual thing to change, and in the dump.
-        f" WHERE objoid < {FIRST} AND NOT (classoid = 'pg_namespace'::regclass AND objoid = 2200)"
-        " AND classoid NOT IN ('pg_extension'::regclass, 'pg_largeobject'::regclass)",
-    ),
-    *(
-        (
-            # What is added to a family of PostgreSQL's own is in no dump; what comes with a class is in the class's.
-            "BUILT-IN OBJECTS",
-            f"SELECT '', pg_describe_object('{catalog}'::regclass, o.oid, 0), 'there' FROM {catalog} o WHERE"
-            f" o.oid >= {FIRST} AND o.{family} < {FIRST} AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE"
-            f" d.classid = '{catalog}'::regclass AND d.objid = o.oid AND (d.deptype = 'e' OR d.deptype = 'i'"
-            " AND d.refclassid = 'pg_opclass'::regclass))",
-        )
-        for catalog, family in (("pg_amop", "amopfamily"), ("pg_amproc", "amprocfamily"))
-    ),
-    (
-        "LANGUAGE PRIVILEGE",
-        "SELECT '', lanname || ' ' || coalesce(nullif(acl.grantee::regrole::text, '-'), 'PUBLIC'),"
-        " acl.is_grantable::text FROM pg_language l, aclexplode(coalesce(lanacl, acldefault('l', lanowner))) acl"
-        " WHERE NOT l.lanispl AND acl.grantee <> l.lanowner",
-    ),
-    *(
-        (
-            "OBJECT IN A SCHEMA OF POSTGRESQL",
-            f"SELECT o.schema, o.identity, o.type FROM {catalog} r,"
-            f" LATERAL pg_identify_object('{catalog}'::regclass, r.oid, 0) o"
-            f" WHERE r.oid >= {FIRST} AND o.schema IN ('pg_catalog', 'information_schema') AND r.{column} < {FIRST}"
-            f" AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = '{catalog}'::regclass AND d.objid = r.oid"
-            " AND d.deptype = 'e')",
-        )
-        for catalog, column in (
-            ("pg_class", "relnamespace"), ("pg_proc", "pronamespace"), ("pg_operator", "oprnamespace"),
-            ("pg_type", "typnamespace"), ("pg_ts_config", "cfgnamespace"), ("pg_collation", "collnamespace"),
-        )
-    ),
-)  # fmt: skip
-
 OF_OTHER_THINGS = (
     (
         # Of an operator that another one only names, as its commutator or negator.
@@ -238,6 +167,20 @@ OF_OTHER_THINGS = (
         " WHERE nspname IN ('public', 'information_schema')",
     ),
     (
+        # The dump says how they differ from what the server was made with: of public, also where it has another name.
+        built_in.OF_A_SCHEMA,
+        "SELECT '', nspname, concat_ws(E';\\n', 'REVOKE ALL ON ' || o || ' FROM PUBLIC', (SELECT string_agg(concat("
+        " CASE WHEN grantor <> nspowner THEN concat('SET SESSION AUTHORIZATION ', grantor::regrole, E';\\n') END,"
+        " 'GRANT ', privilege_type, ' ON ', o, ' TO ',"
+        " CASE grantee WHEN 0 THEN 'PUBLIC' ELSE " + _role("grantee") + " END,"
+        " CASE WHEN is_grantable AND grantee <> nspowner THEN ' WITH GRANT OPTION' END,"
+        " CASE WHEN grantor <> nspowner THEN E';\\nRESET SESSION AUTHORIZATION' END), E';\\n'"
+        " ORDER BY grantor <> nspowner, grantor::regrole::text, grantee::regrole::text, privilege_type)"
+        " FROM aclexplode(coalesce(nspacl, acldefault('n', nspowner)))))"
+        " FROM pg_namespace, LATERAL (SELECT 'SCHEMA ' || quote_ident(nspname)) AS named (o)"
+        " WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'",
+    ),
+    (
         "COLLATION VERSION",
         "SELECT n.nspname, collname, collversion FROM pg_collation c JOIN pg_namespace n ON n.oid = c.collnamespace"
         f" WHERE c.oid >= {FIRST} AND collversion IS NOT NULL",
@@ -261,7 +204,7 @@ SILENT = (
     *implicit.OF_PRIVILEGES,
     *bindings.OF_EXPRESSIONS,
     *OF_THE_DATABASE,
-    *OF_WHAT_IS_BUILT_IN,
+    *built_in.CHANGED,
     *OF_OTHER_THINGS,
 )
 
@@ -274,4 +217,4 @@ def facts(connection: Connection) -> dict[Key, str]:
     for kind, query in SILENT:
         for schema, name, value in connection.rows(query):
             found[(kind, str(schema or ""), str(name))] = str(value)
-    return found
+    return {**found, **built_in.rows(connection)}

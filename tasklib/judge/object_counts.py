@@ -93,10 +93,11 @@ CLASSES = {
     "FOREIGN DATA WRAPPER": _anywhere("pg_foreign_data_wrapper"),
     "SERVER": _anywhere("pg_foreign_server"),
     "ACCESS METHOD": _anywhere("pg_am"),
-    # Not those on what extensions bring, nor the usual one on the schema public.
+    # Not those on what extensions bring, nor the usual one on the schema public, which may have got another name.
     "COMMENT": "SELECT count(*) FROM pg_description o LEFT JOIN pg_namespace n ON n.oid = o.objoid"
-    f" AND o.classoid = 'pg_namespace'::regclass AND n.nspname = 'public' WHERE (o.objoid >= {FIRST} AND n.oid IS NULL"
-    " OR n.oid IS NOT NULL AND o.description <> 'standard public schema') AND NOT EXISTS (SELECT 1 FROM pg_depend d"
+    f" AND o.classoid = 'pg_namespace'::regclass WHERE (CASE WHEN n.oid IS NULL THEN o.objoid >= {FIRST} ELSE {OURS}"
+    " AND (n.nspname <> 'public' OR o.description <> 'standard public schema') END) AND NOT EXISTS (SELECT 1"
+    " FROM pg_depend d"
     " LEFT JOIN pg_depend e ON e.classid = d.refclassid AND e.objid = d.refobjid AND e.deptype = 'e' WHERE"
     " d.classid = o.classoid AND d.objid = o.objoid"
     " AND (d.deptype = 'e' OR d.deptype IN ('a', 'i') AND e.objid IS NOT NULL))",

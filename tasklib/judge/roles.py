@@ -41,8 +41,10 @@ MEMBERS = (
     " JOIN pg_roles m ON m.oid = a.member ORDER BY 1, 2"
 )
 PARAMETERS = (
+    # They belong to the role that made the server.
     "SELECT p.parname, coalesce(nullif(acl.grantee::regrole::text, '-'), 'PUBLIC'), acl.privilege_type,"
-    " acl.is_grantable FROM pg_parameter_acl p, aclexplode(p.paracl) acl WHERE acl.grantee <> acl.grantor"
+    " coalesce(nullif(acl.grantor, 10)::regrole::text, ''), acl.is_grantable"
+    " FROM pg_parameter_acl p, aclexplode(p.paracl) acl WHERE acl.grantee <> acl.grantor"
 )
 # (what it is, names) of what no history may make. Scratch databases of ours come and go.
 ELSEWHERE = (
@@ -86,13 +88,13 @@ PLAIN = Role(tuple(usual for _, _, usual in ATTRIBUTES.values()), -1, None, None
 @dataclass(frozen=True)
 class Cluster:
     """Roles by name; settings by (role, setting); memberships by (group, member) → options; privileges on parameters
-    by (parameter, grantee, privilege) → with grant option.
+    by (parameter, grantee, privilege, who handed it on, if anybody) → with grant option.
     """
 
     roles: Mapping[str, Role]
     settings: Mapping[tuple[str, str], str]
     members: Mapping[tuple[str, str], str]
-    parameters: Mapping[tuple[str, str, str], bool]
+    parameters: Mapping[tuple[str, str, str, str], bool]
 
     def facts(
         self, masked: Set[str] = frozenset(), *, passwords: bool = True, texts: Sequence[str] = ()
@@ -108,7 +110,9 @@ class Cluster:
             found[("ROLE", "", name)] = f"{text}{password}{comment}"
         found |= {("ROLE SETTING", "", " ".join(key)): value for key, value in self.settings.items()}
         found |= {("ROLE MEMBERSHIP", "", " to ".join(key)): options for key, options in self.members.items()}
-        found |= {("PARAMETER PRIVILEGE", "", " ".join(key)): str(value) for key, value in self.parameters.items()}
+        found |= {
+            ("PARAMETER PRIVILEGE", "", " ".join(key).rstrip()): str(value) for key, value in self.parameters.items()
+        }
         return found
 
 
@@ -152,8 +156,8 @@ def read(connection: Connection) -> Cluster:
         members.setdefault((str(group), str(member)), []).extend(words)
     parameters = {}
     if connection.major() >= 15:
-        for name, grantee, privilege, grantable in connection.rows(PARAMETERS):
-            parameters[(str(name), str(grantee), str(privilege))] = bool(grantable)
+        for name, grantee, privilege, by, grantable in connection.rows(PARAMETERS):
+            parameters[(str(name), str(grantee), str(privilege), str(by))] = bool(grantable)
     return Cluster(roles, settings, {key: ", ".join(sorted(set(words))) for key, words in members.items()}, parameters)
 
 

@@ -186,6 +186,7 @@ class Connection:
 # Values and definitions print exactly and alike, whatever a history sets for its database; a policy hides no rows.
 _SETTINGS = (
     *("client_min_messages=warning", "timezone=UTC", "datestyle=ISO", "intervalstyle=iso_8601", "row_security=off"),
+    "role=none",
     *("extra_float_digits=3", "bytea_output=hex", "lc_monetary=C"),
     *("standard_conforming_strings=on", "quote_all_identifiers=off", "client_encoding=UTF8"),
 )

@@ -14,11 +14,10 @@ from tasklib.errors import Failed, Refused
 from tasklib.judge.tables import Table
 from tasklib.postgres import client, sqltext
 from tasklib.postgres.archive import Entry
-from tasklib.render import column_order, pycode
+from tasklib.render import column_order
 from tasklib.render.column_order import TableKey
 from tasklib.render.execute import execute_all
 from tasklib.render.items import Item
-from tasklib.render.pycode import Call, string
 from tasklib.render.source import Source
 
 # Marks of `Source.ddl`: a table whose columns come one by one; "table made wanted" and "table constraint", names as SQL
@@ -152,7 +151,6 @@ def _made_before_it_inherited(source: Source, table: Table) -> Item | None:
         for column in table.columns
         if not column.nullable
     ]
-    kwargs = source.within(table.schema, table.name)
     up = execute_all(
         [
             source.plain(entry.key, sqltext.as_typed(text, readable=False))
@@ -160,7 +158,7 @@ def _made_before_it_inherited(source: Source, table: Table) -> Item | None:
         ],
         REASON,
     )
-    down = pycode.render(Call("op.drop_table", [string(table.name)], kwargs), 4)
+    down = source.drop_table(table.schema, table.name)
     return Item(entry.key, "tables", frozenset({entry.dump_id, ("table", *key)}), frozenset(entry.depends_on),
                 tuple(up), tuple(down))  # fmt: skip
 
@@ -246,8 +244,7 @@ def _item(source: Source, family: _Family) -> Item:
     )
     down: list[str] = []
     for table in reversed(family.tables):
-        kwargs = source.within(table.schema, table.name)
-        down += pycode.render(Call("op.drop_table", [string(table.name)], kwargs), 4)
+        down += source.drop_table(table.schema, table.name)
     ids = {entry.dump_id for entry in family.entries}
     provides = ids | {("table", table.schema, table.name) for table in family.tables}
     needs = {one for entry in family.entries for one in entry.depends_on} - ids

@@ -30,7 +30,7 @@ VALIDATOR = re.compile(
     r"(?P<validator>VALIDATOR [^\s;]+)"
 )
 # Gone with their table, and in the way of what else they need.
-EARLY = {"RULE", "POLICY", "TRIGGER", "CONSTRAINT", "CHECK CONSTRAINT", "INDEX", "DEFAULT"}
+EARLY = {"RULE", "POLICY", "TRIGGER", "CONSTRAINT", "CHECK CONSTRAINT", "INDEX", "DEFAULT", "STATISTICS"}
 # Kinds with expressions in them that the server prints, and may not read back as they were.
 PRINTED = ("CHECK CONSTRAINT", "DEFAULT", "DOMAIN", "POLICY", "RULE", "STATISTICS", "TABLE", "TRIGGER")
 # Why an object is in op.execute. All other kinds: Alembic has no operation for them.
@@ -188,8 +188,7 @@ def _down(source: Source, entry: Entry) -> list[str]:
     if entry.kind == "DEFAULT ACL" or (entry.kind == "ACL" and _is_on_what_stays(source, entry)):
         return _execute(source, entry, [_revoked(text) for text in reversed(sqltext.statements(entry.ddl))])
     if entry.kind == "TABLE":
-        kwargs = source.within(entry.schema, entry.tag)
-        return pycode.render(Call("op.drop_table", [string(entry.tag)], kwargs), 4)
+        return source.drop_table(entry.schema, entry.tag)
     if entry.drop and entry.kind not in NO_DROP and not _goes_with_another(source, entry):
         return _execute(source, entry, sqltext.statements(entry.drop))
     return []
@@ -292,7 +291,13 @@ def _revoked(grant: str) -> str:
 def of_the_database(source: Source) -> Iterator[Item]:
     """What belongs to the database, whatever its name is."""
     for change in database_properties.changes(source.facts, source.migrator):
-        yield Item(change.key, LAST, frozenset(), frozenset(),
+        provides: set[object] = set()
+        needs: set[object] = set()
+        if change.key[0] == "DATABASE PRIVILEGE":
+            who, privilege, by = database_properties.granted(change.key[2])
+            needs = {("handed on", by, privilege)}
+            provides = {("handed on", who, privilege)} if database_properties.HANDS_ON in change.up else set()
+        yield Item(change.key, LAST, frozenset(provides), frozenset(needs),
                    tuple(execute_all([change.up], change.reason)), tuple(execute_all([change.down], "")))  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tasklib.judge import built_in
 from tasklib.postgres import client, sqltext
 from tasklib.render import children
 from tasklib.render.execute import execute_all
@@ -31,7 +32,7 @@ def items(source: Source) -> Iterator[Item]:
     for key, value in sorted(source.facts.items()):
         if key[0] == "COMMENT" and (named or key not in source.ddl):
             group, texts = "comments", [f"COMMENT ON {key[2]} IS {client.literal(value)}"]
-        elif key[0] == "PRIVILEGES ON A PART":
+        elif key[0] == "PRIVILEGES ON A PART" or (key[0] == built_in.OF_A_SCHEMA and key in source.ddl):
             group, texts = "privileges", sqltext.statements(value)
         else:
             continue

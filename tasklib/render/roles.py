@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from tasklib.judge.database_properties import who_is
 from tasklib.judge.roles import Made, Role
@@ -37,13 +37,8 @@ def items(source: Source) -> Iterator[Item]:
     for key in sorted(then_members.keys() | now_members.keys()):
         if then_members.get(key) != now_members.get(key):
             yield _member(source, *key, now_members.get(key))
-    for parameter, grantee, privilege in sorted(made.after.parameters.keys() - made.before.parameters.keys()):
-        option = " WITH GRANT OPTION" if made.after.parameters[(parameter, grantee, privilege)] else ""
-        on = f"{privilege.replace('_', ' ')} ON PARAMETER {client.identifier(parameter)}"
-        name = f"{parameter} {grantee} {privilege}"
-        up = f"GRANT {on} TO {grantee}{option}"
-        down = [f"REVOKE {on} FROM {grantee}"] if grantee.strip('"') in made.unasked else []
-        yield _item("PARAMETER PRIVILEGE", name, [up], REASON, down, needs=(grantee.strip('"'),))
+    for privilege in sorted(made.after.parameters.keys() - made.before.parameters.keys()):
+        yield _parameter(made, *privilege)
 
 
 def _create(made: Made, name: str, role: Role, keeps_passwords: bool) -> Item:
@@ -92,9 +87,22 @@ def _member(source: Source, group: str, member: str, options: str | None) -> Ite
     return _item("ROLE MEMBERSHIP", f"{group} to {member}", [text], REASON, needs=(group, member))
 
 
+def _parameter(made: Made, parameter: str, grantee: str, privilege: str, by: str) -> Item:
+    option = " WITH GRANT OPTION" if made.after.parameters[(parameter, grantee, privilege, by)] else ""
+    on = f"{privilege.replace('_', ' ')} ON PARAMETER {client.identifier(parameter)}"
+    up, down = [f"GRANT {on} TO {grantee}{option}"], [f"REVOKE {on} FROM {grantee} CASCADE"]
+    needs: list[object] = [grantee.strip('"')]
+    if by:
+        up, down = ([f"SET SESSION AUTHORIZATION {by}", *texts, "RESET SESSION AUTHORIZATION"] for texts in (up, down))
+        needs.append((parameter, by, privilege))
+    name = f"{parameter} {grantee} {privilege} {by}".rstrip()
+    return _item("PARAMETER PRIVILEGE", name, up, REASON, down if grantee.strip('"') in made.unasked else [],
+                 (parameter, grantee, privilege) if option else None, needs)  # fmt: skip
+
+
 def _item(
-    kind: str, name: str, up: list[str], reason: str, down: list[str] | None = None, provides: str | None = None,
-    needs: tuple[str, ...] = (),
+    kind: str, name: str, up: list[str], reason: str, down: list[str] | None = None, provides: object = None,
+    needs: Sequence[object] = (),
 ) -> Item:  # fmt: skip
     given = frozenset[object]({("role", provides)} if provides else set())
     return Item((kind, "", name), GROUP, given, frozenset(("role", one) for one in needs),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from tasklib.judge.tables import Column
@@ -11,7 +12,7 @@ from tasklib.render import pycode, values
 from tasklib.render.execute import execute_all
 from tasklib.render.items import Item
 from tasklib.render.pycode import Call, Items, Node, string
-from tasklib.render.source import Rows, Source
+from tasklib.render.source import UNQUOTED, Rows, Source
 
 
 def item(source: Source, one: Rows, inline_keys: Mapping[tuple[str, str], Sequence[str]]) -> Item:
@@ -23,8 +24,7 @@ def item(source: Source, one: Rows, inline_keys: Mapping[tuple[str, str], Sequen
     needs |= {
         ("rows", c.target_schema, c.target_table) for c in table.constraints if c.kind == "f" and c.name in inline
     }
-    # Drivers and SQLAlchemy make parameters of columns' names, and do not agree on which characters they bear.
-    odd = [column.name for column in values.carried(table) if not re.fullmatch(r"\w[\w ]*", column.name)]
+    odd = _odd(source, [column.name for column in values.carried(table)])
     percent = [column.name for column in values.carried(table) if "%" in column.type]
     always = [column.name for column in values.carried(table) if column.identity == "a"]
     if one.suffix is not None:
@@ -43,6 +43,8 @@ def item(source: Source, one: Rows, inline_keys: Mapping[tuple[str, str], Sequen
         up = _insert(source, one, "a cast of the history's own from text would take parameters")
     elif odd:
         up = _insert(source, one, f"the column {odd[0]!r} has a name that not every driver takes as a parameter")
+    elif any(name in UNQUOTED for name in (*key, *(column.name for column in values.carried(table)))):
+        up = _insert(source, one, "a name that SQLAlchemy does not quote")
     elif percent:
         up = _insert(source, one, f"drivers take the percent sign in the type of {percent[0]} for a parameter")
     else:
@@ -53,6 +55,14 @@ def item(source: Source, one: Rows, inline_keys: Mapping[tuple[str, str], Sequen
         needs |= {e.dump_id for e in source.entries if (e.kind, e.tag) == ("EXTENSION", extension)}
         down = execute_all([f"DELETE FROM {table.shown} {condition}".rstrip()], "")
     return Item(("ROWS", *key), "rows", frozenset({("rows", *key)}), frozenset(needs), tuple(up), tuple(down))
+
+
+def _odd(source: Source, names: Sequence[str]) -> list[str]:
+    """Drivers and SQLAlchemy make parameters of columns' names, and do not agree on which characters they bear;
+    SQLAlchemy makes "_" of a blank.
+    """
+    alike = Counter(name.replace(" ", "_") for name in names)
+    return [n for n in names if not re.fullmatch(r"\w[\w ]*", n) or alike[n.replace(" ", "_")] > 1]
 
 
 def _given(one: Rows) -> list[tuple[Column, int]]:

@@ -15,8 +15,10 @@ from tasklib.judge.tables import Model, Table
 from tasklib.postgres import client, sqltext
 from tasklib.postgres.archive import Entry, Key
 from tasklib.project.extension_sql import Written
+from tasklib.render import pycode
 from tasklib.render.columns import Types
-from tasklib.render.pycode import Node, string
+from tasklib.render.execute import execute_all
+from tasklib.render.pycode import Call, Node, string
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,8 @@ NOT_DROPPED = frozenset(
 )  # fmt: skip
 
 
+# Words of SQL that SQLAlchemy does not know for such.
+UNQUOTED = frozenset(["collation", "concurrently", "lateral", "tablesample"])
 # The rule that is a view's query.
 COMPLETED = " _RETURN"
 FROM_TEXT = re.compile(r"CAST \((?:text|character varying|character) AS ")
@@ -177,6 +181,13 @@ class Source:
     def within(self, schema: str, name: str, argument: str = "schema") -> dict[str, Node]:
         """The argument of an operation that says in which schema its table is, where that must be said."""
         return {argument: string(schema)} if self.model.needs_schema(schema, name) else {}
+
+    def drop_table(self, schema: str, name: str) -> list[str]:
+        """The lines that drop a table."""
+        if {schema, name} & UNQUOTED:
+            dropped = f"DROP TABLE {self.model.quoted(schema)}.{self.model.quoted(name)}"
+            return execute_all([dropped], "DDL: a name that SQLAlchemy does not quote")
+        return pycode.render(Call("op.drop_table", [string(name)], self.within(schema, name)), 4)
 
     def plain(self, key: Key, text: str) -> str:
         """An object's DDL without the schema that is searched anyhow, unless it must be the server's own text."""

@@ -74,7 +74,7 @@ def item(source: Source, table: Table, entries: Sequence[Entry], inline: Sequenc
     if (table.schema, table.name) not in source.with_rows:
         up += execute_all(options, OPTIONS)
     up += marks
-    down = pycode.render(Call("op.drop_table", [string(table.name)], kwargs), 4)
+    down = source.drop_table(table.schema, table.name)
     provides = frozenset({*absorbed, ("table", table.schema, table.name)})
     return Item(entry.key, "tables", provides, frozenset(needs - absorbed), tuple(up), tuple(down)), absorbed
 

@@ -316,7 +316,7 @@ MUTATIONS = (
     ("table privilege extra", "GRANT INSERT ON child TO PUBLIC", "ACL TABLE child"),
     ("column privilege", "REVOKE UPDATE (code) ON parent FROM PUBLIC", "ACL COLUMN parent.code"),
     ("sequence privilege", "REVOKE USAGE ON SEQUENCE loose FROM PUBLIC", "ACL SEQUENCE loose"),
-    ("schema privilege", "REVOKE USAGE ON SCHEMA extra FROM PUBLIC", "ACL SCHEMA extra"),
+    ("schema privilege", "REVOKE USAGE ON SCHEMA extra FROM PUBLIC", "PRIVILEGES OF A SCHEMA extra"),
     ("function privilege", "GRANT EXECUTE ON FUNCTION add_one(integer) TO PUBLIC", "ACL FUNCTION add_one(i integer)"),
     ("default privilege",
      "ALTER DEFAULT PRIVILEGES IN SCHEMA extra REVOKE SELECT ON TABLES FROM PUBLIC",
@@ -434,7 +434,7 @@ MUTATIONS = (
     ("foreign key always",
      "DO $$ DECLARE t name; BEGIN FOR t IN SELECT tgname FROM pg_trigger WHERE tgisinternal AND tgrelid ="
      " 'parent'::regclass LOOP EXECUTE format('ALTER TABLE parent ENABLE ALWAYS TRIGGER %I', t); END LOOP; END $$",
-     "CONSTRAINT TRIGGER parent child_fk \"RI_FKey_cascade_del\""),
+     "CONSTRAINT TRIGGER parent child_fk \"RI_FKey_cascade_del\" of public.child"),
     ("event trigger's tags",
      "DROP EVENT TRIGGER tagged; CREATE EVENT TRIGGER tagged ON ddl_command_start WHEN TAG IN ('DROP VIEW')"
      " EXECUTE FUNCTION on_ddl()", "EVENT TRIGGER tagged"),

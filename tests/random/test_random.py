@@ -141,6 +141,51 @@ USED = {
         "ALTER SEQUENCE s OWNED BY tt.id",
         "INSERT INTO tt DEFAULT VALUES",
     ],
+    "a cast without a function that came later": [
+        "CREATE TABLE tt (b bytea, c text DEFAULT '\\x41'::bytea::text, CHECK (b::text <> 'x'))",
+        "INSERT INTO tt VALUES ('abc')",
+        "CREATE INDEX by_text ON tt ((b::text))",
+        "CREATE VIEW v AS SELECT b::text AS u FROM tt",
+        "CREATE CAST (bytea AS text) WITHOUT FUNCTION",
+    ],
+    "casts to text that may be unsaid": [
+        "CREATE CAST (oid AS text) WITH INOUT AS IMPLICIT",
+        "CREATE CAST (timestamp with time zone AS text) WITH INOUT AS IMPLICIT",
+        "CREATE TABLE tt (a oid)",
+    ],
+    "privileges that were handed on": [
+        "DO $$BEGIN EXECUTE format('GRANT CREATE ON DATABASE %I TO pg_monitor WITH GRANT OPTION', current_database());"
+        " SET SESSION AUTHORIZATION pg_monitor;"
+        " EXECUTE format('GRANT CREATE ON DATABASE %I TO pg_checkpoint WITH GRANT OPTION', current_database());"
+        " SET SESSION AUTHORIZATION pg_checkpoint;"
+        " EXECUTE format('GRANT CREATE ON DATABASE %I TO pg_database_owner', current_database());"
+        " RESET SESSION AUTHORIZATION;"
+        " EXECUTE format('GRANT CREATE ON DATABASE %I TO pg_checkpoint', current_database()); END$$",
+        "CREATE TYPE span AS RANGE (SUBTYPE = integer)",
+        "REVOKE ALL ON FUNCTION span(integer, integer) FROM PUBLIC",
+        "GRANT EXECUTE ON FUNCTION span(integer, integer) TO pg_monitor WITH GRANT OPTION",
+        "SET SESSION AUTHORIZATION pg_monitor",
+        "GRANT EXECUTE ON FUNCTION span(integer, integer) TO pg_checkpoint",
+        "RESET SESSION AUTHORIZATION",
+    ],
+    "columns whose names a driver may take for one": [
+        'CREATE TABLE tt ("a b" text, a_b text, "collation" text)',
+        "INSERT INTO tt VALUES ('x', 'y', 'z')",
+        'CREATE SCHEMA "lateral"',
+        'CREATE TABLE "lateral"."tablesample" (a integer)',
+        'INSERT INTO "lateral"."tablesample" VALUES (1)',
+    ],
+    "two keys of one name that are switched off": [
+        "CREATE TABLE targets (id integer PRIMARY KEY)",
+        "CREATE TABLE ta (x integer CONSTRAINT fk REFERENCES targets)",
+        "CREATE TABLE tb (x integer CONSTRAINT fk REFERENCES targets)",
+        "ALTER TABLE targets DISABLE TRIGGER ALL",
+    ],
+    "statistics on a function that reads their table": [
+        "CREATE TABLE tt (a integer, b integer)",
+        "CREATE FUNCTION most(integer) RETURNS integer IMMUTABLE LANGUAGE sql RETURN (SELECT max(a) FROM tt)",
+        "CREATE STATISTICS st ON (most(a)), b FROM tt",
+    ],
     "numbers whose text is the history's own": [
         "CREATE TABLE numbers (c integer)",
         "CREATE FUNCTION other(integer) RETURNS text IMMUTABLE LANGUAGE sql AS $$SELECT 'Y'$$",
@@ -181,3 +226,35 @@ def test_a_view_of_an_operator_that_no_dump_would_choose_again_is_refused_in_wor
     assert found is not None and found.kind == "refused", found
     assert "PostgreSQL cannot restore its own dump" in found.evidence
     assert "+operator public.===(integer[],integer[])" in found.evidence
+
+
+BUILT_IN = {
+    "privileges on its schema": "REVOKE ALL ON SCHEMA information_schema FROM PUBLIC",
+    "privileges on its tables": "GRANT INSERT ON information_schema.sql_features TO pg_monitor",
+    "privileges on a column": "GRANT UPDATE (comments) ON information_schema.sql_features TO pg_monitor",
+    "a view": "CREATE OR REPLACE VIEW information_schema.enabled_roles AS"
+    " SELECT 'nobody'::information_schema.sql_identifier AS role_name",
+    "a view that is gone": "DROP VIEW information_schema.role_udt_grants",
+    "rows": "INSERT INTO information_schema.sql_features SELECT * FROM information_schema.sql_features LIMIT 1",
+    "a domain": "ALTER DOMAIN information_schema.yes_or_no DROP CONSTRAINT yes_or_no_check",
+    "an owner": "ALTER VIEW information_schema.tables OWNER TO pg_monitor",
+    "an operator class": "UPDATE pg_opclass SET opcdefault = (opcname = 'jsonb_path_ops') WHERE opcname IN"
+    " ('jsonb_ops', 'jsonb_path_ops') AND opcmethod = (SELECT oid FROM pg_am WHERE amname = 'gin')",
+    "an operator family": "ALTER OPERATOR FAMILY integer_ops USING hash RENAME TO whole_ops",
+    "a type": "ALTER TYPE jsonb SET (STORAGE = external)",
+    "an aggregate": "UPDATE pg_aggregate SET agginitval = '1' WHERE aggfnoid = 'count(\"any\")'::regprocedure",
+}
+
+
+@pytest.mark.parametrize("what", BUILT_IN)
+def test_what_is_changed_about_postgresqls_own_objects_is_refused_in_words(
+    server: Server, tmp_path: Path, what: str
+) -> None:
+    laboratory = Trials(server, tmp_path, token="5eedf00d")
+    try:
+        assert replay(laboratory, [BUILT_IN[what]]) == [BUILT_IN[what]]
+        found = failure(laboratory, [BUILT_IN[what]])
+    finally:
+        laboratory.close()
+    assert found is not None and found.kind == "refused", found
+    assert "it changes what PostgreSQL itself brings" in found.evidence, found

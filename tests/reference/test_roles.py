@@ -36,6 +36,9 @@ ROLES = (
         "ALTER DEFAULT PRIVILEGES FOR ROLE writer GRANT SELECT ON TABLES TO reader",
         "CREATE SCHEMA own AUTHORIZATION writer",
         "CREATE POLICY for_readers ON books FOR SELECT TO reader USING (id > 0)",
+        "DO $$ BEGIN IF current_setting('server_version_num')::int >= 150000 THEN"
+        " GRANT SET ON PARAMETER log_min_messages TO writer WITH GRANT OPTION; SET SESSION AUTHORIZATION writer;"
+        " GRANT SET ON PARAMETER log_min_messages TO reader; RESET SESSION AUTHORIZATION; END IF; END $$",
     ]),
     Step("more", sql=["INSERT INTO books (title) VALUES ('a')"]),
     Step("later", sql=["GRANT INSERT ON books TO writer", "CREATE ROLE third", "ALTER ROLE reader CONNECTION LIMIT 5"]),
@@ -249,6 +252,8 @@ MUTATIONS = (
     ("admin option", "GRANT one TO two WITH ADMIN OPTION"), ("setting", "ALTER ROLE one SET work_mem = '6MB'"),
     ("setting missing", "ALTER ROLE one RESET work_mem"), ("setting extra", "ALTER ROLE two SET work_mem = '6MB'"),
     ("parameter", "GRANT SET ON PARAMETER log_min_messages TO one"),
+    ("parameter handed on", "GRANT SET ON PARAMETER log_min_messages TO one WITH GRANT OPTION;"
+     " SET SESSION AUTHORIZATION one; GRANT SET ON PARAMETER log_min_messages TO two; RESET SESSION AUTHORIZATION"),
 )  # fmt: skip
 
 

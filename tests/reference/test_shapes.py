@@ -114,6 +114,27 @@ def test_what_migrations_change_of_the_version_table_is_refused_in_words(make_pl
     project.assert_nothing_left(head)
 
 
+PUBLIC = (
+    "ALTER SCHEMA public RENAME TO app",
+    "CREATE SCHEMA public",
+    "ALTER TABLE app.alembic_version SET SCHEMA public",
+    "CREATE TABLE app.things (id integer PRIMARY KEY)",
+)
+
+
+@pytest.mark.parametrize("more", [[], ["COMMENT ON SCHEMA app IS NULL"]])
+def test_the_schema_public_under_another_name_lets_in_whom_it_let_in(make_plain: MakePlain, more: list[str]) -> None:
+    # For pg_dump it is as the server was made, and a schema of another name that is made lets nobody in.
+    project = make_plain([SHOP[0], Step("renamed", sql=[*PUBLIC, *more]), Step("later", sql=["SELECT 1"])])
+    done = project.tool("squash", "--rev", "head-1")
+    assert done.code == 0, done.said
+    project.assert_nothing_left()
+    address = project.new_database("renamed")
+    project.db("upgrade", "head", database="renamed")
+    lets_in = "SELECT has_schema_privilege('pg_monitor', nspname, 'USAGE'), nspowner::regrole::text FROM pg_namespace"
+    assert query(address, f"{lets_in} WHERE nspname = 'app'") == [(True, "pg_database_owner")]
+
+
 OWN = """
 import sys
 
