@@ -12,14 +12,15 @@ from typing import Any
 
 @dataclass
 class Tally:
-    """Counts that go up: starts of the project's command, forks of it with the CPU seconds that those took, and why
-    starts were made where forks might have been.
+    """Counts that go up: starts of the project's command, forks of it with the CPU seconds that those took, why starts
+    were made where forks might have been, and the SQLite databases that runs made.
     """
 
     starts: int = 0
     forks: int = 0
     cpu: float = 0.0
     reasons: list[str] = field(default_factory=list)
+    files: set[str] = field(default_factory=set)
 
     def because(self, reason: str) -> None:
         if reason and reason not in self.reasons:

@@ -154,6 +154,7 @@ class Command:
                 )
             seconds = time.monotonic() - started
             seen = watch.read(record) if record is not None else Seen()
+        self.tally.files |= seen.files
         return self.masked(Ran(result.argv, result.code, result.stdout, result.stderr, seen, seconds), targets)
 
     def begin(self, chain: Chain, targets: Targets, first: str | None) -> shell.Result | None:

@@ -60,7 +60,7 @@ class Seen:
     """What the guard saw in a run. ``there`` is False where it did not run at all; ``modules`` maps each module of the
     project's own packages to the file that it came from, ``revisions`` each revision that Alembic loaded; ``others``
     are the modules of other packages; ``sqlalchemy`` is its version, or ""; ``legacy`` are revisions that call it as it
-    was before version 2.
+    was before version 2; ``files`` are SQLite databases that it made.
     """
 
     there: bool = False
@@ -71,6 +71,7 @@ class Seen:
     others: tuple[str, ...] = ()
     sqlalchemy: str = ""
     legacy: frozenset[str] = frozenset()
+    files: frozenset[str] = frozenset()
 
     @property
     def unknown(self) -> tuple[Contact, ...]:
@@ -162,6 +163,7 @@ def read(record: Path) -> Seen:
     others: dict[str, None] = {}
     legacy: set[str] = set()
     sqlalchemy = ""
+    files: set[str] = set()
     for line in record.read_text(encoding="utf-8").splitlines():
         try:
             told = json.loads(line)
@@ -176,5 +178,9 @@ def read(record: Path) -> Seen:
         revisions.update(told.get("revisions", {}))
         others.update(dict.fromkeys(told.get("others", ())))
         legacy.update([told["legacy"]] if "legacy" in told else [])
+        files.update([told["sqlite"]] if "sqlite" in told else [])
         sqlalchemy = told.get("sqlalchemy", sqlalchemy)
-    return Seen(there, tuple(contacts), tuple(visits), modules, revisions, tuple(others), sqlalchemy, frozenset(legacy))
+    return Seen(
+        there, tuple(contacts), tuple(visits), modules, revisions, tuple(others), sqlalchemy, frozenset(legacy),
+        frozenset(files),
+    )  # fmt: skip

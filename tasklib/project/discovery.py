@@ -35,7 +35,8 @@ def find_layout(repository: Repository, commit: str, settings: Settings, cwd: Pa
         known = _named_configs(tree, named, known)
     elif named:
         known = []
-    resolved = [(one, tree.resolve(one, tree.cwds(one.directory))) for one in known]
+    by_name = bool(named and named.files)
+    resolved = [(one, tree.resolve(one, tree.cwds(one.directory, named=by_name))) for one in known]
     script = _script_directory(tree, settings, named, scripts, {found[0] for _, found in resolved if found})
     fitting = [(one, found[1]) for one, found in resolved if found and found[0] == script]
     if not fitting and named and named.kind == "alembic":

@@ -7,6 +7,7 @@ import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from functools import cache
 
 from tasklib import fence
@@ -104,6 +105,7 @@ def grants(repository: Repository, commit: str, places: Iterable[str]) -> list[s
 
 
 CONFIGURATION = ("*.y*ml", "*.toml", "*.ini", "*.ini.*", "*.cfg", "*.conf", "*.json", "*.env*", "*.sh", "*.properties")
+LARGEST = 1_000_000  # bytes of a file that somebody wrote to configure something
 URL = "postgres[^ ]*://"
 NAMES_A_PORT = rf"{URL}|:{fence.USUAL}|[pP][oO][rR][tT][\"']? *[:=]"
 
@@ -111,14 +113,26 @@ NAMES_A_PORT = rf"{URL}|:{fence.USUAL}|[pP][oO][rR][tT][\"']? *[:=]"
 @remembered
 def named_ports(repository: Repository, commit: str, script: str) -> frozenset[int]:
     """The ports that Python files below the script directory name, whosever they are, and those of databases that
-    other files name: a migration may start a program that goes there.
+    other files name, also such as git does not hold: a migration may start a program that goes there.
     """
     paths = trees.files_matching(repository, "[0-9]{4}", commit, f"{script}/*.py")
     found = fence.named(trees.read_many(repository, commit, paths).values())
     paths = trees.files_matching(repository, URL, commit, "*.py")
     found |= fence.in_urls(trees.read_many(repository, commit, paths).values())
     paths = trees.files_matching(repository, NAMES_A_PORT, commit, *CONFIGURATION)
-    return found | fence.configured(trees.read_many(repository, commit, paths).values())
+    texts = trees.read_many(repository, commit, paths).values()
+    return found | fence.configured([*texts, *_untracked(repository)])
+
+
+def _untracked(repository: Repository) -> Iterator[str]:
+    """The texts of files of configuration in the work tree that git does not hold."""
+    listed = repository.run("ls-files", "-z", "--others", "--directory", "--no-empty-directory").stdout.split("\0")
+    for path in (repository.top / one for one in listed if one):
+        # Of a directory that git knows nothing in, what lies at its top: it may be an environment.
+        for file in sorted(path.iterdir()) if path.is_dir() else [path]:
+            fits = any(fnmatch(file.name, one) for one in CONFIGURATION)
+            if fits and file.is_file() and file.stat().st_size < LARGEST:
+                yield file.read_text(encoding="utf-8", errors="replace")
 
 
 DEFAULTS = ("server_default", "default", "server_onupdate", "onupdate")

@@ -42,9 +42,12 @@ class Tree:
         """Whether a committed file lies below the directory."""
         return directory == "." or any(path.startswith(f"{directory}/") for path in self.paths)
 
-    def cwds(self, config: str) -> list[str]:
-        """Where the command that reads a configuration may have to run: here, where it lies, and the ones above it."""
-        return list(dict.fromkeys((self.here, config, *map(str, PurePosixPath(config).parents))))
+    def cwds(self, config: str, *, named: bool) -> list[str]:
+        """Where the command that reads a configuration may have to run: where it lies, here, and the ones above it;
+        here first where somebody ``named`` it.
+        """
+        places = (self.here, config) if named else (config, self.here)  # a neighbour's means what is beside it
+        return list(dict.fromkeys((*places, *map(str, PurePosixPath(config).parents))))
 
     def resolve(self, config: Config, cwds: Sequence[str]) -> tuple[str, str | None] | None:
         """The script directory of a configuration, and the working directory that it needs."""

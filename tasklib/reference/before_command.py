@@ -108,19 +108,18 @@ def _run(bench: Bench, role: str) -> None:
 def _refuse_other_database(bench: Bench, role: str) -> None:
     """`Refused` where the command, which may only read meanwhile, does not come to the scratch database."""
     bench.create(role, bare=True)  # anew, so that no session was counted yet
-    with side_effects.new_files_removed(bench):
-        result = _started(bench, role, READ_ONLY)
-        until = time.monotonic() + SEEN_SECONDS
-        while not _sessions(bench, role):
-            if time.monotonic() > until:
-                lines = (result.stderr.strip() or result.stdout.strip()).splitlines()[-6:]
-                raise Refused(
-                    f"`{shown(bench.plan)}` does not come to the scratch database: it was run read only first, and "
-                    f"ended with exit code {result.code} without a session there. It said:\n  | "
-                    + ("\n  | ".join(lines) or "nothing"),
-                    "--set NAME={url} for the variable that it reads its database URL from",
-                )
-            time.sleep(0.05)
+    result = _started(bench, role, READ_ONLY)
+    until = time.monotonic() + SEEN_SECONDS
+    while not _sessions(bench, role):
+        if time.monotonic() > until:
+            lines = (result.stderr.strip() or result.stdout.strip()).splitlines()[-6:]
+            raise Refused(
+                f"`{shown(bench.plan)}` does not come to the scratch database: it was run read only first, and "
+                f"ended with exit code {result.code} without a session there. It said:\n  | "
+                + ("\n  | ".join(lines) or "nothing"),
+                "--set NAME={url} for the variable that it reads its database URL from",
+            )
+        time.sleep(0.05)
     bench.create(role, bare=True)
 
 

@@ -140,9 +140,10 @@ def refuse_missing_role(ran: Ran) -> None:
 
 @contextmanager
 def new_files_removed(bench: Bench) -> Iterator[None]:
-    """Remove SQLite databases that the command made in the work tree, and directories made for them.
+    """Remove SQLite databases that the command was seen to make in the work tree, and directories made for them.
 
-    An app that lacks a variable may open the SQLite file that is its default, and so create it.
+    An app that lacks a variable may open the SQLite file that is its default, and so create it. Others may make such
+    files meanwhile, too.
     """
     top = bench.repository.top
     around = {top, bench.cwd}
@@ -153,9 +154,9 @@ def new_files_removed(bench: Bench) -> Iterator[None]:
     finally:
         for path in set(status.unheld(bench.repository, ".")) - before:
             file = top / path
-            # One that was opened and not written is empty; no other empty file is taken for one.
-            named = file.suffix in (".db", ".sqlite", ".sqlite3")
-            if file.is_file() and file.read_bytes()[:16] in ((b"", SQLITE) if named else (SQLITE,)):
+            made = str(file.resolve()) in bench.tally.files
+            # One that was opened and not written is empty.
+            if made and file.is_file() and file.read_bytes()[:16] in (b"", SQLITE):
                 file.unlink()
                 if file.parent not in directories | around and not any(file.parent.iterdir()):
                     file.parent.rmdir()

@@ -64,7 +64,7 @@ def test_roles_that_a_history_makes_are_made_by_the_base_and_compared_in_cluster
     assert "each run gets a server of its own" in said
     assert "Roles that must be on every server, since the migrations name and do not make them: auditor" in said
     text = project.base_file.read_text()
-    assert_native(text, 0.09)
+    assert_native(text, 0.08)
     assert 'CREATE ROLE "auditor"' not in text and "short" not in text
     with client.connect(project.address()) as connection:
         connection.run("CREATE ROLE auditor")

@@ -27,7 +27,27 @@ def hooks(lead: Lead) -> "dict[str, Hook]":
         "psycopg.generators": functools.partial(_psycopg_generators, lead),
         "asyncpg.connect_utils": functools.partial(_asyncpg, lead),
         "pg8000.core": functools.partial(_pg8000, lead),
+        "sqlite3.dbapi2": functools.partial(_sqlite3, lead),
     }
+
+
+def _sqlite3(lead: Lead, module: Any, late: bool) -> None:
+    """Nothing is led there, but that it made a file is told: it may be taken away again."""
+    theirs = module.connect
+
+    @functools.wraps(theirs)
+    def connect(database: Any, *others: Any, **named: Any) -> Any:
+        path = database if isinstance(database, str) else ""
+        path = os.path.abspath(path[5:].partition("?")[0] if path.startswith("file:") else path) if path else ""
+        made = path and not os.path.exists(path)
+        connection = theirs(database, *others, **named)
+        if made and os.path.exists(path):
+            lead.record(sqlite=os.path.realpath(path))
+        return connection
+
+    module.connect = connect
+    if late:
+        replace(theirs, connect)
 
 
 # --- libpq: psycopg2 and psycopg -------------------------------------------------------------------------------------
