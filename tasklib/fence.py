@@ -14,13 +14,15 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 
-CREATE, ADD, RESTRICT = 444, 445, 446  # system calls, of the same number on every architecture
+from tasklib.command.guard import fencing
+
+CREATE, ADD = 444, 445  # system calls, of the same number on every architecture
 VERSION = 1  # flag: tell the version of the interface
 NET = 4  # the version with network rules
 CONNECT_TCP = 2
 NET_PORT = 2  # a rule's kind
-NO_NEW_PRIVILEGES = 38  # of prctl
 USUAL = 5432
+A_SOCKET = re.compile(r"\bhost['\"]?\s*[=:]\s*['\"]?(/|%2F)|postgres\S*(//|@)%2F", re.IGNORECASE)  # by its directory
 HOSTS = re.compile(r"\bpostgres(?:ql)?(?:\+\w+)?://(?:[^\s/?#@]*@)?([^\s/?#]*)")  # of a URL, with their ports
 PORT = re.compile(r":(\d{1,5})(?=,|$)")
 # Of a database, by the name of a variable; in a connection string, a command line or a URL of any text.
@@ -54,13 +56,15 @@ def _libc() -> ctypes.CDLL:
 
 
 class Fence:
-    """Bars the way to some ports: made once (the kernel wants a rule for each of the others), put on in a child.
+    """Bars the way to some ports, and to Unix sockets where one leads to a database (``sockets``): made once (the
+    kernel wants a rule for each of the other ports), put on in a child.
 
     One may be put on over another: then what either bars is barred.
     """
 
-    def __init__(self, ports: Iterable[int]) -> None:
+    def __init__(self, ports: Iterable[int], sockets: bool) -> None:
         self.ports = frozenset(ports)
+        self.sockets = sockets
         libc = _libc()
         given = _Ruleset(0, CONNECT_TCP)
         self.number = int(libc.syscall(CREATE, ctypes.byref(given), ctypes.sizeof(given), 0))
@@ -75,21 +79,29 @@ class Fence:
 
     def put_on(self) -> None:
         """For this process and all that it starts, for good; called between fork and exec."""
-        libc = _libc()
-        libc.prctl(NO_NEW_PRIVILEGES, 1, 0, 0, 0)
-        if libc.syscall(RESTRICT, self.number, 0) != 0:
-            raise OSError(ctypes.get_errno(), "Landlock did not take the ruleset")
+        self.put_on_for_forks()
+        if self.sockets:
+            fencing.bar_sockets()
+
+    def put_on_for_forks(self) -> None:
+        """The same but for sockets: a process that is held comes to us by one. Its forks bar them for themselves."""
+        fencing.put_on(self.number)
 
 
 @lru_cache(maxsize=8)
-def around(ports: frozenset[int]) -> Fence | None:
-    """The fence before these ports; None where the system has none."""
+def around(ports: frozenset[int], *, sockets: bool = False) -> Fence | None:
+    """The fence before these ports, and before ``sockets``; None where the system has none."""
     if not is_possible():
         return None
     try:
-        return Fence(ports)
+        return Fence(ports, sockets and fencing.can_bar_sockets())
     except OSError:
         return None
+
+
+def by_socket(texts: Iterable[str], targets: Iterable[str]) -> bool:
+    """Whether a database is reached by a Unix socket, by texts (URLs, connection strings) or ``targets``."""
+    return any(target.startswith("/") for target in targets) or any(A_SOCKET.search(text) for text in texts)
 
 
 def ports(environment: Mapping[str, str], targets: Iterable[str]) -> frozenset[int]:

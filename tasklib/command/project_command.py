@@ -72,6 +72,7 @@ class Command:
     arguments: tuple[str, ...] = ()
     section: str = "alembic"
     ports: frozenset[int] = frozenset()
+    by_socket: bool = False
     held: Held | None = None
     apart: Targets | None = None
     tally: Tally = field(default_factory=Tally, repr=False, compare=False)
@@ -266,16 +267,17 @@ class Command:
             named=named,
             environment=environment,
             given=partial(self.watch.given, targets, record, first),
-            fence=start.fence,
+            fence=self.fence(targets),
             chain={"script": str(chain.directory), "ini": str(ini) if ini else None, "options": options},
         )
         return held.run(start, order, on_error_line)
 
     def fence(self, targets: Targets | None = None) -> fence.Fence | None:
         """What bars the way to the ports of real databases, where this system has it; None where it has not."""
-        known = self.watch.targets if self.watch is not None else ()
+        known, inherited = self.watch.targets if self.watch is not None else (), programs.environment(self.words)
         ours = {address.port for address in (targets or NOWHERE).values()}
-        return fence.around((fence.ports(programs.environment(self.words), known) | self.ports) - ours)
+        sockets = self.by_socket or fence.by_socket(inherited.values(), [*known, inherited.get("PGHOST", "")])
+        return fence.around((fence.ports(inherited, known) | self.ports) - ours, sockets=sockets)
 
     @contextmanager
     def _record(self) -> Iterator[Path | None]:

@@ -112,7 +112,7 @@ class Held:
             self._say(
                 fence, id=number, command=order.command, arguments=order.arguments, named=order.named,
                 environment=changed, given=order.given(self._start.places), chain=order.chain, out=str(out),
-                err=str(err),
+                err=str(err), sockets=order.fence is not None and order.fence.sockets,
             )  # fmt: skip
         try:
             return self._wait(order.argv, number, out, err, on_error_line)

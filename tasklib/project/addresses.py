@@ -62,6 +62,10 @@ class Addresses:
         own = next((read.default for read in self._local() if read.name == name), "")
         return os.environ.get(name) or own
 
+    def environment(self) -> dict[str, str]:
+        """What the application has in its environment, where it reads the .env beside it."""
+        return {**{read.name: read.default for read in self._local()}, **os.environ}
+
     def schemes(self, names: Sequence[str]) -> list[str]:
         """URL schemes to try: the one that a variable holds; else its default's, those of the files, the usual ones."""
         for name in names:

@@ -111,17 +111,18 @@ NAMES_A_PORT = rf"{URL}|:{fence.USUAL}|[pP][oO][rR][tT][\"']? *[:=]"
 
 
 @remembered
-def named_ports(repository: Repository, commit: str, script: str) -> frozenset[int]:
+def named_ports(repository: Repository, commit: str, script: str) -> tuple[frozenset[int], bool]:
     """The ports that Python files below the script directory name, whosever they are, and those of databases that
-    other files name, also such as git does not hold: a migration may start a program that goes there.
+    other files name, also such as git does not hold; and whether one names a Unix socket. A migration may start a
+    program that goes there.
     """
     paths = trees.files_matching(repository, "[0-9]{4}", commit, f"{script}/*.py")
     found = fence.named(trees.read_many(repository, commit, paths).values())
     paths = trees.files_matching(repository, URL, commit, "*.py")
     found |= fence.in_urls(trees.read_many(repository, commit, paths).values())
     paths = trees.files_matching(repository, NAMES_A_PORT, commit, *CONFIGURATION)
-    texts = trees.read_many(repository, commit, paths).values()
-    return found | fence.configured([*texts, *_untracked(repository)])
+    texts = [*trees.read_many(repository, commit, paths).values(), *_untracked(repository)]
+    return found | fence.configured(texts), fence.by_socket(texts, ())
 
 
 def _untracked(repository: Repository) -> Iterator[str]:

@@ -158,7 +158,7 @@ def _record(
         for bind, verdict in found.items()
     ]
     checks.append("each run of the command migrated these databases and no other one, with these files")
-    checks += targets.lines(plan, bench.fenced_ports())
+    checks += targets.lines(plan, bench.fence())
     volatile = _volatile(bench, "base", carried.tables)
     single = {binds.before(bind, name, bench.binds) for bind, of in carried.single.items() for name in of}
     reprinted = {f"{d.kind} {d.shown}" for _, found in shown for one in found.values() for d in one.reprinted}

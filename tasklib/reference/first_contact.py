@@ -340,7 +340,7 @@ def _note(bench: Bench) -> None:
     if made:
         console.note(f"  … before any migration env.py makes the {', '.join(made)}: every scratch database is given it")
     bench.save(replace(bench.plan, ground=tuple(made)))
-    for line in targets.lines(bench.plan, bench.fenced_ports()):
+    for line in targets.lines(bench.plan, bench.fence()):
         console.note(f"    {line}")
     if bench.plan.found:
         filled = likely_variables.options(bench.plan.found)

@@ -42,7 +42,7 @@ def ensure_databases(bench: Bench) -> None:
 
 def _make_databases(bench: Bench) -> None:
     bench.open_place()
-    bench.fenced_ports()  # the fence is made once for both applications
+    bench.fence()  # the fence is made once for both applications
     names = bench.place().names
     if GROUND in names and (ROLES[0] in names or bench.plan.replayed is not None):
         return

@@ -9,6 +9,7 @@ from itertools import count
 from tasklib import binds
 from tasklib.command.watch import Seen
 from tasklib.errors import SquashError
+from tasklib.fence import Fence
 from tasklib.workbench.bench import Bench
 from tasklib.workbench.plan import Plan
 
@@ -51,8 +52,8 @@ def _learn(bench: Bench, seen: Seen) -> None:
         raise Learnt(f"The application connects to {listed} too, for which there was no scratch database.")
 
 
-def lines(plan: Plan, fenced: frozenset[int] | None) -> list[str]:
-    """Lines for the report and the proof: each target, and what stood for it; ``fenced`` are the barred ports."""
+def lines(plan: Plan, fence: Fence | None) -> list[str]:
+    """Lines for the report and the proof: each target, and what stood for it; and what was barred."""
     found = []
     names, filled = plan.binds, {name for name, _ in plan.found}
     for target, name in sorted(plan.targets.items()):
@@ -73,10 +74,15 @@ def lines(plan: Plan, fenced: frozenset[int] | None) -> list[str]:
         )
     if plan.legacy:
         found.append(legacy(plan.legacy))
-    if fenced is None:
+    if fence is None:
         return [*found, "Led, not fenced: this system has no Landlock with network rules."]
-    listed = ", ".join(map(str, sorted(fenced)))
-    return [*found, f"Fenced (Landlock): no process of the command could reach a real database's port ({listed})."]
+    listed = ", ".join(map(str, sorted(fence.ports)))
+    found.append(f"Fenced (Landlock): no process of the command could reach a real database's port ({listed}).")
+    if fence.sockets:
+        found.append("Fenced (seccomp): no run could open a Unix socket, by which a database is reached here.")
+    elif any(target.startswith("/") for target in plan.targets):
+        found.append("Led, not fenced: a database is reached by a Unix socket here, and this machine cannot bar those.")
+    return found
 
 
 def legacy(revisions: Sequence[str]) -> str:

@@ -18,10 +18,12 @@ from tasklib import console
 from tasklib.command.project_command import Ran
 from tasklib.command.watch import Visit
 from tasklib.history.chains import Chain
+from tasklib.errors import Refused
 from tasklib.postgres import client
 from tasklib.postgres.client import sql
 from tasklib.project import configs, variables_read
 from tasklib.project.sources import constant, nodes
+from tasklib.repository import trees
 from tasklib.reference.targets import Learnt
 from tasklib.workbench.bench import Bench
 from tasklib.workbench.scratch import GROUND
@@ -29,6 +31,7 @@ from tasklib.workbench.scratch import GROUND
 OTHER = "squash_other_schema"  # the name that the second run gets
 USUAL = "public"  # what a base migration need not name
 OLD, NEW = "otherold", "othernew"  # the roles of its databases
+WHERE_NAMED = ("*.py", "*.ini", "*.toml", "*.cfg", "*.y*ml", "*.json")
 SCHEMAS = """
 SELECT DISTINCT n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.oid >= 16384 AND c.relkind IN ('r', 'p', 'v', 'm', 'S') AND n.nspname NOT LIKE 'pg\\_%'
@@ -132,7 +135,10 @@ def learn(bench: Bench, chain: Chain, role: str) -> Mapping[str, object] | None:
         return None
     with client.connect(bench.address(role), read_only=True) as connection:
         there = sorted(str(name) for (name,) in connection.rows(SCHEMAS))
-    maybe = (one.of(schema) for one in dict.fromkeys(_candidates(bench)) for schema in there)
+    maybe = [one.of(schema) for one in dict.fromkeys(_candidates(bench)) for schema in there]
+    # Settings are read in many ways; a variable that holds the very name is tried whoever reads it.
+    held = (Chosen("variable", *pair) for pair in bench.addresses().environment().items())
+    maybe += [one.of(schema) for one in held for schema in there if listed(one.value) == (schema,)]
     for one in dict.fromkeys(one for one in maybe if one is not None):
         with console.doing(f"the old chain once more: does {one.shown} choose the schema {one.schema}?"):
             ran = _upgrade(bench, chain, OLD, one)
@@ -152,7 +158,21 @@ def learn(bench: Bench, chain: Chain, role: str) -> Mapping[str, object] | None:
                     _upgrade(bench, chain, OLD, one)
                 return asdict(one)
             bench.drop(OLD)
+    _refuse_from_outside(bench, there)
     return None
+
+
+def _refuse_from_outside(bench: Bench, schemas: Sequence[str]) -> None:
+    """`Refused` where env.py makes a schema for the migrations' objects whose name is in no file of the project."""
+    for schema in schemas:
+        named = trees.files_matching(bench.repository, re.escape(schema), bench.plan.tip, *WHERE_NAMED)
+        if schema != USUAL and f"schema {schema}" in bench.plan.ground and not named:
+            raise Refused(
+                f"The migrations make their objects in the schema {schema}, which env.py makes and no tracked file "
+                "names: it comes from elsewhere (the search_path of an address, a file that git does not hold), and "
+                f"may be another one on another machine. A base migration would say {schema} to everybody.",
+                "have env.py take the schema's name from a variable, in the words os.environ.get('NAME', 'public')",
+            )
 
 
 def known(bench: Bench) -> Chosen | None:

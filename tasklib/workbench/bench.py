@@ -18,6 +18,7 @@ from tasklib.command.project_command import Command
 from tasklib.command.started_once import Held
 from tasklib.command.watch import Watch
 from tasklib.errors import Refused
+from tasklib.fence import Fence
 from tasklib.history import chains, data_files, revisions
 from tasklib.history.chains import Chain
 from tasklib.history.cut import Cut, History
@@ -175,6 +176,7 @@ class Bench(Scratch):
         """
         layout = self.plan.layout
         number = int(role == SECOND)
+        ports, by_socket = sources.named_ports(self.repository, self.plan.tip, layout.script)
         return Command(
             words=programs.find_program(layout.command, self.cwd, self.repository.top),
             kind=layout.kind,
@@ -189,7 +191,8 @@ class Bench(Scratch):
             apart=self._apart(number),
             make_room=self.make_room,
             section=layout.section,
-            ports=sources.named_ports(self.repository, self.plan.tip, layout.script),
+            ports=ports,
+            by_socket=by_socket,
         )
 
     def _hold(self, number: int) -> Held:
@@ -247,10 +250,9 @@ class Bench(Scratch):
         names = [name for name, template in self.plan.templates if binds.holds_url(template)]
         return self.addresses().schemes(names)[0]
 
-    def fenced_ports(self) -> frozenset[int] | None:
-        """The ports that the command's processes are kept from; None where this system cannot."""
-        fence = self.command().fence()
-        return None if fence is None else fence.ports
+    def fence(self) -> Fence | None:
+        """What the command's processes are kept from; None where this system cannot."""
+        return self.command().fence()
 
     def addresses(self) -> Addresses:
         """What the project's files say about how its database is reached."""

@@ -9,6 +9,7 @@ import re
 import signal
 import socket
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -420,6 +421,50 @@ def test_a_port_that_only_a_migration_names_is_behind_the_fence(make: Make) -> N
         project.put_psql_on_path()
         done = project.tool("squash", "--rev", "head")
         assert done.code == 0 and "Fenced (Landlock)" in done.out, done.said
+    project.assert_nothing_left()
+
+
+@contextmanager
+def listening(directory: Path) -> Iterator[list[str]]:
+    """A Unix socket where libpq looks for a server's; who came, and nobody is answered."""
+    came: list[str] = []
+    with socket.socket(socket.AF_UNIX) as there:
+        there.bind(str(directory / ".s.PGSQL.5432"))
+        there.listen()
+
+        def take() -> None:
+            while True:
+                try:
+                    connection, _ = there.accept()
+                except OSError:
+                    return
+                came.append("somebody")
+                connection.close()
+
+        thread = threading.Thread(target=take, daemon=True)
+        thread.start()
+        yield came
+        there.shutdown(socket.SHUT_RDWR)
+    thread.join()
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_a_database_that_is_reached_by_a_unix_socket_is_behind_the_fence(make: Make, held: bool) -> None:
+    with tempfile.TemporaryDirectory() as place, listening(Path(place)) as came:
+        url = f"postgresql://u@/shop?host={place}"
+        words = ["psql", "-X", url, "-c", "SELECT 1"]
+        goes = f"import subprocess; subprocess.run({words!r})"
+        thread = "import threading; threading.Thread(target=threading.Event().wait, daemon=True).start()\n"
+        app = APP if held else thread + APP
+        project = make([*SHOP[:2], Step("goes", goes)], app=app)
+        project.environment = {VARIABLE: url}
+        project.put_psql_on_path()
+        done = project.tool("squash", "--rev", "head", "--timings")
+        assert done.code == 0 and "Fenced (seccomp): no run could open a Unix socket" in done.out, done.said
+        assert ("the application has threads" in done.out) is not held, done.said
+        assert came == []
+        project.run(words, check=False)
+        assert came, "psql does not come there at all"
     project.assert_nothing_left()
 
 

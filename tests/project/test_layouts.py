@@ -565,6 +565,21 @@ def test_what_stands_for_flask_db_is_found_where_nothing_names_it(make: Make, mo
     assert layout_of(made).cwd == "."
 
 
+def test_two_services_whose_configurations_read_alike_have_each_its_own(make_plain: MakePlain) -> None:
+    made = make_plain(SHOP[:3])
+    for name in ("alembic.ini", "migrations"):
+        move(made, name, f"api/{name}")
+    shutil.copytree(made.top / "api", made.top / "billing")
+    made.write("conf/alembic.ini", "[alembic]\nscript_location = migrations\n")
+    made.commit("two services")
+    for service in ("api", "billing"):
+        found = layout_of(made, service)
+        assert (found.script, found.ini) == (f"{service}/migrations", f"{service}/alembic.ini"), found
+    # One that is named means what is here, as Alembic does.
+    found = layout_of(made, "billing", "alembic -c ../conf/alembic.ini")
+    assert (found.script, found.cwd) == ("billing/migrations", "billing"), found
+
+
 def test_an_application_is_found_by_flask_app_and_by_a_flaskenv_next_to_it(make: Make) -> None:
     made = factory(make)
     assert reaches(made, FLASK_APP="shop:create_app", PYTHONPATH="src").startswith("0 ")

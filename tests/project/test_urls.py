@@ -259,6 +259,16 @@ def test_an_application_that_takes_sqlite_without_a_variable_is_given_one_and_it
     done = asked(project)
     assert done.code == 0 and (project.top / "shop.db").read_text() == "somebody's own", done.said
     aborted(project)
+    # Nor one that comes meanwhile, and not by the application.
+    project.write(".gitignore", "__pycache__/\n*.pyc\nshop.db\nnotes.db\n")
+    env = (project.top / "migrations/env.py").read_text()
+    project.write("migrations/env.py", env + "\nopen('notes.db', 'wb').write(b'SQLite format 3\\0 of somebody')\n")
+    project.commit("a file of somebody else's")
+    done = asked(project)
+    assert done.code == 0 and (project.top / "notes.db").read_bytes().endswith(b"of somebody"), done.said
+    aborted(project)
+    (project.top / "notes.db").unlink()
+    project.write("migrations/env.py", env)
     # Where nothing leads elsewhere, it is said what was found.
     file = project.top / "migrations/env.py"
     file.write_text(file.read_text().replace('os.environ.get("SHOP_DB_URI", "sqlite:///shop.db")', '"sqlite:///x.db"'))

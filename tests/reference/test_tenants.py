@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.conftest import MakePlain
-from tests.support.project import URL_IN_ENV, Plain, Step, query
+from tests.support.project import URL_IN_ENV, VARIABLE, Plain, Step, query
 from tests.unharmed.test_hostile import edit_env
 
 pytestmark = pytest.mark.usefixtures("put_back")
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.usefixtures("put_back")
 BLOCK = "    with connectable.connect() as connection:\n"
 # How env.py takes the name, and what it does with it.
 ARGUMENT = 'context.get_x_argument(as_dictionary=True).get("schema", "{}")'
-VARIABLE = 'os.environ.get("TENANT_SCHEMA", "{}")'
+BY_VARIABLE = 'os.environ.get("TENANT_SCHEMA", "{}")'
 SEARCHES = """        import os
         import sqlalchemy as sa
 
@@ -39,7 +39,7 @@ def tenants(make_plain: MakePlain, place: str, does: str, steps: tuple[Step, ...
     return project
 
 
-@pytest.mark.parametrize("place", [ARGUMENT, VARIABLE])
+@pytest.mark.parametrize("place", [ARGUMENT, BY_VARIABLE])
 def test_a_base_that_names_no_schema_serves_every_tenant_and_is_proven_for_another(
     make_plain: MakePlain, place: str
 ) -> None:
@@ -51,13 +51,13 @@ def test_a_base_that_names_no_schema_serves_every_tenant_and_is_proven_for_anoth
     address = project.new_database("tenants")
     for schema in ("a", "b"):
         words = ["-x", f"schema={schema}"] if place == ARGUMENT else []
-        project.environment = {"TENANT_SCHEMA": schema} if place == VARIABLE else {}
+        project.environment = {"TENANT_SCHEMA": schema} if place == BY_VARIABLE else {}
         project.db(*words, "upgrade", "head", database="tenants")
         assert query(address, f"SELECT code, note FROM {schema}.plans") == [("free", None)]
 
 
 ONE_TENANT = {
-    "variable": VARIABLE.format("acme"),
+    "variable": BY_VARIABLE.format("acme"),
     "or": "(os.environ.get('TENANT_SCHEMA') or 'acme')",
     "list": 'os.environ.get("TENANT_SCHEMA", "acme").split(",")[0]',
     "JSON": "__import__('json').loads(os.environ.get('TENANT_SCHEMA', '[\"acme\"]'))[0]",
@@ -81,6 +81,33 @@ def test_what_names_one_tenant_leads_to_public_and_the_base_is_proven_for_that_t
     address = project.new_database("tenants")
     project.db("upgrade", "head", database="tenants")
     assert query(address, "SELECT code, note FROM acme.plans") == [("free", None)]
+
+
+def test_a_tenant_in_a_variable_that_is_read_in_no_way_that_files_show_leads_to_public(make_plain: MakePlain) -> None:
+    project = tenants(make_plain, "dict(os.environ)['__'.join(('DB', 'TENANT'))]", SEARCHES)
+    project.environment = {"DB__TENANT": "acme"}
+    done = project.tool("squash", "--rev", "head-1")
+    assert done.code == 0 and "the variable DB__TENANT leads there now" in done.err, done.said
+    project.assert_nothing_left()
+    assert "schema=" not in project.base_text(project.ids[1])
+
+
+FROM_OUTSIDE = {
+    "a file that git does not hold": "open('tenant.txt').read()",
+    "an address": "str(connection.engine.url.query['options']).partition('search_path=')[2]",
+}
+
+
+@pytest.mark.parametrize("where", FROM_OUTSIDE)
+def test_a_tenant_that_no_file_of_the_project_names_is_refused(make_plain: MakePlain, where: str) -> None:
+    project = tenants(make_plain, FROM_OUTSIDE[where], SEARCHES)
+    project.write(".gitignore", "__pycache__/\n*.pyc\ntenant.txt\n")
+    head = project.commit("a tenant of this machine's")
+    project.write("tenant.txt", "acme")
+    project.environment = {VARIABLE: "postgresql://u:p@db.example/shop?options=-csearch_path%3Dacme"}
+    done = project.tool("squash", "--rev", "head-1")
+    assert done.code == 1 and "in the schema acme, which env.py makes and no tracked file names" in done.err, done.said
+    project.assert_nothing_left(head)
 
 
 DERIVED = (
@@ -150,7 +177,7 @@ def test_tenants_that_make_what_they_share_are_not_taken_for_independent(make_pl
     shared = Step("shared", sql=[
         "CREATE SCHEMA IF NOT EXISTS shared", "CREATE TABLE IF NOT EXISTS shared.country (code text PRIMARY KEY)",
     ])  # fmt: skip
-    project = tenants(make_plain, VARIABLE.format("public"), SEARCHES, (NATIVE[0], shared, *NATIVE[1:]))
+    project = tenants(make_plain, BY_VARIABLE.format("public"), SEARCHES, (NATIVE[0], shared, *NATIVE[1:]))
     head = project.git("rev-parse", "HEAD")
     done = project.tool("squash", "--rev", "head-1")
     assert done.code == 3 and "for another one it builds another database" in done.err, done.said

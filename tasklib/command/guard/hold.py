@@ -17,12 +17,11 @@ import traceback
 from typing import Any
 
 from .alembics import COMMANDS
+from .fencing import bar_sockets, put_on
 from .starting import close_connections, is_starting, open_connections
 
 FIRST = "current"  # what the command is started with
 PARENT_DEATH_SIGNAL = 1  # of prctl
-NO_NEW_PRIVILEGES = 38
-RESTRICT = 446  # system call
 GENERAL = ("config", "name", "x", "raiseerr", "quiet")  # options of Alembic's command line before the command
 POLL = 0.01  # seconds between two looks at children
 
@@ -34,7 +33,7 @@ class Hold:
 
     - run: an id, with command, arguments and named ones, environment (name → value or None), given (for the guard),
       out and err (files), chain (script, ini, options), and fenced: whether a ruleset of Landlock came with it, to be
-      put on;
+      put on; sockets: whether Unix sockets are barred;
     - preload: modules to import before the next fork.
 
     Back go: held or plain (the reason why no fork is made), preloaded, ended (an id), code, and cpu in seconds.
@@ -207,6 +206,9 @@ class Hold:
         die_with_parent()
         if fence is not None:
             put_on(fence)
+            os.close(fence)
+        if order["sockets"]:
+            bar_sockets()
         for name, value in order["environment"].items():
             if value is None:
                 os.environ.pop(name, None)
@@ -252,17 +254,6 @@ def die_with_parent() -> None:
     import ctypes
 
     ctypes.CDLL(None).prctl(PARENT_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
-
-
-def put_on(fence: int) -> None:
-    """Put a ruleset of Landlock on this process, and all that it starts (see `tasklib.fence`)."""
-    import ctypes
-
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(NO_NEW_PRIVILEGES, 1, 0, 0, 0)
-    if libc.syscall(RESTRICT, fence, 0) != 0:
-        raise OSError(ctypes.get_errno(), "Landlock did not take the ruleset")
-    os.close(fence)
 
 
 def alike(theirs: Any, ours: Any) -> Any:
