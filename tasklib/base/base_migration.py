@@ -19,7 +19,7 @@ from tasklib.judge.rows import Volatile
 from tasklib.postgres.archive import Key
 from tasklib.project import configs, extension_sql, script_mako
 from tasklib.reference import arrival, replay, server_objects, volatile_columns
-from tasklib.render import engines, owners
+from tasklib.render import engines, entries, owners
 from tasklib.render import file as files
 from tasklib.render import head as heads
 from tasklib.render.file import File, Mark
@@ -202,10 +202,12 @@ def source(
     own = frozenset(key for bind, key in ddl if bind == read.bind)
     version = bench.version_tables()
     staying = {(schema or "public", name) for schema, name in version}
-    entries = laid.without(owners.for_anybody(read.snapshot.entries, read.model, read.users, staying, laid.schemas))
+    listed = laid.without(owners.for_anybody(read.snapshot.entries, read.model, read.users, staying, laid.schemas))
+    left = (bench.plan.replayed or {}).get("session", {}).get(read.bind, {})
+    session = {(entries.SESSION, "", name): value for name, value in left.items()}
     return Source(
-        entries, read.model, read.rows,
-        read.positions, read.populated, version, sqlalchemy, own, read.snapshot.facts,
+        listed, read.model, read.rows,
+        read.positions, read.populated, version, sqlalchemy, own, {**read.snapshot.facts, **session},
         read.users.migrator, read.switched, read.roles, server_objects.keeps_passwords(bench),
         len(bench.binds) > 1, frozenset(laid.objects), made,
         read.users.words() if bench.place().server is not None else {},

@@ -60,7 +60,8 @@ class Seen:
     """What the guard saw in a run. ``there`` is False where it did not run at all; ``modules`` maps each module of the
     project's own packages to the file that it came from, ``revisions`` each revision that Alembic loaded; ``others``
     are the modules of other packages; ``sqlalchemy`` is its version, or ""; ``legacy`` are revisions that call it as it
-    was before version 2; ``files`` are SQLite databases that it made.
+    was before version 2; ``files`` are SQLite databases that it made; ``settings`` are
+    what the session of each database had set when env.py had run its migrations.
     """
 
     there: bool = False
@@ -72,6 +73,7 @@ class Seen:
     sqlalchemy: str = ""
     legacy: frozenset[str] = frozenset()
     files: frozenset[str] = frozenset()
+    settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def unknown(self) -> tuple[Contact, ...]:
@@ -164,6 +166,7 @@ def read(record: Path) -> Seen:
     legacy: set[str] = set()
     sqlalchemy = ""
     files: set[str] = set()
+    settings: dict[str, Mapping[str, str]] = {}
     for line in record.read_text(encoding="utf-8").splitlines():
         try:
             told = json.loads(line)
@@ -178,9 +181,10 @@ def read(record: Path) -> Seen:
         revisions.update(told.get("revisions", {}))
         others.update(dict.fromkeys(told.get("others", ())))
         legacy.update([told["legacy"]] if "legacy" in told else [])
+        settings.update({told["of"] or "": told["settings"]} if "settings" in told else {})
         files.update([told["sqlite"]] if "sqlite" in told else [])
         sqlalchemy = told.get("sqlalchemy", sqlalchemy)
     return Seen(
         there, tuple(contacts), tuple(visits), modules, revisions, tuple(others), sqlalchemy, frozenset(legacy),
-        frozenset(files),
+        frozenset(files), settings,
     )  # fmt: skip

@@ -14,7 +14,7 @@ from tasklib.history.chains import Chain
 from tasklib.history.cut import History
 from tasklib.postgres.server_log import Logged
 from tasklib.postgres.version_table import by_table, versions
-from tasklib.reference import failure_advice, side_effects
+from tasklib.reference import failure_advice, session, side_effects
 from tasklib.reference.targets import learn
 from tasklib.workbench.bench import Bench
 
@@ -57,6 +57,8 @@ def arrive(bench: Bench, chain: Chain, role: str, target: str, what: str) -> Non
                                          lambda one: chain.file(one).read_text(encoding="utf-8"))  # fmt: skip
         raise error
     side_effects.check(bench, chain, result, role)
+    if chain.name == "old" and role == "first" and target == bench.plan.revision:
+        bench.session = session.left(bench.plan.session, session.of(bench, role, result.seen))
     side_effects.refuse_written_beside(bench, role, "The migrations write")
 
 

@@ -20,7 +20,7 @@ from tasklib.judge import catalog
 from tasklib.postgres import client, version_table
 from tasklib.postgres.client import Address
 from tasklib.project import likely_variables
-from tasklib.reference import missing_variable, side_effects, starts, targets, tenants
+from tasklib.reference import missing_variable, session, side_effects, starts, targets, tenants
 from tasklib.reference.side_effects import Misconduct
 from tasklib.reference.targets import Learnt
 from tasklib.workbench import groundwork
@@ -97,7 +97,7 @@ def _met(bench: Bench, chain: Chain) -> bool:
     for role in (GROUND, SECOND):
         if (held := bench.command(role).held) is not None:
             held.preload(ran.seen.others)
-    bench.save(replace(bench.plan, sqlalchemy=ran.seen.sqlalchemy))
+    bench.save(replace(bench.plan, sqlalchemy=ran.seen.sqlalchemy, session=session.of(bench, GROUND, ran.seen)))
     _note(bench)
     return True
 

@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
 
-from tasklib import console
+from tasklib import binds, console
 from tasklib.errors import Refused, SquashError
 from tasklib.history.chains import Chain
 from tasklib.judge import roles
@@ -98,8 +98,14 @@ def _run_twice(bench: Bench, chain: Chain) -> None:
         "tip": plan.tip, "base": volatile_columns.as_json(runs.at_r), "head": volatile_columns.as_json(at_head),
         "major": client.server_major(bench.address()),
         "privileges": not real or database_copy.carries_privileges(bench),
-        "unasked": unasked, "passwords": passwords, "tenant": tenant, "seconds": bench.took.get(("old", "first")),
+        "unasked": unasked, "passwords": passwords, "tenant": tenant, "session": bench.session,
+        "seconds": bench.took.get(("old", "first")),
     }))  # fmt: skip
+    for bind, left in bench.session.items():
+        if left:
+            said = ", ".join(f"{name} = {value or repr('')}" for name, value in left.items())
+            place = binds.place(bind, bench.binds)
+            console.note(f"  the migrations leave their session with {said}{place}: so does the base")
     bench.finished("replay")
 
 

@@ -17,14 +17,14 @@ from itertools import pairwise
 from tasklib import console
 from tasklib.command.project_command import Ran
 from tasklib.command.watch import Visit
-from tasklib.history.chains import Chain
 from tasklib.errors import Refused
+from tasklib.history.chains import Chain
 from tasklib.postgres import client
 from tasklib.postgres.client import sql
 from tasklib.project import configs, variables_read
 from tasklib.project.sources import constant, nodes
-from tasklib.repository import trees
 from tasklib.reference.targets import Learnt
+from tasklib.repository import trees
 from tasklib.workbench.bench import Bench
 from tasklib.workbench.scratch import GROUND
 

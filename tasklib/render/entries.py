@@ -33,6 +33,7 @@ VALIDATOR = re.compile(
 EARLY = {"RULE", "POLICY", "TRIGGER", "CONSTRAINT", "CHECK CONSTRAINT", "INDEX", "DEFAULT", "STATISTICS"}
 # Kinds with expressions in them that the server prints, and may not read back as they were.
 PRINTED = ("CHECK CONSTRAINT", "DEFAULT", "DOMAIN", "POLICY", "RULE", "STATISTICS", "TABLE", "TRIGGER")
+SESSION = "SETTING OF THE SESSION"
 # Why an object is in op.execute. All other kinds: Alembic has no operation for them.
 REASONS = {
     "TABLE": "DDL: operations cannot say this table exactly",
@@ -299,6 +300,15 @@ def of_the_database(source: Source) -> Iterator[Item]:
             provides = {("handed on", who, privilege)} if database_properties.HANDS_ON in change.up else set()
         yield Item(change.key, LAST, frozenset(provides), frozenset(needs),
                    tuple(execute_all([change.up], change.reason)), tuple(execute_all([change.down], "")))  # fmt: skip
+
+
+def session(source: Source) -> Iterator[Item]:
+    """What the session has when all is done, as the old migrations left it to those that came after them."""
+    for (kind, _, name), value in sorted(source.facts.items()):
+        if kind == SESSION:
+            text = f"SELECT pg_catalog.set_config({client.literal(name)}, {client.literal(value)}, false)"
+            up = execute_all([text], "DDL: as the old migrations leave it to those that follow in one run")
+            yield Item((kind, "", name), "session", frozenset(), frozenset(), tuple(up))
 
 
 def owner_of_public(source: Source) -> Iterator[Item]:

@@ -22,7 +22,7 @@ GROUPS = (
     "sequence positions", "constraints", "indexes", "foreign keys", "views", "triggers and rules", "statistics",
     "row security", "owners", "privileges", "comments", LAST,
     # What is made after them would get them.
-    "default privileges", "event triggers",
+    "default privileges", "event triggers", "session",
 )  # fmt: skip
 KIND_GROUP = {
     "SCHEMA": "schemas", "EXTENSION": "extensions", "ACCESS METHOD": "extensions",

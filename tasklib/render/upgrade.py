@@ -78,6 +78,7 @@ def items_of(source: Source) -> list[Item]:
     found += entries.of_the_database(source)
     found += entries.owner_of_public(source)
     found += entries.shell_operators(source)
+    found += entries.session(source)
     found += roles.items(source)
     found += sequences.positions(source)
     found += [entries.refresh(source, schema, name) for schema, name in source.populated]

@@ -47,6 +47,8 @@ class Bench(Scratch):
     """All that the steps work with: beside the scratch databases the project's command, its chains and its files."""
 
     tally: Tally = field(default_factory=Tally)
+    # What the session had set when the old chain had come to R and not before, by bind and by name.
+    session: dict[str, dict[str, str]] = field(default_factory=dict)
     _held: dict[int, Held] = field(default_factory=dict, repr=False)
     _chains: dict[str, tuple[str, Chain]] = field(default_factory=dict, repr=False)
 

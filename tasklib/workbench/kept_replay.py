@@ -25,7 +25,7 @@ SECONDS = 3600
 # What a replay knows, and the next squash need not learn again.
 LEARNT = (
     *("place", "version_table", "sqlalchemy", "apart", "alone", "upgrades_itself", "legacy", "needed_roles", "targets"),
-    *("names", "ground", "groundwork", "found", "in_public", "scheme", "replayed"),
+    *("names", "ground", "groundwork", "session", "found", "in_public", "scheme", "replayed"),
 )
 
 

@@ -90,6 +90,8 @@ class Plan:
     # What env.py makes before any migration, in words; statements for what nobody makes → the schema or extension.
     ground: tuple[str, ...] = ()
     groundwork: Mapping[str, str] = field(default_factory=dict)
+    # What env.py sets for its session, by bind and by name.
+    session: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     # Templates as in the settings, for what the application does not start without; and the scheme of all URLs.
     found: tuple[tuple[str, str], ...] = ()
     # What chooses the migrations' schema, and leads to public here:

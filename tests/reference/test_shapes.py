@@ -114,6 +114,33 @@ def test_what_migrations_change_of_the_version_table_is_refused_in_words(make_pl
     project.assert_nothing_left(head)
 
 
+LEFT = {
+    "search_path": "SET search_path TO own, public",
+    "role": "SET ROLE pg_database_owner",
+    "search_path of one transaction": "SET LOCAL search_path TO own, public",
+}
+
+
+@pytest.mark.parametrize("what", LEFT)
+def test_what_migrations_set_for_their_session_is_there_for_those_that_stay(make_plain: MakePlain, what: str) -> None:
+    project = make_plain([
+        Step("own", sql=["CREATE SCHEMA own", "GRANT ALL ON SCHEMA own, public TO pg_database_owner",
+                         "GRANT ALL ON alembic_version TO pg_database_owner"]),
+        Step("sets", sql=[LEFT[what]]),
+        Step("later", 'op.create_table("later", sa.Column("id", sa.Integer()))'),
+    ])  # fmt: skip
+    where = "SELECT relnamespace::regnamespace::text, relowner::regrole::text <> current_user FROM pg_class"
+    old = project.new_database("old")
+    project.db("upgrade", "head", database="old")
+    done = project.tool("squash", "--rev", "head-1")
+    assert done.code == 0 and "the migrations leave their session with" in done.err, done.said
+    project.assert_nothing_left()
+    new = project.new_database("new")
+    project.db("upgrade", "head", database="new")
+    found = query(new, f"{where} WHERE relname = 'later'")
+    assert found == query(old, f"{where} WHERE relname = 'later'") != [("public", False)], found
+
+
 PUBLIC = (
     "ALTER SCHEMA public RENAME TO app",
     "CREATE SCHEMA public",

@@ -10,6 +10,10 @@ from typing import Any
 from .drivers import database_of
 from .loading import Hook
 
+SETTINGS = (
+    "SELECT name, setting FROM pg_catalog.pg_settings WHERE source = 'session' UNION ALL SELECT name,"
+    " pg_catalog.current_setting(name) FROM (VALUES ('role'), ('session_authorization')) AS others (name)"
+)
 COMMANDS = ("current", "upgrade", "downgrade", "stamp")
 
 
@@ -66,11 +70,22 @@ def _environment(record: Any, module: Any, late: bool) -> None:
             raise RuntimeError("alembic-squash: the migrations would run on %s, not on PostgreSQL" % dialect)
         try:
             theirs(self, **kw)
+            if context.connection is not None and not context.as_sql:
+                record(settings=_settings(context.connection), of=database_of(context.connection))
         finally:
             record(revisions=record.revisions)
             record.modules()
 
     module.EnvironmentContext.run_migrations = run_migrations
+
+
+def _settings(connection: Any) -> "dict[str, str]":
+    """What the session has set, whoever did it: a migration that comes after these in one run would have it, too."""
+    run = getattr(connection, "exec_driver_sql", connection.execute)
+    try:
+        return {str(name): str(value) for name, value in run(SETTINGS)}
+    except Exception:  # a transaction that failed, and was caught
+        return {}
 
 
 def _tables(metadata: Any) -> "list[str]":
