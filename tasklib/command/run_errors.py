@@ -50,7 +50,8 @@ def explain_failure(result: shell.Result, chain: Chain, what: str) -> Failed | R
         return Refused(
             f"{what}: env.py (or a role, or the address) sets a search_path that leads to no schema of an empty "
             "database, so Alembic has no place for its version table.",
-            "have env.py make the schema (CREATE SCHEMA IF NOT EXISTS …), as new databases need it too",
+            "have env.py make the schema (CREATE SCHEMA IF NOT EXISTS …), as new databases need it too; where an "
+            "argument chooses it, name that: --command 'alembic -x tenant=public'",
         )
     text = f"{what}: {name} failed. The command ended with exit code {result.code} and said:\n  | {database}"
     return MigrationFailed(text, revision or "", line)

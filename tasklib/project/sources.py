@@ -136,6 +136,42 @@ def _untracked(repository: Repository) -> Iterator[str]:
                 yield file.read_text(encoding="utf-8", errors="replace")
 
 
+# What a run answers: an argument of -x, an option, a setting of the application, the schema that it is for.
+OF_THE_RUN = re.compile(
+    r"\.(get_x_argument|get_main_option|get_section|get_section_option|config\.attributes)$|^\.current_app\."
+)
+OF_THE_RUN_SQL = re.compile(
+    r"\b(current_schema|current_schemas|current_database|current_catalog|current_setting)\b", re.I
+)
+SETTINGS = re.compile(r"(^|[._])(settings|config|conf|configuration)$")
+
+
+def asks_of_the_run(sources: Mapping[str, str]) -> list[Read]:
+    """Places where migrations ask something that another run may answer otherwise; by the names of modules and objects,
+    also an application's own settings.
+    """
+    found: dict[tuple[str, int, str], Read] = {}
+    imported: dict[str, set[str]] = {}
+    for path, node in nodes(sources, re.compile("get_|attributes|current_|settings|conf", re.I)):
+        line = getattr(node, "lineno", 0)
+        names: list[str] = []
+        if isinstance(node, ast.ImportFrom):
+            known = imported.setdefault(path, set())
+            whole = SETTINGS.search(node.module or "") is not None
+            known.update(one.asname or one.name for one in node.names if whole or SETTINGS.search(one.name))
+        elif isinstance(node, ast.Attribute):
+            written = dotted(node)
+            if OF_THE_RUN.search(f".{written}") or written.partition(".")[0] in imported.get(path, ()):
+                names = [written.lstrip(".")]
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            names = OF_THE_RUN_SQL.findall(node.value)
+        for name in names:
+            # Of a.b.c the longest alone: the shorter ones stand in the same place.
+            if not any(other.startswith(f"{name}.") for at, number, other in found if (at, number) == (path, line)):
+                found.setdefault((path, line, name), Read(name, path, line))
+    return sorted(found.values(), key=lambda read: (read.path, read.line))
+
+
 DEFAULTS = ("server_default", "default", "server_onupdate", "onupdate")
 
 

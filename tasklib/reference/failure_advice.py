@@ -21,6 +21,7 @@ class ExtensionMissing(Failed):
 
 
 FROM_ELSEWHERE = "that came from elsewhere"
+PROGRAM = re.compile(r"(?m)^(?:psql|pg_restore|pg_dump|createdb|createuser|vacuumdb)\b.*: .*")
 DRIVERS = r"(psycopg2?|asyncpg|pg8000)\b"
 
 
@@ -79,6 +80,10 @@ def _why(said: str, revision: str, history: History, plan: Plan, source: Callabl
         return ["The command of --before made it already, and stamped no revision that makes it: it must leave the "
                 "version table at the revision whose tables it makes."]  # fmt: skip
     errors = re.findall(r"(?m)^[\w.]*(?:Error|Exception)\b.*", said)
+    if errors and errors[-1].startswith("subprocess.CalledProcessError"):
+        words = [f"It said: {line}" for line in PROGRAM.findall(said)[-2:]]
+        return [*words, "A program that it starts failed. Programs are kept from real databases: where it goes to one "
+                "by a variable of this shell, --uri-var NAME gives it the scratch database's address."]  # fmt: skip
     if errors and not re.search(rf"^{DRIVERS}|\({DRIVERS}", errors[-1]):
         return ["It fails in Python, before the database: code or libraries that it was written for are others today."]
     return []

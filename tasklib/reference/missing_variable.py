@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tasklib.command.project_command import Ran
 from tasklib.errors import Refused
+from tasklib.project import configs
 from tasklib.workbench.bench import Bench
 
 # The last line of an application that lacks a variable names it, in one of these ways or others.
@@ -32,6 +33,7 @@ def refuse(bench: Bench, ran: Ran) -> None:
         )
     if (asked := next(reversed([*ENVIRON.finditer(ran.stderr)]), None)) is not None:
         raise _lacking(asked["name"], _asking(bench, ran.stderr[: asked.start()]), f"KeyError: '{asked['name']}'")
+    _refuse_what_is_handed_over(bench, ran)
     last = next(reversed((ran.stderr.strip() or ran.stdout.strip()).splitlines()), "")
     reads = bench.addresses().reads()
     names = NAME.findall(last)
@@ -47,6 +49,27 @@ def _lacking(name: str, place: str, said: str) -> Refused:
         f"The application does not start without {name}, which {place} reads. It says: {said}",
         f"export {name}=… in this shell, as the application needs it",
     )
+
+
+def _refuse_what_is_handed_over(bench: Bench, ran: Ran) -> None:
+    """`Refused` where env.py looks for what only a certain command gives it: an argument of -x, a connection."""
+    key = next(reversed(KEY.findall(ran.stderr)), "")
+    layout = bench.plan.layout
+    env = configs.text_of(bench.repository, bench.plan.tip, f"{layout.script}/env.py")
+    if not key or not re.search(rf"""["']{re.escape(key)}["']""", env):
+        return
+    command = " ".join(layout.command)
+    if re.search(rf"""attributes\[["']{re.escape(key)}["']\]""", env):
+        raise Refused(
+            f"env.py takes config.attributes[{key!r}], which a program of the project's own hands over.",
+            f"--command 'python -m yourapp.db', the program that takes Alembic's words (current, upgrade …); or have "
+            f"env.py make a connection where it gets none, so that `{command}` works by itself",
+        )
+    if "get_x_argument" in env:
+        raise Refused(
+            f"env.py asks for the argument -x {key}=…, and `{command}` gives none.",
+            f"--command '{command} -x {key}=VALUE', as the migrations are run elsewhere",
+        )
 
 
 def _asking(bench: Bench, traceback: str) -> str:

@@ -128,6 +128,10 @@ def _ddl(source: Source, entry: Entry) -> tuple[list[str], str]:
         reason = "DDL: the view once more, now that what it needs is there"
     is_function = entry.kind in ("FUNCTION", "PROCEDURE")
     texts = [entry.ddl] if is_function else sqltext.statements(entry.ddl)
+    if is_function and next(iter(sqltext.tokens(entry.tag))) in source.extensions.functions:
+        texts[0] = texts[0].replace("CREATE ", "CREATE OR REPLACE ", 1)
+    if entry.kind == "SCHEMA" and entry.tag in source.extensions.schemas:
+        texts[0] = texts[0].replace("CREATE SCHEMA ", "CREATE SCHEMA IF NOT EXISTS ", 1)
     if entry.kind == "SEQUENCE":
         sequence = source.model.sequences.get((entry.schema, entry.tag))
         short = sequences.create(source, sequence, entry.ddl.strip()) if sequence else None

@@ -74,6 +74,8 @@ def show(cwd: Path, chosen: Settings, prepared: Prepared | None = None) -> None:
              unread(prepared, texts, staying, data))  # fmt: skip
     _section("Squashed migrations that read the environment: the base keeps what it holds when you squash",
              [read.listed for read in variables_read.environment_reads(texts)])  # fmt: skip
+    _section("Squashed migrations that ask something of the run: the base keeps what is answered when you squash",
+             [read.listed for read in sources.asks_of_the_run(texts)])  # fmt: skip
     _section("Squashed migrations that call for time or chance (in a row, one run's value becomes everybody's)",
              [read.listed for read in sources.chance_calls(texts)])  # fmt: skip
     _section(in_flight.TITLE, in_flight.lines(repository, made.layout, gone))

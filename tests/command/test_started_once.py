@@ -421,7 +421,12 @@ def test_a_port_that_only_a_migration_names_is_behind_the_fence(make: Make) -> N
         project.put_psql_on_path()
         done = project.tool("squash", "--rev", "head")
         assert done.code == 0 and "Fenced (Landlock)" in done.out, done.said
-    project.assert_nothing_left()
+        # One that insists ends the squash, in the program's own words.
+        project.add(Step("insists", f"import subprocess; subprocess.run({words!r}, check=True)"))
+        head = project.git("rev-parse", "HEAD")
+        done = project.tool("squash", "--rev", "head")
+        assert done.code == 2 and "It said: psql: error: " in done.err and "--uri-var NAME" in done.err, done.said
+    project.assert_nothing_left(head)
 
 
 @contextmanager

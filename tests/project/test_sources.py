@@ -25,6 +25,22 @@ def test_calls_for_time_and_chance_are_named_but_for_those_of_a_columns_default(
     assert sorted(read.name for read in sources.chance_calls({"m.py": text})) == CHANCE[text]
 
 
+def test_what_migrations_ask_of_the_run_is_found() -> None:
+    texts = {
+        "a.py": "if context.get_x_argument(as_dictionary=True).get('data'): pass\n",
+        "b.py": "from shop.settings import settings as s\nfrom shop import config, models\n"
+        "if s.seed_demo and config.A: models.fill()\n",
+        "c.py": "op.execute('SELECT current_schema()')\nop.get_context().config.attributes['x']\n",
+        "d.py": "from flask import current_app\ncurrent_app.config['X']; op.create_table('settings')\n",
+        "e.py": "context.config.get_main_option('shop')\n",
+    }
+    assert [(read.path, read.line, read.name) for read in sources.asks_of_the_run(texts)] == [
+        ("a.py", 1, "context.get_x_argument"), ("b.py", 3, "s.seed_demo"), ("b.py", 3, "config.A"),
+        ("c.py", 1, "current_schema"), ("c.py", 2, "config.attributes"),
+        ("d.py", 2, "current_app.config"), ("e.py", 1, "context.config.get_main_option"),
+    ]  # fmt: skip
+
+
 def test_reads_of_the_environment_and_other_databases_are_found_in_whichever_file() -> None:
     texts = {
         "a.py": "import os\nos.environ['A']\n",

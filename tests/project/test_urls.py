@@ -309,6 +309,23 @@ def test_a_variable_whose_name_no_file_holds_is_named_as_well(make_plain: MakePl
     aborted(project, head)
 
 
+HANDED_OVER = {
+    "an argument": ("context.get_x_argument(as_dictionary=True)['shop']", "asks for the argument -x shop=…",
+                    "--command 'alembic -x shop=VALUE'"),
+    "a connection": ("config.attributes['connection']", "takes config.attributes['connection']",
+                     "--command 'python -m"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", HANDED_OVER)
+def test_what_only_a_certain_command_gives_to_env_py_is_named(make_plain: MakePlain, what: str) -> None:
+    asks, said, hint = HANDED_OVER[what]
+    project = make_plain(SHOP, env=f"{asks}\n{READ}")
+    done = asked(project)
+    assert done.code == 1 and said in done.err and hint in done.err, done.said
+    aborted(project)
+
+
 BY_A_HELPER = """
 import os
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tasklib.postgres import client
 from tests.conftest import SHOP, Make, MakePlain
 from tests.project.test_urls import aborted, asked
 from tests.support import needs
@@ -139,6 +140,29 @@ def test_what_migrations_set_for_their_session_is_there_for_those_that_stay(make
     project.db("upgrade", "head", database="new")
     found = query(new, f"{where} WHERE relname = 'later'")
     assert found == query(old, f"{where} WHERE relname = 'later'") != [("public", False)], found
+
+
+def test_what_a_history_makes_only_where_it_is_missing_may_be_there_already(make_plain: MakePlain) -> None:
+    project = make_plain([
+        Step("asks", sql=[
+            "CREATE SCHEMA IF NOT EXISTS app", 'CREATE SCHEMA "plain"',
+            "CREATE OR REPLACE FUNCTION app.touch() RETURNS integer LANGUAGE sql AS 'SELECT 1'",
+            "CREATE FUNCTION once() RETURNS integer LANGUAGE sql AS 'SELECT 1'",
+        ]),
+        Step("more", sql=["SELECT 1"]),
+        Step("later", 'op.create_table("later", sa.Column("id", sa.Integer()), schema="app")'),
+    ])  # fmt: skip
+    done = project.tool("squash", "--rev", "head-1")
+    assert done.code == 0, done.said
+    project.assert_nothing_left()
+    text = project.base_text(project.ids[1])
+    assert "CREATE SCHEMA IF NOT EXISTS app" in text and "CREATE SCHEMA plain" in text, text
+    assert "CREATE OR REPLACE FUNCTION app.touch()" in text and "CREATE FUNCTION once()" in text, text
+    address = project.new_database("theirs")
+    with client.connect(address) as connection:
+        connection.run("CREATE SCHEMA app; CREATE FUNCTION app.touch() RETURNS integer LANGUAGE sql AS 'SELECT 2'")
+    project.db("upgrade", "head", database="theirs")
+    assert query(address, "SELECT app.touch() FROM (SELECT count(*) FROM app.later) AS none") == [(1,)]
 
 
 PUBLIC = (
