@@ -12,15 +12,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from threading import Event, Thread
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import sh
 
 from tasklib import console, interrupts
 from tasklib.errors import CommandFailed, Failed, Refused
-
-if TYPE_CHECKING:
-    from tasklib.fence import Fence
 
 T = TypeVar("T")
 
@@ -29,6 +26,14 @@ AT_A_TIME = 2  # processes of the project's command that run side by side
 LOOK_SECONDS = 0.1  # between two looks at whether somebody interrupts; the end of a process is noticed at once
 END_SECONDS = 5.0  # for a process that was asked to end
 OURS = "ALEMBIC_SQUASH_"  # variables that this program tells its own parts by
+
+
+class Fence(Protocol):
+    """What is put on between fork and exec, see `tasklib.command.fence`."""
+
+    def put_on(self) -> None: ...
+
+    def put_on_for_forks(self) -> None: ...
 
 
 def together(*calls: Callable[[], T], at_a_time: int = AT_A_TIME) -> list[T]:

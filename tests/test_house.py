@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # Each imports from those before it only: packages, and modules that stand alone.
 WINGS = (
-    *("errors", "interrupts", "timings", "fence", "masking", "console", "temporary", "shell", "binds"),
+    *("errors", "interrupts", "timings", "ports", "masking", "console", "temporary", "shell", "binds"),
     *("repository", "postgres", "settings", "project", "history", "judge", "command", "render", "workbench"),
     *("reference", "base", "proof", "after", "report"),
     *("options", "steps", "squash", "demo", "collection", "__init__", "program"),

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
 
-from tasklib import binds, console, fence, shell
-from tasklib.command import programs, watch
+from tasklib import binds, console, ports, shell
+from tasklib.command import fence, programs, watch
 from tasklib.command.guard.alembics import COMMANDS
 from tasklib.command.guard.hold import FIRST
 from tasklib.command.started_once import Held, Order, Start, called
@@ -276,8 +276,8 @@ class Command:
         """What bars the way to the ports of real databases, where this system has it; None where it has not."""
         known, inherited = self.watch.targets if self.watch is not None else (), programs.environment(self.words)
         ours = {address.port for address in (targets or NOWHERE).values()}
-        sockets = self.by_socket or fence.by_socket(inherited.values(), [*known, inherited.get("PGHOST", "")])
-        return fence.around((fence.ports(inherited, known) | self.ports) - ours, sockets=sockets)
+        sockets = self.by_socket or ports.by_socket(inherited.values(), [*known, inherited.get("PGHOST", "")])
+        return fence.around((ports.named_by(inherited, known) | self.ports) - ours, sockets=sockets)
 
     @contextmanager
     def _record(self) -> Iterator[Path | None]:

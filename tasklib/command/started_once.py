@@ -19,9 +19,9 @@ from typing import Any
 
 from tasklib import interrupts, shell
 from tasklib.command import guard
+from tasklib.command.fence import Fence
 from tasklib.command.guard.hold import FIRST
 from tasklib.errors import Failed
-from tasklib.fence import Fence
 from tasklib.postgres.client import Address
 from tasklib.shell import Result
 from tasklib.timings import Tally

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from functools import cache
 
-from tasklib import fence
+from tasklib import ports
 from tasklib.repository import trees
 from tasklib.repository.git import Repository, remembered
 
@@ -107,7 +107,7 @@ def grants(repository: Repository, commit: str, places: Iterable[str]) -> list[s
 CONFIGURATION = ("*.y*ml", "*.toml", "*.ini", "*.ini.*", "*.cfg", "*.conf", "*.json", "*.env*", "*.sh", "*.properties")
 LARGEST = 1_000_000  # bytes of a file that somebody wrote to configure something
 URL = "postgres[^ ]*://"
-NAMES_A_PORT = rf"{URL}|:{fence.USUAL}|[pP][oO][rR][tT][\"']? *[:=]"
+NAMES_A_PORT = rf"{URL}|:{ports.USUAL}|[pP][oO][rR][tT][\"']? *[:=]"
 
 
 @remembered
@@ -117,12 +117,12 @@ def named_ports(repository: Repository, commit: str, script: str) -> tuple[froze
     program that goes there.
     """
     paths = trees.files_matching(repository, "[0-9]{4}", commit, f"{script}/*.py")
-    found = fence.named(trees.read_many(repository, commit, paths).values())
+    found = ports.named(trees.read_many(repository, commit, paths).values())
     paths = trees.files_matching(repository, URL, commit, "*.py")
-    found |= fence.in_urls(trees.read_many(repository, commit, paths).values())
+    found |= ports.in_urls(trees.read_many(repository, commit, paths).values())
     paths = trees.files_matching(repository, NAMES_A_PORT, commit, *CONFIGURATION)
     texts = [*trees.read_many(repository, commit, paths).values(), *_untracked(repository)]
-    return found | fence.configured(texts), fence.by_socket(texts, ())
+    return found | ports.configured(texts), ports.by_socket(texts, ())
 
 
 def _untracked(repository: Repository) -> Iterator[str]:

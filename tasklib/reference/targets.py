@@ -7,9 +7,9 @@ from dataclasses import replace
 from itertools import count
 
 from tasklib import binds
+from tasklib.command.fence import Fence
 from tasklib.command.watch import Seen
 from tasklib.errors import SquashError
-from tasklib.fence import Fence
 from tasklib.workbench.bench import Bench
 from tasklib.workbench.plan import Plan
 

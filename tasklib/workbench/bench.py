@@ -14,11 +14,11 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from tasklib import binds, console, interrupts, shell
 from tasklib.command import programs, watch
+from tasklib.command.fence import Fence
 from tasklib.command.project_command import Command
 from tasklib.command.started_once import Held
 from tasklib.command.watch import Watch
 from tasklib.errors import Refused
-from tasklib.fence import Fence
 from tasklib.history import chains, data_files, revisions
 from tasklib.history.chains import Chain
 from tasklib.history.cut import Cut, History

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from tasklib import fence, shell
-from tasklib.command import guard, watch
+from tasklib import ports, shell
+from tasklib.command import fence, guard, watch
 from tasklib.command.watch import Contact, Seen, Watch
 from tasklib.postgres import client
 from tasklib.postgres.client import Address
@@ -373,7 +373,7 @@ def test_what_is_no_python_or_loses_the_guard_does_not_reach_a_fenced_port(
     tmp_path: Path, live: Decoy, scratch: Address, server: Server
 ) -> None:
     assert fence.is_possible(), "this kernel has no Landlock with network rules"
-    around = fence.around(fence.ports({"DATABASE_URL": live.url()}, []))
+    around = fence.around(ports.named_by({"DATABASE_URL": live.url()}, []))
     assert around is not None
     psql, url, python = server.binaries.bin / "psql", live.address.url(), sys.executable
     code = f"import psycopg2; psycopg2.connect({url!r})"
@@ -400,11 +400,11 @@ def test_ports_of_real_databases_are_read_from_variables_service_files_and_what_
         "B": "postgres://h:6006", "C": "redis://h:6379/0", "D": "postgresql://h/d", "PGSYSCONFDIR": str(tmp_path),
         "E": "postgresql://a:6007,b:6008/d", "DB_PORT": "6011", "REDIS_PORT": "6380", "F": "host=x port=6012 dbname=d",
     }  # fmt: skip
-    found = fence.ports(variables, ["h:6009,i:6010/d", "/run/pg:5433/d"])
+    found = ports.named_by(variables, ["h:6009,i:6010/d", "/run/pg:5433/d"])
     assert found == {5432, 5433, *range(6001, 6013)}
     text = """connect(host="h", port=6021); run(["psql", "-p", "6022"]); run("psql -p 6023 -h h"); "u:p@h:6024/d"
     connect(port='6025'); Create Date: 2024-01-02 10:00:00; revision = "6026"; {"port": 6027}"""
-    assert fence.named([text]) == {6021, 6022, 6023, 6024, 6025, 6027}
+    assert ports.named([text]) == {6021, 6022, 6023, 6024, 6025, 6027}
     files = {
         "compose": "services:\n  db:\n    ports:\n      - '6031:5432'\n  redis:\n    port: 6379\n",
         "yaml": "database:\n  host: h\n  port: 6032\nserver:\n  port: 8000\nurl: postgres://u@h:6033,i:6034/d\n",
@@ -412,7 +412,7 @@ def test_ports_of_real_databases_are_read_from_variables_service_files_and_what_
         "ini": "[broker]\nport = 5672\n[tool.db.main]\nport=6037\n[other]\ndsn = host=h port=6038 dbname=d\n",
         "sh": "export PGPORT=6039\nexport PORT=8080\n",
     }
-    assert fence.configured(files.values()) == {*range(6031, 6040)}
+    assert ports.configured(files.values()) == {*range(6031, 6040)}
 
 
 PLAINLY = {

@@ -1,5 +1,5 @@
-"""Puts a fence on this process, for good, and for all that it starts: a ruleset of Landlock (see `tasklib.fence`), and
-no Unix sockets. Here because what is held puts one on in each fork.
+"""Puts a fence on this process, for good, and for all that it starts: a ruleset of Landlock, and no Unix sockets (see
+`tasklib.command.fence`). Here because what is held puts one on in each fork.
 """
 
 import platform
