@@ -172,6 +172,28 @@ def asks_of_the_run(sources: Mapping[str, str]) -> list[Read]:
     return sorted(found.values(), key=lambda read: (read.path, read.line))
 
 
+# What changes files: each replay does it anew, in this work tree.
+WRITES = re.compile(
+    r"^(shutil\.(move|copy\w*|rmtree)|os\.(remove|rename|replace|unlink|rmdir|makedirs|mkdir|renames|removedirs))$"
+    r"|\.(write_text|write_bytes|unlink|touch|rmdir)$"
+)
+
+
+def file_writes(sources: Mapping[str, str]) -> list[Read]:
+    """Calls with which migrations write, move or delete files."""
+    found = []
+    for path, node in nodes(sources, re.compile(r"shutil|os\.|open\(|write_|unlink|touch|rmdir")):
+        if not isinstance(node, ast.Call):
+            continue
+        called = dotted(node.func)
+        mode = next((text for one in [*node.args[1:2], *(k.value for k in node.keywords if k.arg == "mode")]
+                     if (text := constant(one))), "")  # fmt: skip
+        opens = called.rpartition(".")[2] == "open" and any(letter in mode for letter in "wax+")
+        if opens or WRITES.search(called or f".{getattr(node.func, 'attr', '')}"):
+            found.append(Read(called.lstrip(".") or node.func.attr, path, node.lineno))  # type: ignore[attr-defined]
+    return found
+
+
 DEFAULTS = ("server_default", "default", "server_onupdate", "onupdate")
 
 

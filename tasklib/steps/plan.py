@@ -76,6 +76,8 @@ def show(cwd: Path, chosen: Settings, prepared: Prepared | None = None) -> None:
              [read.listed for read in variables_read.environment_reads(texts)])  # fmt: skip
     _section("Squashed migrations that ask something of the run: the base keeps what is answered when you squash",
              [read.listed for read in sources.asks_of_the_run(texts)])  # fmt: skip
+    _section("Squashed migrations that write, move or delete files (each replay does it, in your work tree)",
+             [read.listed for read in sources.file_writes(texts)])  # fmt: skip
     _section("Squashed migrations that call for time or chance (in a row, one run's value becomes everybody's)",
              [read.listed for read in sources.chance_calls(texts)])  # fmt: skip
     _section(in_flight.TITLE, in_flight.lines(repository, made.layout, gone))

@@ -41,6 +41,18 @@ def test_what_migrations_ask_of_the_run_is_found() -> None:
     ]  # fmt: skip
 
 
+def test_what_migrations_do_to_files_is_found() -> None:
+    texts = {
+        "a.py": "import shutil, os\nshutil.move('uploads', 'media'); os.remove('x'); os.path.join('a')\n",
+        "b.py": "open('x'); open('y', 'w'); open('z', mode='a'); Path('p').write_text('x'); Path('p').read_text()\n",
+        "c.py": "(HERE / 'x').unlink(); op.execute('DELETE FROM os.remove'); touch()\n",
+    }
+    assert [(read.path, read.name) for read in sources.file_writes(texts)] == [
+        ("a.py", "shutil.move"), ("a.py", "os.remove"), ("b.py", "open"), ("b.py", "open"), ("b.py", "write_text"),
+        ("c.py", "unlink"),
+    ]  # fmt: skip
+
+
 def test_reads_of_the_environment_and_other_databases_are_found_in_whichever_file() -> None:
     texts = {
         "a.py": "import os\nos.environ['A']\n",
