@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from functools import cache
@@ -121,17 +121,17 @@ def named_ports(repository: Repository, commit: str, script: str) -> tuple[froze
     paths = trees.files_matching(repository, URL, commit, "*.py")
     found |= ports.in_urls(trees.read_many(repository, commit, paths).values())
     paths = trees.files_matching(repository, NAMES_A_PORT, commit, *CONFIGURATION)
-    texts = [*trees.read_many(repository, commit, paths).values(), *_untracked(repository)]
+    texts = [*trees.read_many(repository, commit, paths).values(), *untracked(repository, CONFIGURATION)]
     return found | ports.configured(texts), ports.by_socket(texts, ())
 
 
-def _untracked(repository: Repository) -> Iterator[str]:
-    """The texts of files of configuration in the work tree that git does not hold."""
+def untracked(repository: Repository, globs: Sequence[str]) -> Iterator[str]:
+    """The texts of files of these names in the work tree that git does not hold."""
     listed = repository.run("ls-files", "-z", "--others", "--directory", "--no-empty-directory").stdout.split("\0")
     for path in (repository.top / one for one in listed if one):
         # Of a directory that git knows nothing in, what lies at its top: it may be an environment.
         for file in sorted(path.iterdir()) if path.is_dir() else [path]:
-            fits = any(fnmatch(file.name, one) for one in CONFIGURATION)
+            fits = any(fnmatch(file.name, one) for one in globs)
             if fits and file.is_file() and file.stat().st_size < LARGEST:
                 yield file.read_text(encoding="utf-8", errors="replace")
 

@@ -14,7 +14,7 @@ from tasklib.history.chains import Chain
 from tasklib.history.cut import History
 from tasklib.postgres.server_log import Logged
 from tasklib.postgres.version_table import by_table, versions
-from tasklib.reference import failure_advice, session, side_effects
+from tasklib.reference import failure_advice, session, side_effects, tenants
 from tasklib.reference.targets import learn
 from tasklib.workbench.bench import Bench
 
@@ -49,6 +49,8 @@ def arrive(bench: Bench, chain: Chain, role: str, target: str, what: str) -> Non
         logged = bench.logged(since).of(*(one.database for one in targets.values()))
         if result.code == 0:
             raise _ended_well(f"{what}{binds.place(bind, bench.binds)}", reached, ends, wanted, logged)
+        if chain.name == "old":
+            tenants.refuse_nowhere(bench, result)
         result = _with_what_was_caught(result, logged)
         error = explain_failure(result, chain, what)
         culprit = failing_migration(result, chain)

@@ -66,7 +66,8 @@ def lines(plan: Plan, fence: Fence | None) -> list[str]:
         found.append(f"Led, whatever the application asked for: {asked} → {stood}")
     for kind, name, value, elsewhere in plan.in_public:
         what = f"the argument -x {name}=" if kind == "argument" else f"the variable {name}"
-        found.append(f"Led: {what} chooses the migrations' schema → {value} (elsewhere {elsewhere})")
+        usual = f" (elsewhere {elsewhere})" if elsewhere else ""
+        found.append(f"Led: {what} chooses the migrations' schema → {value}{usual}")
     if plan.upgrades_itself:
         found.append(
             "The application runs Alembic's upgrade at its start: it was held there for each run, and what else it "

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
+from urllib.parse import unquote
 
 from tasklib import console
 from tasklib.command.project_command import Ran
@@ -21,8 +22,8 @@ from tasklib.errors import Refused
 from tasklib.history.chains import Chain
 from tasklib.postgres import client
 from tasklib.postgres.client import sql
-from tasklib.project import configs, variables_read
-from tasklib.project.sources import constant, nodes
+from tasklib.project import configs, sources, variables_read
+from tasklib.project.sources import constant, dotted, nodes
 from tasklib.reference.targets import Learnt
 from tasklib.repository import trees
 from tasklib.workbench.bench import Bench
@@ -31,6 +32,7 @@ from tasklib.workbench.scratch import GROUND
 OTHER = "squash_other_schema"  # the name that the second run gets
 USUAL = "public"  # what a base migration need not name
 OLD, NEW = "otherold", "othernew"  # the roles of its databases
+NOWHERE = "no schema has been selected to create in"
 WHERE_NAMED = ("*.py", "*.ini", "*.toml", "*.cfg", "*.y*ml", "*.json")
 SCHEMAS = """
 SELECT DISTINCT n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -125,6 +127,17 @@ def leave_one(bench: Bench, visits: Sequence[Visit]) -> bool:
     return False
 
 
+def refuse_nowhere(bench: Bench, ran: Ran) -> None:
+    """Raises `Learnt` where a run has found no schema to begin in, and an argument may choose it, which leads to public
+    from now on: it was not given, or an operator makes the schema beforehand.
+    """
+    if NOWHERE not in ran.stderr:
+        return
+    for one in _named(bench):
+        if one.kind == "argument" and one.value != USUAL and _to_public(bench, one):
+            raise Learnt(f"The search_path leads to no schema of an empty database: {one.shown} leads to {USUAL} now.")
+
+
 def learn(bench: Bench, chain: Chain, role: str) -> Mapping[str, object] | None:
     """What chooses the schema of a database at R (that of ``role``), as the plan keeps it; None where nothing does.
 
@@ -163,10 +176,16 @@ def learn(bench: Bench, chain: Chain, role: str) -> Mapping[str, object] | None:
 
 
 def _refuse_from_outside(bench: Bench, schemas: Sequence[str]) -> None:
-    """`Refused` where env.py makes a schema for the migrations' objects whose name is in no file of the project."""
+    """`Refused` where env.py makes a schema for the migrations' objects whose name is in no file of the project, and in
+    what this machine alone has.
+    """
     for schema in schemas:
+        if schema == USUAL or f"schema {schema}" not in bench.plan.ground:
+            continue
+        word = re.compile(rf"(?<![a-zA-Z0-9]){re.escape(schema)}(?![a-zA-Z0-9])")
         named = trees.files_matching(bench.repository, re.escape(schema), bench.plan.tip, *WHERE_NAMED)
-        if schema != USUAL and f"schema {schema}" in bench.plan.ground and not named:
+        here = (*bench.addresses().environment().values(), *sources.untracked(bench.repository, "*"))
+        if not named and any(word.search(unquote(text)) for text in here):
             raise Refused(
                 f"The migrations make their objects in the schema {schema}, which env.py makes and no tracked file "
                 "names: it comes from elsewhere (the search_path of an address, a file that git does not hold), and "
@@ -201,7 +220,11 @@ def _usual(bench: Bench, chain: Chain, role: str) -> Ran:
 
 def _candidates(bench: Bench) -> Iterator[Chosen]:
     """Arguments and variables of the run whose value may be a schema's name."""
-    yield from (Chosen(kind, name, USUAL, other=theirs) for kind, name, _, theirs in bench.plan.in_public)
+    yield from (Chosen(kind, name, USUAL, other=theirs or OTHER) for kind, name, _, theirs in bench.plan.in_public)
+    yield from _named(bench)
+
+
+def _named(bench: Bench) -> Iterator[Chosen]:
     words = bench.plan.layout.command
     for before, word in pairwise(words):
         if before == "-x" and "=" in word:
@@ -221,8 +244,9 @@ def _candidates(bench: Bench) -> Iterator[Chosen]:
 
 def _arguments(env: str) -> Iterator[Chosen]:
     """Of an env.py, the names that are looked up with a default, get_x_argument(as_dictionary=True).get("a", "b"), or
-    beside a literal that may be one: (… or {"a": "b"})["a"], "b" if "a" not in … else ….
+    without any, or beside a literal that may be one: (… or {"a": "b"})["a"], "b" if "a" not in … else ….
     """
+    bare: dict[str, None] = {}
     names: dict[str, None] = {}
     texts: dict[str, None] = {}
     for _, node in nodes({"": env}):
@@ -230,10 +254,13 @@ def _arguments(env: str) -> Iterator[Chosen]:
             name, value = (constant(one) for one in node.args[:2]) if len(node.args) > 1 else (None, None)
             if name and value:
                 yield Chosen("argument", name, value)
+            if len(node.args) == 1 and not dotted(node.func).endswith("environ.get"):
+                bare |= dict.fromkeys(filter(None, [constant(node.args[0])]))
         found = [node.slice] if isinstance(node, ast.Subscript) else []
         found += [node.left] if isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.In | ast.NotIn) else []
         names |= dict.fromkeys(name for one in found if (name := constant(one)))
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.isidentifier():
             texts[node.value] = None
+    yield from (Chosen("argument", name, "") for name in bare)
     for name in names:
         yield from (Chosen("argument", name, text) for text in texts if text != name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tasklib.postgres import client
 from tests.conftest import MakePlain
 from tests.support.project import URL_IN_ENV, VARIABLE, Plain, Step, query
 from tests.unharmed.test_hostile import edit_env
@@ -90,6 +91,23 @@ def test_a_tenant_in_a_variable_that_is_read_in_no_way_that_files_show_leads_to_
     assert done.code == 0 and "the variable DB__TENANT leads there now" in done.err, done.said
     project.assert_nothing_left()
     assert "schema=" not in project.base_text(project.ids[1])
+
+
+@pytest.mark.parametrize("given", [(), ("--command", "alembic -x tenant=acme")])
+def test_a_tenant_whose_schema_an_operator_makes_leads_to_public(make_plain: MakePlain, given: tuple[str, ...]) -> None:
+    """As Alembic's own documentation has it."""
+    place = 'context.get_x_argument(as_dictionary=True).get("tenant")'
+    lines = [line for line in SEARCHES.splitlines(keepends=True) if "CREATE SCHEMA" not in line]
+    project = tenants(make_plain, place, "".join(lines))
+    done = project.tool("squash", "--rev", "head-1", *given)
+    assert done.code == 0 and "the argument -x tenant=… leads to public now" in done.err, done.said
+    assert "for another schema by the argument -x tenant=…" in done.out, done.said
+    project.assert_nothing_left()
+    address = project.new_database("tenants")
+    with client.connect(address) as connection:
+        connection.run("CREATE SCHEMA globex")
+    project.db("-x", "tenant=globex", "upgrade", "head", database="tenants")
+    assert query(address, "SELECT code, note FROM globex.plans") == [("free", None)]
 
 
 FROM_OUTSIDE = {
