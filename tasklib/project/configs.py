@@ -22,6 +22,12 @@ else:
 
 TOML = "pyproject.toml"
 INI = "alembic.ini"
+# Alembic's own options.
+ALEMBICS = frozenset([
+    "here", "file_template", "output_encoding", "path_separator", "prepend_sys_path", "recursive_version_locations",
+    "revision_environment", "script_location", "sourceless", "timezone", "truncate_slug_length", "version_locations",
+    "version_path_separator",
+])  # fmt: skip
 # What `path_separator` may say (Alembic 1.16; before, from 1.7 on, it was called version_path_separator).
 SEPARATORS = {"space": " ", "newline": "\n", "os": os.pathsep, ":": ":", ";": ";"}
 
@@ -115,6 +121,15 @@ def parse_ini(text: str, path: str, section: str, top: Path) -> Config:
         option("recursive_version_locations") == "true", bool(option("hooks", "post_write_hooks")),
         option("sourceless") == "true",
     )  # fmt: skip
+
+
+def differing(text: str, sections: Sequence[str]) -> list[str]:
+    """Options of the project's own that all these sections of an ini have, each with another value."""
+    parser = configparser.RawConfigParser()
+    parser.read_string(text)
+    first, *others = [dict(parser.items(one)) for one in sections]
+    names = [name for name in first if name not in ALEMBICS and not name.startswith("sqlalchemy.")]
+    return [name for name in names if all(one.get(name, first[name]) != first[name] for one in others)]
 
 
 def parse_toml(text: str, path: str, top: Path) -> Config | None:

@@ -52,6 +52,8 @@ def find_layout(repository: Repository, commit: str, settings: Settings, cwd: Pa
             f"set sourceless = false, commit, squash; and in every checkout: find {script} -name '*.pyc' -delete",
         )
     if fitting:
+        if not (named and named.section):
+            _refuse_sections(tree, [one for one, _ in fitting if one.path == fitting[0][0].path and not one.toml])
         return _alembic(tree, named, script, *fitting[0])
     if not named and not start_directory.is_flask(tree, script):
         own = own_program.words(tree)
@@ -64,6 +66,22 @@ def find_layout(repository: Repository, commit: str, settings: Settings, cwd: Pa
             "downgrade); or --command 'alembic -c FILE'",
         )
     return _flask(tree, named, script)
+
+
+def _refuse_sections(tree: Tree, alike: Sequence[Config]) -> None:
+    """`Refused` where one script directory is for several sections of an ini, which are more than addresses apart:
+    its migrations may be run once for each, and one base would be of one of them.
+    """
+    names = [one.section for one in alike]
+    if len(names) > 1 and "alembic" not in names:  # which is the one that is meant
+        path = alike[0].path
+        apart = configs.differing(configs.text_of(tree.repository, tree.commit, path), names)
+        if apart:
+            raise Refused(
+                f"{path} has the sections {', '.join(names)} for one script directory, and they differ in "
+                f"{', '.join(apart)}: the base would be of one of them alone.",
+                f"--command 'alembic -n {names[0]}' where that makes no difference to the migrations",
+            )
 
 
 def _alembic(tree: Tree, named: Words | None, script: str, config: Config, needed: str | None) -> Layout:

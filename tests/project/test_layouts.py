@@ -580,6 +580,21 @@ def test_two_services_whose_configurations_read_alike_have_each_its_own(make_pla
     assert (found.script, found.cwd) == ("billing/migrations", "billing"), found
 
 
+def test_sections_of_one_script_directory_that_differ_in_more_than_an_address_are_refused(
+    make_plain: MakePlain,
+) -> None:
+    made = make_plain(SHOP[:3])
+    section = "script_location = migrations\nsqlalchemy.url = postgresql://h/{0}\n"
+    made.write("alembic.ini", f"[a]\n{section.format('a')}[b]\n{section.format('b')}")
+    made.commit("two databases alike")
+    assert layout_of(made).section == "a"
+    made.write("alembic.ini", f"[a]\n{section.format('a')}shop = a\n[b]\n{section.format('b')}shop = b\n")
+    made.commit("two shops")
+    with pytest.raises(Refused, match=r"has the sections a, b for one script directory, and they differ in shop:"):
+        layout_of(made)
+    assert layout_of(made, command="alembic -n b").section == "b"
+
+
 def test_an_application_is_found_by_flask_app_and_by_a_flaskenv_next_to_it(make: Make) -> None:
     made = factory(make)
     assert reaches(made, FLASK_APP="shop:create_app", PYTHONPATH="src").startswith("0 ")
