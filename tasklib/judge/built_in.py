@@ -17,15 +17,23 @@ OF_A_SCHEMA = "PRIVILEGES OF A SCHEMA"
 # Rows of PostgreSQL's own objects. Privileges on them the dump knows (not on languages that are no extensions).
 BUILT_IN = {
     "pg_proc": _without("proacl"),
+    "pg_operator": "r",
+    "pg_opclass": "r",
+    "pg_opfamily": "r",
+    "pg_am": "r",
+    "pg_cast": "r",
     "pg_language": _without("lanacl"),
-}
-# What nobody grants, so that a row which is as the server was made with need not be read.
+    "pg_ts_config": "r",
+    "pg_ts_dict": "r",
+    "pg_collation": "r",  # REFRESH VERSION writes one anew that may stay the same
+    "pg_conversion": "r",
+}  # fmt: skip
+# What only UPDATE changes, or a statement that is not for them: a row that is as the server was made with need not be
+# read.
 TOUCHED = "age(r.xmin) < (SELECT age(datfrozenxid) FROM pg_database WHERE datname = 'template0')"
 SELDOM = {
-    "pg_aggregate": "aggfnoid", "pg_am": "oid", "pg_amop": "oid", "pg_amproc": "oid", "pg_cast": "oid",
-    "pg_collation": "oid", "pg_constraint": "oid", "pg_conversion": "oid", "pg_opclass": "oid", "pg_operator": "oid",
-    "pg_opfamily": "oid", "pg_range": "rngtypid", "pg_rewrite": "oid", "pg_ts_config": "oid", "pg_ts_dict": "oid",
-    "pg_ts_parser": "oid", "pg_ts_template": "oid",
+    "pg_aggregate": "aggfnoid", "pg_amop": "oid", "pg_amproc": "oid", "pg_constraint": "oid", "pg_range": "rngtypid",
+    "pg_rewrite": "oid", "pg_ts_parser": "oid", "pg_ts_template": "oid",
 }  # fmt: skip
 OF_INFORMATION_SCHEMA = "to_regnamespace('information_schema')"  # which may be gone
 CHANGED = (

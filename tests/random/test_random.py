@@ -206,6 +206,21 @@ def test_what_no_dump_says_that_something_needs_it_is_there_in_time(server: Serv
     assert taken == USED[what] and found is None, (taken, found)
 
 
+def test_a_collation_of_postgresqls_own_that_is_written_anew_and_stays_the_same_is_no_change(
+    server: Server, tmp_path: Path
+) -> None:
+    statements = ['ALTER COLLATION "en-x-icu" REFRESH VERSION', "CREATE TABLE tt (a text)"]
+    laboratory = Trials(server, tmp_path, token="5eedf00d")
+    try:
+        taken = replay(laboratory, statements)
+        if taken != statements:
+            pytest.skip("this PostgreSQL is built without ICU")
+        found = failure(laboratory, taken)
+    finally:
+        laboratory.close()
+    assert found is None, found
+
+
 def test_a_view_of_an_operator_that_no_dump_would_choose_again_is_refused_in_words(
     server: Server, tmp_path: Path
 ) -> None:
