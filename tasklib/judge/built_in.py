@@ -17,7 +17,6 @@ OF_A_SCHEMA = "PRIVILEGES OF A SCHEMA"
 # Rows of PostgreSQL's own objects. Privileges on them the dump knows (not on languages that are no extensions).
 BUILT_IN = {
     "pg_proc": _without("proacl"),
-    "pg_operator": "r",
     "pg_opclass": "r",
     "pg_opfamily": "r",
     "pg_am": "r",
@@ -32,8 +31,8 @@ BUILT_IN = {
 # read.
 TOUCHED = "age(r.xmin) < (SELECT age(datfrozenxid) FROM pg_database WHERE datname = 'template0')"
 SELDOM = {
-    "pg_aggregate": "aggfnoid", "pg_amop": "oid", "pg_amproc": "oid", "pg_constraint": "oid", "pg_range": "rngtypid",
-    "pg_rewrite": "oid", "pg_ts_parser": "oid", "pg_ts_template": "oid",
+    "pg_aggregate": "aggfnoid", "pg_amop": "oid", "pg_amproc": "oid", "pg_constraint": "oid", "pg_operator": "oid",
+    "pg_range": "rngtypid", "pg_rewrite": "oid", "pg_ts_parser": "oid", "pg_ts_template": "oid",
 }  # fmt: skip
 OF_INFORMATION_SCHEMA = "to_regnamespace('information_schema')"  # which may be gone
 CHANGED = (
