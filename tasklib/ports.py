@@ -33,7 +33,8 @@ def named_by(environment: Mapping[str, str], targets: Iterable[str]) -> frozense
     found = {USUAL, *in_urls(environment.values()), *(int(port) for place in places for port in PORT.findall(place))}
     found |= {int(one) for one in environment.get("PGPORT", "").split(",") if one.isdigit()}
     found |= {int(one) for name, one in environment.items() if OF_A_DATABASE.search(name) and one.isdigit()}
-    found |= named(text for text in environment.values() if "dbname=" in text or "host=" in text)
+    # Connection strings alone: the host of a mail server is none of a database.
+    found |= named(text for text in environment.values() if all("=" in word for word in text.split()))
     for file in _service_files(environment):
         if file.is_file():
             text = file.read_text(encoding="utf-8", errors="replace")

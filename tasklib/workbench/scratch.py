@@ -41,7 +41,8 @@ SHARED = {
 }
 # Another one whenever a database is made anew, also by a cluster that is a copy of the same one, on the same port.
 ITSELF = (  # a cast to text may be the history's own
-    "SELECT format('%s %s', oid, pg_postmaster_start_time()) FROM pg_database WHERE datname = current_database()"
+    "SELECT pg_catalog.format('%s %s', oid, pg_postmaster_start_time()) FROM pg_database"
+    " WHERE datname = current_database()"
 )
 GROUND = "ground"  # the role whose databases hold what env.py makes before any migration, and nothing else
 SECOND = "second"  # of the second run of the old chain, whose application has a start of its own

@@ -399,6 +399,7 @@ def test_ports_of_real_databases_are_read_from_variables_service_files_and_what_
         "HOME": str(tmp_path), "PGPORT": "6003,6004", "A": "postgresql+asyncpg://u:p%40ss@h.example:6005/d?x=1",
         "B": "postgres://h:6006", "C": "redis://h:6379/0", "D": "postgresql://h/d", "PGSYSCONFDIR": str(tmp_path),
         "E": "postgresql://a:6007,b:6008/d", "DB_PORT": "6011", "REDIS_PORT": "6380", "F": "host=x port=6012 dbname=d",
+        "MAIL": "shop.Sender host=mail port=1025",
     }  # fmt: skip
     found = ports.named_by(variables, ["h:6009,i:6010/d", "/run/pg:5433/d"])
     assert found == {5432, 5433, *range(6001, 6013)}

@@ -181,6 +181,13 @@ USED = {
         "CREATE TABLE tb (x integer CONSTRAINT fk REFERENCES targets)",
         "ALTER TABLE targets DISABLE TRIGGER ALL",
     ],
+    "functions that fit better than those that this program calls": [
+        "CREATE FUNCTION concat(text, anyarray) RETURNS text LANGUAGE sql AS $$SELECT 'x'$$",
+        "CREATE FUNCTION concat(text, VARIADIC text[]) RETURNS text LANGUAGE sql AS $$SELECT 'x'$$",
+        "CREATE FUNCTION format(text, oid, timestamptz) RETURNS text LANGUAGE sql AS $$SELECT clock_timestamp()::text$$",
+        "CREATE TABLE tt (a integer)",
+        "DO $$BEGIN EXECUTE pg_catalog.format('GRANT CREATE ON DATABASE %I TO pg_monitor', current_database()); END$$",
+    ],
     "statistics on a function that reads their table": [
         "CREATE TABLE tt (a integer, b integer)",
         "CREATE FUNCTION most(integer) RETURNS integer IMMUTABLE LANGUAGE sql RETURN (SELECT max(a) FROM tt)",
