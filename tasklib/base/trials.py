@@ -17,7 +17,7 @@ from tasklib.judge.compare import Verdict
 from tasklib.judge.objects import Difference
 from tasklib.postgres import sqltext
 from tasklib.postgres.archive import Key, shown
-from tasklib.render import children, entries, items
+from tasklib.render import children, constraints, entries, items
 from tasklib.render.file import File, Mark, failed
 
 # Kinds of objects that the dump's own DDL stands for where our words do not make the same.
@@ -48,6 +48,9 @@ NOT_IN_A_DUMP = {
     "TOAST OPTIONS": "it leaves options of a TOAST table that no column needs any more (RESET them)",
 }
 
+# A check that is not the one which comes down from a parent.
+TWICE = re.compile(r'constraint "(.+?)" for relation ".+?" already exists')
+
 Verdicts = Mapping[str, Verdict]  # by bind
 
 
@@ -75,7 +78,15 @@ def converge(
             verdicts = attempt(file, len(ddl))
         except MigrationFailed as error:
             first = _culprit(error, file, revision)
-            if trial:
+            twice = TWICE.search(error.text)
+            if (
+                twice
+                and first
+                and not trial
+                and (alike := (first[0], (constraints.SAME_NAME, "", twice[1]))) not in ddl
+            ):
+                ddl |= {alike}
+            elif trial:
                 ddl, trial = ddl - trial, frozenset()
             elif first is None or (form := _next_form(first, ddl)) is None:
                 if first:

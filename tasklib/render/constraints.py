@@ -62,6 +62,10 @@ def unique_of(source: Source, entry: Entry, named: ByTag) -> tuple[Table, Constr
     return found if found is not None and key_is_native(source, *found) else None
 
 
+# The mark of checks that tables must have alike, to the letter: one inherits the other's.
+SAME_NAME = "CHECKS OF A NAME"
+
+
 def inline(source: Source, table: Table, constraint: Constraint) -> Node | None:
     """A key or check as an argument of create_table, or None where it comes later or as DDL."""
     name: dict[str, Node] = {"name": Call("op.f", [string(constraint.name)])}
@@ -71,11 +75,17 @@ def inline(source: Source, table: Table, constraint: Constraint) -> Node | None:
             return None
         kwargs = {**name, **timing(constraint)}
         return Call("sa.PrimaryKeyConstraint" if constraint.kind == "p" else "sa.UniqueConstraint", listed, kwargs)
-    # The table's own entry holds the check, so a difference there has no key of its own.
-    as_ddl = ("CHECK", table.schema, f"{table.name} {constraint.name}") in source.ddl
+    as_ddl = is_as_printed(source, table.schema, table.name, constraint.name)
     if constraint.kind == "c" and constraint.validated and not constraint.no_inherit and not as_ddl:
         return Call("sa.CheckConstraint", [condition(constraint.expression or "")], name)
     return None
+
+
+def is_as_printed(source: Source, schema: str, table: str, name: str) -> bool:
+    """Whether a check must be in the server's own words. The table's own entry holds it, so that a difference there has
+    no key of its own.
+    """
+    return ("CHECK", schema, f"{table} {name}") in source.ddl or (SAME_NAME, "", name) in source.ddl
 
 
 def timing(constraint: Constraint) -> dict[str, Node]:

@@ -10,7 +10,7 @@ from tasklib.judge import database_properties
 from tasklib.judge.tables import Definition
 from tasklib.postgres import client, sqltext
 from tasklib.postgres.archive import Entry, Key
-from tasklib.render import partitions, pycode, sequences
+from tasklib.render import constraints, partitions, pycode, sequences
 from tasklib.render.execute import execute_all
 from tasklib.render.items import KIND_GROUP, LAST, PUBLIC, Item
 from tasklib.render.pycode import Call, Node, string
@@ -149,8 +149,9 @@ def _ddl(source: Source, entry: Entry) -> tuple[list[str], str]:
     if entry.kind == "FOREIGN DATA WRAPPER" and VALIDATOR.match(entry.ddl):
         texts[0] = VALIDATOR.sub(r"\g<create>", texts[0])
     # A table that no operation makes has its checks in it.
-    checks = ("CHECK", entry.schema, f"{entry.tag} ")
-    raw = entry.kind == "TABLE" and any(key[:2] == checks[:2] and key[2].startswith(checks[2]) for key in source.ddl)
+    table = source.model.tables.get((entry.schema, entry.tag)) if entry.kind == "TABLE" else None
+    names = [one.name for one in table.constraints if one.kind == "c"] if table is not None else []
+    raw = any(constraints.is_as_printed(source, entry.schema, entry.tag, name) for name in names)
     if pathless(entry.key) in source.ddl:
         return [
             _without_a_path(text.rstrip().rstrip(";")) for text in texts

@@ -188,6 +188,11 @@ USED = {
         "CREATE TABLE tt (a integer)",
         "DO $$BEGIN EXECUTE pg_catalog.format('GRANT CREATE ON DATABASE %I TO pg_monitor', current_database()); END$$",
     ],
+    "a check that comes down to a table which has it by LIKE": [
+        "CREATE TABLE ta (x bigint CONSTRAINT k CHECK (x <> ALL (ARRAY[3, 4])))",
+        "CREATE TABLE tb (LIKE ta INCLUDING ALL)",
+        "ALTER TABLE tb INHERIT ta",
+    ],
     "statistics on a function that reads their table": [
         "CREATE TABLE tt (a integer, b integer)",
         "CREATE FUNCTION most(integer) RETURNS integer IMMUTABLE LANGUAGE sql RETURN (SELECT max(a) FROM tt)",
