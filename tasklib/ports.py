@@ -58,18 +58,18 @@ def configured(texts: Iterable[str]) -> frozenset[int]:
     ports, and as a port in a section or by a key that says "database".
     """
     texts = list(texts)
-    found = set(map(str, in_urls(texts)))
+    found = {*in_urls(texts)}
     for text in texts:
         section = ""
         for line in text.splitlines():
-            found.update(MAPPED.findall(line))
+            found.update(map(int, MAPPED.findall(line)))
             if (head := SECTION.match(line)) is not None:
                 section = head[1] or head[2]
             elif (key := KEY.match(line)) is not None and (OF_A_DATABASE.search(key[1]) or DATABASE.search(section)):
-                found.add(key[2])
+                found.add(int(key[2]))
             elif "dbname=" in line or "host=" in line:
-                found.update(filter(None, (port for ports in IN_TEXT.findall(line) for port in ports)))
-    return frozenset(map(int, found))
+                found |= named([line])
+    return frozenset(found)
 
 
 def _service_files(environment: Mapping[str, str]) -> list[Path]:

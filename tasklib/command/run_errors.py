@@ -13,6 +13,7 @@ from tasklib.postgres import missing_extension
 # The line of a traceback that says which error it was.
 ERROR = re.compile(r"[\w.]*(Error|Exception|Exists|Undefined\w*|Violation)\b")
 CAUGHT = "Error that was caught before it: "  # from the server's record
+NO_SCHEMA = "no schema has been selected to create in"  # PostgreSQL's words
 SHOWN = 10  # lines of an error
 
 
@@ -46,7 +47,7 @@ def explain_failure(result: shell.Result, chain: Chain, what: str) -> Failed | R
             f"{what}: {name} needs the extension {extension!r}, which the server does not have.",
             missing_extension.how_to_get(extension),
         )
-    if not revision and "no schema has been selected to create in" in result.stderr:
+    if not revision and NO_SCHEMA in result.stderr:
         return Refused(
             f"{what}: env.py (or a role, or the address) sets a search_path that leads to no schema of an empty "
             "database, so Alembic has no place for its version table.",

@@ -17,6 +17,7 @@ from urllib.parse import unquote
 
 from tasklib import console
 from tasklib.command.project_command import Ran
+from tasklib.command.run_errors import NO_SCHEMA
 from tasklib.command.watch import Visit
 from tasklib.errors import Refused
 from tasklib.history.chains import Chain
@@ -32,7 +33,6 @@ from tasklib.workbench.scratch import GROUND
 OTHER = "squash_other_schema"  # the name that the second run gets
 USUAL = "public"  # what a base migration need not name
 OLD, NEW = "otherold", "othernew"  # the roles of its databases
-NOWHERE = "no schema has been selected to create in"
 WHERE_NAMED = ("*.py", "*.ini", "*.toml", "*.cfg", "*.y*ml", "*.json")
 SCHEMAS = """
 SELECT DISTINCT n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -131,7 +131,7 @@ def refuse_nowhere(bench: Bench, ran: Ran) -> None:
     """Raises `Learnt` where a run has found no schema to begin in, and an argument may choose it, which leads to public
     from now on: it was not given, or an operator makes the schema beforehand.
     """
-    if NOWHERE not in ran.stderr:
+    if NO_SCHEMA not in ran.stderr:
         return
     for one in _named(bench):
         if one.kind == "argument" and one.value != USUAL and _to_public(bench, one):
