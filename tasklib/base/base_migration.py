@@ -17,6 +17,7 @@ from tasklib.judge import compare
 from tasklib.judge.compare import Verdict
 from tasklib.judge.rows import Volatile
 from tasklib.postgres.archive import Key
+from tasklib.postgres.version_table import written_out
 from tasklib.project import configs, extension_sql, script_mako
 from tasklib.reference import arrival, replay, server_objects, volatile_columns
 from tasklib.render import engines, entries, owners
@@ -104,7 +105,7 @@ def _made_anew(bench: Bench, read: Reference) -> Volatile:
     database, and of Alembic's own table.
     """
     known = volatile_columns.of(bench, "base", read.bind)
-    own = {(schema or "public", name) for schema, name in bench.version_tables()}
+    own = written_out(bench.version_tables())
     return {key: columns for key, columns in known.items() if key in own or key in read.populated}
 
 
@@ -201,7 +202,7 @@ def source(
     """What the file of one bind is made from, with these objects as DDL; ``laid`` is env.py's groundwork."""
     own = frozenset(key for bind, key in ddl if bind == read.bind)
     version = bench.version_tables()
-    staying = {(schema or "public", name) for schema, name in version}
+    staying = written_out(version)
     listed = laid.without(owners.for_anybody(read.snapshot.entries, read.model, read.users, staying, laid.schemas))
     left = (bench.plan.replayed or {}).get("session", {}).get(read.bind, {})
     session = {(entries.SESSION, "", name): value for name, value in left.items()}

@@ -17,7 +17,7 @@ from tasklib.judge.roles import Made
 from tasklib.judge.tables import Table
 from tasklib.postgres import client
 from tasklib.postgres.client import Connection
-from tasklib.postgres.version_table import existing
+from tasklib.postgres.version_table import existing, written_out
 from tasklib.project import packaging
 from tasklib.reference import server_objects, volatile_columns
 from tasklib.render import values
@@ -111,7 +111,7 @@ def with_rows(
     name) whose rows --data leaves out. `Refused` where --data names a table that is not there.
     """
     wanted = compare.data_filter(bench.plan.settings.data)
-    version = {(schema or "public", name) for schema, name in bench.version_tables()}
+    version = written_out(bench.version_tables())
     listed = [t for t in catalog.tables(connection) if (t.schema, t.name) not in version]
     compare.refuse_unknown_tables(bench.plan.settings.data, [*listed, *_of_others(bench, bind)])
     configured = catalog.configured(connection)

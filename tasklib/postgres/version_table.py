@@ -12,6 +12,11 @@ from tasklib.postgres.client import Address, Connection
 Name = tuple[str, str]  # schema ("" for the default one) and table
 
 
+def written_out(tables: Sequence[Name]) -> set[Name]:
+    """The same, with public for the default schema."""
+    return {(schema or "public", name) for schema, name in tables}
+
+
 def versions(address: Address, tables: Sequence[Name]) -> set[str]:
     """The ids in the version table: of all of ``tables`` that are there; empty where none is."""
     return {one for found in by_table(address, tables).values() for one in found}

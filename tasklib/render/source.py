@@ -12,7 +12,7 @@ from functools import cached_property
 from tasklib.judge.disabled_triggers import Switch
 from tasklib.judge.roles import Made
 from tasklib.judge.tables import Model, Table
-from tasklib.postgres import client, sqltext
+from tasklib.postgres import client, sqltext, version_table
 from tasklib.postgres.archive import Entry, Key
 from tasklib.project.extension_sql import Written
 from tasklib.render import pycode
@@ -196,7 +196,7 @@ class Source:
     def row_counts(self) -> dict[str, int]:
         """Every table that the file makes, as SQL names it, and how many rows the file puts there."""
         carried = {(one.table.schema, one.table.name): one.count for one in self.rows}
-        ours = {(schema or "public", name) for schema, name in self.version_tables}
+        ours = version_table.written_out(self.version_tables)
         return {
             table.shown: carried.get(key, 0)
             for key, table in sorted(self.model.tables.items())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tasklib.judge.tables import Constraint, Table
+from tasklib.postgres import version_table
 from tasklib.postgres.archive import Entry
 from tasklib.render import (
     children,
@@ -21,13 +22,13 @@ from tasklib.render import (
     tables,
     types,
 )
-from tasklib.render.items import LAST, PUBLIC, Item, last, ordered, with_early_drops, with_order, without_missing_needs
+from tasklib.render.items import LAST, Item, last, ordered, with_early_drops, with_order, without_missing_needs
 from tasklib.render.source import Source
 
 
 def items_of(source: Source) -> list[Item]:
     """Every object, row and sequence position of the reference, in the order of the file."""
-    ours = {(schema or PUBLIC, name) for schema, name in source.version_tables}
+    ours = version_table.written_out(source.version_tables)
     listed = [e for e in source.entries if not _of_version_table(e, ours)]
     taken: set[int] = set()
     found: list[Item] = []
