@@ -136,11 +136,11 @@ def old_shop(server: Server, plain_templates: Callable[[str], Path], tmp_path_fa
     project = plain(tmp_path_factory.mktemp("shop") / "project", server, plain_templates("generic"), SHOP)
     project.new_database("shop_0")
     for number, revision in enumerate(project.ids, 1):
-        with client.connect(project.address()) as connection:
+        with client.connect(project.address()) as connection, connection.usual_path():
             connection.run(f"DROP DATABASE IF EXISTS shop_{number}")
             connection.run(f"CREATE DATABASE shop_{number} TEMPLATE shop_{number - 1}")
         project.db("upgrade", revision, database=f"shop_{number}")
-        with client.connect(project.address(f"shop_{number}")) as connection:
+        with client.connect(project.address(f"shop_{number}")) as connection, connection.usual_path():
             if number == 1:
                 connection.run("INSERT INTO users (email) VALUES ('ann@example.com'), ('bob@example.com')")
             if number == 2:
@@ -165,7 +165,7 @@ def copied(project: Plain, to: Path) -> Plain:
 
 def database_of(project: Project, number: int, name: str) -> str:
     """The URL of a copy of `shop_NUMBER` under another name."""
-    with client.connect(project.address()) as connection:
+    with client.connect(project.address()) as connection, connection.usual_path():
         connection.run(f'DROP DATABASE IF EXISTS "{name}"')
         connection.run(f'CREATE DATABASE "{name}" TEMPLATE shop_{number}')
     return project.address(name).url()

@@ -76,8 +76,6 @@ def read(bench: Bench, bind: str, taken: Collection[str] = ()) -> Reference:
     snapshot = bench.known("reference", bind)
     with client.connect(address, read_only=True) as connection:
         model = tables.read_model(connection)
-    # With the path that the migrations had: functions in indexes may rely on it.
-    with client.connect(address, read_only=True) as connection:
         carried, left_out = with_rows(bench, connection, bind)
         # What a data file holds is text.
         limit = math.inf if casts_text(snapshot.entries) else LARGE

@@ -118,7 +118,6 @@ def copy(source: Address, target: Address) -> None:
     """Give ``target`` what CREATE DATABASE … TEMPLATE source did not copy."""
     facts: dict[Key, str] = {}
     with client.connect(source, read_only=True) as connection:
-        connection.run("SET search_path = ''")  # a function of anybody's may fit better than a built-in one
         for kind, query in not_dumped.OF_THE_DATABASE:
             facts.update({(kind, "", str(name)): str(value) for _, name, value in connection.rows(query)})
     with client.connect(target) as connection:

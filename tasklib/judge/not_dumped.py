@@ -212,8 +212,6 @@ SILENT = (
 def facts(connection: Connection) -> dict[Key, str]:
     """What the dump is silent on, by (kind, schema, name)."""
     found = {}
-    # Else a function of anybody's (an extension's) could change how PostgreSQL writes the name of a built-in one.
-    connection.run("SET search_path = ''")
     for kind, query in SILENT:
         for schema, name, value in connection.rows(query):
             found[(kind, str(schema or ""), str(name))] = str(value)

@@ -89,7 +89,7 @@ def digest(text: str) -> str:
 def count(connection: Connection, table: Table, condition: str = "") -> int:
     """How many rows the table holds itself (without those of tables that inherit from it), that meet a ``WHERE …``."""
     query = sql.SQL("SELECT count(*) FROM ONLY {} ").format(table.sql) + sql.SQL(condition)
-    with _reading(table):
+    with _reading(table), connection.usual_path():
         return int(connection.value(query))
 
 

@@ -292,8 +292,6 @@ LEFT JOIN pg_available_extensions a ON a.name = e.extname
 
 def read_model(connection: Connection) -> Model:
     """Everything that the operations of a migration could say about a database's tables and sequences."""
-    # As pg_dump does it: with an empty path every name in an expression comes out qualified.
-    connection.run("SET search_path = ''")
     hidden = frozenset(str(name) for (name,) in connection.rows(NEED_THEIR_SCHEMA))
 
     def readable(expression: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -144,6 +144,11 @@ def _words_of_the_server() -> Iterator[None]:
         raise kind(f"PostgreSQL refused a statement of this program: {str(error).strip()}", full) from error
 
 
+# As pg_dump has it: every name in an expression comes out qualified, and a function of anybody's, which may fit better
+# than a built-in one, is not taken for that.
+_EMPTY_PATH = "SET search_path = ''"
+
+
 class Connection:
     """A connection in autocommit mode; every statement that the program runs itself goes through `rows` or `run`."""
 
@@ -170,13 +175,24 @@ class Connection:
         with _words_of_the_server(), self.raw.cursor() as cursor:
             cursor.execute(statement, tuple(values) or None)
 
+    @contextmanager
+    def usual_path(self) -> Iterator[None]:
+        """The search_path that the database gives to everybody: functions of the history may rely on it."""
+        self.run("RESET search_path")
+        try:
+            yield
+        finally:
+            with suppress(Unavailable):  # what came before says it
+                self.run(_EMPTY_PATH)
+
     def stream(self, statement: str | sql.Composable, batch: int = 2000) -> Iterator[Row]:
-        """Rows of a query by a server-side cursor, ``batch`` rows in memory at a time."""
+        """Rows of a query by a server-side cursor, ``batch`` rows in memory at a time; with the usual path."""
         # WITH HOLD: the connection is in autocommit mode, where a cursor would end with its statement.
         cursor = self.raw.cursor(name="alembic_squash_rows", withhold=True)
         cursor.itersize = batch
         with _words_of_the_server():
-            cursor.execute(statement)
+            with self.usual_path():
+                cursor.execute(statement)
             try:
                 yield from cursor
             finally:
@@ -195,7 +211,9 @@ OPTIONS = " ".join(f"-c {one}" for one in _SETTINGS)
 
 @contextmanager
 def connect(address: Address, *, read_only: bool = False) -> Iterator[Connection]:
-    """Connect for the length of a block; `Failed` with the server's words where it cannot be reached."""
+    """Connect for the length of a block, with an empty search_path; `Failed` with the server's words where it cannot be
+    reached.
+    """
     options = OPTIONS
     if read_only:
         options += " -c default_transaction_read_only=on"
@@ -217,7 +235,9 @@ def connect(address: Address, *, read_only: bool = False) -> Iterator[Connection
         raise Failed(f"The server {address.masked()} cannot be reached: {str(error).strip()}") from None
     try:
         raw.autocommit = True
-        yield Connection(raw)
+        connection = Connection(raw)
+        connection.run(_EMPTY_PATH)
+        yield connection
     finally:
         raw.close()
 

@@ -51,7 +51,7 @@ def test_what_it_does_not_understand_it_refuses_and_leaves_alone(new_shop: Plain
         (f"DELETE FROM alembic_version WHERE version_num = '{project.ids[0]}'; DROP INDEX ix_users_email",
          "missing  INDEX public.ix_users_email"),
     ):  # fmt: skip
-        with client.connect(address) as connection:
+        with client.connect(address) as connection, connection.usual_path():
             connection.run(sql)
         before = whole(project.server, address)
         done = project.tool("catchup", "--url", url, "--yes", "--server", project.server_url)
@@ -64,7 +64,7 @@ def test_the_base_refuses_a_database_with_its_tables_and_no_revision(new_shop: P
     text = project.base_file.read_text()
     assert all(one in text for one in project.ids[:4])
     database_of(project, 2, "lost")
-    with client.connect(project.address("lost")) as connection:
+    with client.connect(project.address("lost")) as connection, connection.usual_path():
         connection.run("DELETE FROM alembic_version")
     before = whole(project.server, project.address("lost"))
     done = project.db("upgrade", "head", database="lost", check=False)
@@ -72,7 +72,7 @@ def test_the_base_refuses_a_database_with_its_tables_and_no_revision(new_shop: P
     assert whole(project.server, project.address("lost")) == before
     # Tables of that name elsewhere are none of its business, nor is anything in --sql.
     address = project.new_database("beside")
-    with client.connect(address) as connection:
+    with client.connect(address) as connection, connection.usual_path():
         connection.run("CREATE SCHEMA tenant; CREATE TABLE tenant.users (id integer)")
         connection.run("ALTER DATABASE beside SET search_path = public, tenant")
     project.db("upgrade", "head", database="beside")
@@ -84,14 +84,14 @@ def test_where_the_real_one_fails_it_says_why_and_where_it_stands(new_shop: Plai
     project, ids = new_shop, new_shop.ids
     database_of(project, 2, "no_rights")
     address = replace(project.address("no_rights"), user="catchup_reader", password="s3cret-of-the-reader")
-    with client.connect(project.address("no_rights")) as connection:
+    with client.connect(project.address("no_rights")) as connection, connection.usual_path():
         # All that is asked and dumped it may; on a scratch database it never was.
         connection.run(f"CREATE ROLE {address.user} LOGIN PASSWORD '{address.password}' IN ROLE pg_read_all_data")
     before = whole(project.server, project.address("no_rights"))
     try:
         done = project.tool("catchup", "--url", address.url(), "--yes", "--server", project.server_url)
     finally:
-        with client.connect(project.address()) as connection:
+        with client.connect(project.address()) as connection, connection.usual_path():
             connection.run(f"DROP ROLE {address.user}")
     assert done.code == 2 and "permission denied" in done.err, done.said
     assert f"/no_rights is at {ids[1]} now; {ids[3]} was expected" in done.err and ids[2] in done.err

@@ -22,7 +22,7 @@ def deployed(project: Plain) -> dict[str, str]:
                       ("several", "CREATE TABLE alembic_version (version_num varchar(32));"
                        f"INSERT INTO alembic_version VALUES ('{project.ids[0]}'), ('{project.ids[3]}')")):  # fmt: skip
         address = project.new_database(name)
-        with client.connect(address) as connection:
+        with client.connect(address) as connection, connection.usual_path():
             connection.run(sql)
         urls[name] = address.url()
     return {**urls, "gone": f"postgresql://u:secret@127.0.0.1:1/{'gone'}"}
@@ -104,7 +104,7 @@ def test_after_a_squash_the_base_migration_says_which_revision_it_is(new_shop: P
 def test_drift_names_what_the_migrations_did_not_build(new_shop: Plain) -> None:
     project, server = new_shop, ("--server", new_shop.server_url)
     urls = {name: database_of(project, number, name) for name, number in (("at_r", 4), ("behind", 2), ("odd", 2))}
-    with client.connect(project.address("odd")) as connection:
+    with client.connect(project.address("odd")) as connection, connection.usual_path():
         connection.run("DROP INDEX ix_users_email; ALTER TABLE orders ADD COLUMN by_hand integer")
         connection.run("ALTER DATABASE odd SET work_mem = '8MB'")  # the deployment's own
     done = project.tool("instances", "--drift", "--url", urls["at_r"], *server)
@@ -120,7 +120,7 @@ def test_drift_names_what_the_migrations_did_not_build(new_shop: Plain) -> None:
 def test_each_schema_of_one_database_is_an_instance(old_shop: Plain) -> None:
     project = old_shop
     address = project.new_database("tenants")
-    with client.connect(address) as connection:
+    with client.connect(address) as connection, connection.usual_path():
         for name, revision in (("tenant_a", project.ids[3]), ("tenant_b", project.ids[0]), ("other", project.ids[0])):
             connection.run(f"CREATE SCHEMA {name}; CREATE TABLE {name}.alembic_version (version_num text)")
             connection.run(f"INSERT INTO {name}.alembic_version VALUES ('{revision}')")
@@ -141,7 +141,7 @@ def test_five_hundred_databases_of_one_server_take_less_than_half_a_minute(old_s
         done = project.tool("instances", "--rev", "head-2", "--urls", str(file))
         took = time.monotonic() - started
     finally:
-        with client.connect(project.address()) as connection:
+        with client.connect(project.address()) as connection, connection.usual_path():
             for number in range(500):
                 connection.run(f"DROP DATABASE IF EXISTS many_{number}")
     assert done.code == 0 and done.out.count("at R") == 500, done.said

@@ -154,7 +154,7 @@ def test_models_for_a_history_that_cannot_be_replayed_need_another_truth(make: M
     assert "--before" in alone.err and "--reference URL" in alone.err
     project.assert_nothing_left(head)
     address = project.new_database("deployed")
-    with client.connect(address) as connection:
+    with client.connect(address) as connection, connection.usual_path():
         connection.run("CREATE TABLE users (id serial PRIMARY KEY, email varchar(120) NOT NULL)")
         connection.run("CREATE TABLE posts (id serial PRIMARY KEY, user_id integer NOT NULL REFERENCES users)")
         connection.run("CREATE TABLE alembic_version (version_num varchar(32) NOT NULL)")

@@ -270,7 +270,7 @@ def test_an_application_that_upgrades_at_its_start_is_held_there(make: Make, how
     verified = project.tool("verify")
     assert verified.code == 0, verified.said
     address = project.new_database("behind")
-    with client.connect(address) as connection:
+    with client.connect(address) as connection, connection.usual_path():
         connection.run(f"CREATE TABLE alembic_version AS SELECT '{project.ids[1]}'::varchar(32) AS version_num")
     caught_up = project.tool("catchup", "--url", address.url(), "--yes")
     assert caught_up.code == 1 and "start the application there as it was before the squash" in caught_up.err

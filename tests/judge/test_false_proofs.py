@@ -47,7 +47,7 @@ def test_row_security_does_not_hide_rows_from_the_judge(make: Make) -> None:
         Step("later", sql=["CREATE TABLE later (id integer)"]),
     ])  # fmt: skip
     head = project.git("rev-parse", "HEAD")
-    with client.connect(project.address()) as connection:
+    with client.connect(project.address()) as connection, connection.usual_path():
         connection.run("DROP ROLE IF EXISTS modest")
         connection.run("CREATE ROLE modest LOGIN CREATEDB PASSWORD 'modest'")
     url = f"postgresql://modest:modest@{project.server.host}:{project.server.port}/postgres"
@@ -60,7 +60,7 @@ def test_row_security_does_not_hide_rows_from_the_judge(make: Make) -> None:
 
 @pytest.mark.slow
 def test_a_user_who_may_only_create_databases_is_enough(shop: Project) -> None:
-    with client.connect(shop.address()) as connection:
+    with client.connect(shop.address()) as connection, connection.usual_path():
         connection.run("DROP ROLE IF EXISTS modest")
         connection.run("CREATE ROLE modest LOGIN CREATEDB PASSWORD 'modest'")
     url = f"postgresql://modest:modest@{shop.server.host}:{shop.server.port}/postgres"

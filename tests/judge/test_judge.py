@@ -67,7 +67,7 @@ def words(server: Server) -> Words:
     """Extensions that this server has: a wheel brings only one. And a role, which lives in the server."""
     address = Address(server.host, server.port, server.user, server.password)
     role = "judged"
-    with client.connect(address) as connection:
+    with client.connect(address) as connection, connection.usual_path():
         wanted = "SELECT name FROM pg_available_extensions WHERE name IN ('citext', 'hstore', 'vector') ORDER BY name"
         names = [str(name) for (name,) in connection.rows(wanted)]
         connection.run(f"CREATE ROLE {role}")
@@ -110,7 +110,7 @@ def _batches(mutations: list[Mutation]) -> list[list[Mutation]]:
 
 
 def run(bench: Bench, role: str, statements: str) -> None:
-    with client.connect(bench.address(role)) as connection:
+    with client.connect(bench.address(role)) as connection, connection.usual_path():
         connection.run(statements)
 
 
@@ -206,7 +206,7 @@ def noticed(bench: Bench) -> list[str]:
 
 def test_a_question_that_is_not_asked_any_more_is_noticed(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     bench.create("candidate", template="reference")
-    with client.connect(bench.address("reference"), read_only=True) as connection:
+    with client.connect(bench.address("reference"), read_only=True) as connection, connection.usual_path():
         kinds = {kind for kind, _, _ in not_dumped.facts(connection)} & object_counts.CLASSES.keys() - {"COMMENT"}
     for kind in sorted(kinds):
         monkeypatch.setattr(not_dumped, "SILENT", [one for one in ASKED if one[0] != kind])

@@ -37,7 +37,7 @@ READ = URL.format(url='os.environ["DATABASE_URL"].replace("%", "%%")')
 def in_use(project: Project, *, empty: bool = False) -> Iterator[Address]:
     """A database that somebody uses, on the tests' server: nothing in it may change over the block."""
     address = project.new_database(f"in_use_{os.getpid()}")
-    with client.connect(address) as connection:
+    with client.connect(address) as connection, connection.usual_path():
         if not empty:
             connection.run(
                 "CREATE TABLE alembic_version (version_num varchar(32) PRIMARY KEY);"
@@ -47,7 +47,7 @@ def in_use(project: Project, *, empty: bool = False) -> Iterator[Address]:
     before = whole(project.server, address)
     yield address
     assert whole(project.server, address) == before
-    with client.connect(project.address()) as connection:
+    with client.connect(project.address()) as connection, connection.usual_path():
         connection.run(f'DROP DATABASE "{address.database}"')
 
 

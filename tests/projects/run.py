@@ -176,7 +176,7 @@ class OwnServer:
 
     def __call__(self, name: str) -> Address:
         ours = Address(self.server.host, self.server.port, self.server.user, self.server.password)
-        with client.connect(ours) as connection:
+        with client.connect(ours) as connection, connection.usual_path():
             connection.run(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
             connection.run(f'CREATE DATABASE "{name}" TEMPLATE template0')
         return ours.at(name)

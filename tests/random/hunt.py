@@ -74,7 +74,7 @@ class Hunt:
     def one(self, random: Random) -> None:
         """One history."""
         trial.empty_reference(self.laboratory)
-        with client.connect(self.laboratory.bench.address("reference")) as connection:
+        with client.connect(self.laboratory.bench.address("reference")) as connection, connection.usual_path():
             trial.limit(connection)
             world = World(connection, random, self.known)
             grammar.grow(world, self.longest)

@@ -56,7 +56,7 @@ def limit(connection: Connection) -> None:
 def replay(laboratory: Laboratory, statements: Sequence[str]) -> list[str]:
     """Run what the server takes of a history in a new reference; what it took."""
     empty_reference(laboratory)
-    with client.connect(laboratory.bench.address("reference")) as connection:
+    with client.connect(laboratory.bench.address("reference")) as connection, connection.usual_path():
         limit(connection)
         return [one for one in statements if execute(connection, one)]
 

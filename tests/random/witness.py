@@ -42,7 +42,6 @@ def differences(laboratory: Laboratory) -> list[str]:
     facts = []
     for role in ("reference", "candidate"):
         with client.connect(laboratory.bench.address(role), read_only=True) as connection:
-            connection.run("SET search_path = ''")
             facts.append(Counter(_rows(connection)))
     left, right = (sorted((one - other).elements()) for one, other in (facts, facts[::-1]))
     if len(left) != len(right):

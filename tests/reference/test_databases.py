@@ -19,7 +19,10 @@ from tests.support.traps import ddl, squash
 @pytest.fixture(scope="module")
 def clerk(server: Server) -> None:
     """The role clerk is on the test server; no migration makes it."""
-    with client.connect(Address(server.host, server.port, server.user, server.password)) as connection:
+    with (
+        client.connect(Address(server.host, server.port, server.user, server.password)) as connection,
+        connection.usual_path(),
+    ):
         connection.run("CREATE ROLE clerk")
 
 
@@ -30,7 +33,7 @@ def differences(project: Plain, old: str, beside: Path, user: Address | None = N
     for name, top in (("by_old", beside), ("by_new", project.top)):
         address = project.new_database(name)
         if user is not None:
-            with client.connect(address) as connection:
+            with client.connect(address) as connection, connection.usual_path():
                 connection.run(f"ALTER DATABASE {name} OWNER TO {user.user}")
             address = user.at(name)
         one = Plain(top, project.server, environment={VARIABLE: address.url("postgresql+psycopg2")})
@@ -122,7 +125,7 @@ def test_owners_privileges_of_the_database_and_keys_that_are_switched_off_are_in
     # The name of whoever migrates here is in no statement; elsewhere it is another one.
     assert not re.search(rf"\b{server.user}\b", text)
     assert 'op.execute(\'ALTER TABLE "public"."orders" DISABLE TRIGGER ALL\')' in text
-    with client.connect(project.address()) as connection:
+    with client.connect(project.address()) as connection, connection.usual_path():
         connection.run("CREATE ROLE shopkeeper SUPERUSER LOGIN PASSWORD 'keeper of shops'")
     user = Address(server.host, server.port, "shopkeeper", "keeper of shops")
     assert differences(project, old, tmp_path / "beside", user) == []

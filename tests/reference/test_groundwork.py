@@ -119,7 +119,7 @@ def test_a_schema_that_nobody_makes_is_given_to_scratch_databases_and_named(make
     assert "CREATE SCHEMA" not in project.base_text(project.ids[1])
     address = project.new_database("given")
     assert 'schema "store" does not exist' in project.db("upgrade", "head", database="given", check=False).err
-    with client.connect(address) as connection:
+    with client.connect(address) as connection, connection.usual_path():
         connection.run("CREATE SCHEMA store")
     project.db("upgrade", "head", database="given")
     assert query(address, "SELECT id, name FROM store.items") == [(7, None)]
@@ -138,7 +138,7 @@ def test_it_goes_together_with_before_and_with_an_env_py_that_asks_whether_it_is
     project.assert_nothing_left()
     address = project.new_database("together")
     if before:
-        with client.connect(address) as connection:
+        with client.connect(address) as connection, connection.usual_path():
             connection.run("CREATE SCHEMA store")
     project.db("upgrade", "head", database="together")
     tables = "SELECT tablename FROM pg_tables WHERE schemaname IN ('public', 'store') ORDER BY 1"
@@ -239,7 +239,7 @@ def test_a_version_table_whose_name_and_schema_are_computed_is_found_out(make_pl
     )
     assert "the_store" not in project.base_text(project.ids[3])
     address = project.new_database("computed")
-    with client.connect(address) as connection:
+    with client.connect(address) as connection, connection.usual_path():
         connection.run("CREATE SCHEMA the_store")
     project.db("upgrade", "head", database="computed")
     assert query(address, "SELECT version_num FROM the_store.the_store_versions") == [(project.ids[5],)]

@@ -54,7 +54,7 @@ def real_database(project: Plain, name: str, *ids: str, more: str = "") -> Addre
     address = project.new_database(name)
     version = "CREATE TABLE alembic_version (version_num varchar(32) NOT NULL);"
     version += "".join(f"INSERT INTO alembic_version VALUES ('{one}');" for one in ids)
-    with client.connect(address) as connection:
+    with client.connect(address) as connection, connection.usual_path():
         connection.run(REAL + version + more)
     return address
 
@@ -69,7 +69,7 @@ def dumped(project: Plain, address: Address) -> str:
 def reader(project: Plain, address: Address) -> Address:
     """The same database for a role that may only read its tables."""
     role = f"reader_of_{address.database}"
-    with client.connect(address) as connection:
+    with client.connect(address) as connection, connection.usual_path():
         connection.run(f"DROP ROLE IF EXISTS {role}; CREATE ROLE {role} LOGIN PASSWORD 'read-it-only'")
         connection.run(f"GRANT USAGE ON SCHEMA public TO {role}; GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}")
         connection.run(f"GRANT SELECT ON ALL SEQUENCES IN SCHEMA public TO {role}")
@@ -196,7 +196,7 @@ def test_a_database_that_is_not_exactly_at_r_is_refused_with_what_was_found(make
     assert "user mappings (public on s)" in user_mapping and "hidden" not in user_mapping
 
     read = reader(project, project.address("mapped"))
-    with client.connect(project.address("mapped")) as connection:
+    with client.connect(project.address("mapped")) as connection, connection.usual_path():
         connection.run(f"REVOKE SELECT ON orders FROM {read.user}")
     with pytest.raises(Refused, match=f"{read.user} may not read orders in"), read_only.opened(read) as connection:
         deployed_database.refuse_unusable(connection, read, Wanted(ids[2], history, [("", "alembic_version")], "none"))
@@ -224,13 +224,13 @@ def test_what_the_scratch_server_lacks_is_named(make_plain: MakePlain) -> None:
     head = project.git("rev-parse", "HEAD")
     address = real_database(project, "granted", project.ids[2])
     read = reader(project, address)  # a role of that server
-    with client.connect(address) as connection:
+    with client.connect(address) as connection, connection.usual_path():
         connection.run("INSERT INTO pg_extension (oid, extname, extowner, extnamespace, extrelocatable, extversion)"
                        " VALUES (16000, 'no_such_extension', 10, 2200, true, '1')")  # fmt: skip
     done = project.squash("head", "--reference", address.url())
     assert done.code == 1 and "has the extensions no_such_extension" in done.err, done.said
     project.assert_nothing_left(head)
-    with client.connect(address) as connection:
+    with client.connect(address) as connection, connection.usual_path():
         connection.run("DELETE FROM pg_extension WHERE extname = 'no_such_extension'")
     # A role of that server: a throwaway server is given it, and every new one would need it.
     done = project.tool("squash", "--rev", "head", "--uri-var", VARIABLE, "--reference", address.url())

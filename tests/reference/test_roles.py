@@ -66,7 +66,7 @@ def test_roles_that_a_history_makes_are_made_by_the_base_and_compared_in_cluster
     text = project.base_file.read_text()
     assert_native(text, 0.08)
     assert 'CREATE ROLE "auditor"' not in text and "short" not in text
-    with client.connect(project.address()) as connection:
+    with client.connect(project.address()) as connection, connection.usual_path():
         connection.run("CREATE ROLE auditor")
     address = project.new_database("with_roles")
     project.db("upgrade", project.ids[1], database="with_roles")
@@ -138,7 +138,7 @@ def test_a_role_that_env_py_sets_and_a_password_of_a_role_that_no_text_shows_are
     assert 'ALTER TABLE public.users OWNER TO "hidden"' in text and "not_given_away OWNER" not in text
     assert "ALTER TABLE public.alembic_version OWNER TO CURRENT_USER" in text.split("def downgrade")[1]
     server = project.server
-    with client.connect(project.address()) as connection:
+    with client.connect(project.address()) as connection, connection.usual_path():
         connection.run("CREATE ROLE store_owner SUPERUSER")
     address = project.new_database("kept")
     project.db("upgrade", "head", database="kept")
@@ -219,7 +219,10 @@ def test_a_password_is_known_again_from_the_text_of_a_migration_whatever_the_sal
         "password = this is no Python",
     ])  # fmt: skip
     assert texts[0] == secret and "computed" in texts and "of no interest" not in texts
-    with client.connect(Address(server.host, server.port, server.user, server.password)) as connection:
+    with (
+        client.connect(Address(server.host, server.port, server.user, server.password)) as connection,
+        connection.usual_path(),
+    ):
         for written, number in ((secret, 1), ("computed", texts.index("computed") + 1), ("another", 0)):
             salted = set()
             for _ in range(2):
@@ -258,7 +261,10 @@ MUTATIONS = (
 
 
 def test_every_mutation_of_a_role_is_noticed(server: Server) -> None:
-    with client.connect(Address(server.host, server.port, server.user, server.password)) as connection:
+    with (
+        client.connect(Address(server.host, server.port, server.user, server.password)) as connection,
+        connection.usual_path(),
+    ):
         mutations = [one for one in MUTATIONS if connection.major() >= 15 or "PARAMETER" not in one[1]]
         if connection.major() >= 16:
             mutations += [("inherit option", "GRANT one TO two WITH INHERIT FALSE"),

@@ -255,13 +255,13 @@ def test_downgrade_of_the_base_loses_rows_of_neither_database(two: Two) -> None:
     two.db("upgrade", "head", names=names)
     for address, table in ((first, "plans"), (second, "people")):
         column = "code" if table == "plans" else "name"
-        with client.connect(address) as connection:
+        with client.connect(address) as connection, connection.usual_path():
             connection.run(f"INSERT INTO {table} ({column}) VALUES ('of a user')")
         refused = two.db("downgrade", "base", names=names, check=False)
         assert refused.code != 0 and f"{table} holds rows that this migration did not insert" in refused.said
         assert query(first, "SELECT count(*) > 1 FROM plans") == [(True,)]
         assert query(second, "SELECT count(*) > 1000 FROM people") == [(True,)]
-        with client.connect(address) as connection:
+        with client.connect(address) as connection, connection.usual_path():
             connection.run(f"DELETE FROM {table} WHERE {column} = 'of a user'")
     two.db("downgrade", "base", names=names)
     left = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'"

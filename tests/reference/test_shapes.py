@@ -159,7 +159,7 @@ def test_what_a_history_makes_only_where_it_is_missing_may_be_there_already(make
     assert "CREATE SCHEMA IF NOT EXISTS app" in text and "CREATE SCHEMA plain" in text, text
     assert "CREATE OR REPLACE FUNCTION app.touch()" in text and "CREATE FUNCTION once()" in text, text
     address = project.new_database("theirs")
-    with client.connect(address) as connection:
+    with client.connect(address) as connection, connection.usual_path():
         connection.run("CREATE SCHEMA app; CREATE FUNCTION app.touch() RETURNS integer LANGUAGE sql AS 'SELECT 2'")
     project.db("upgrade", "head", database="theirs")
     assert query(address, "SELECT app.touch() FROM (SELECT count(*) FROM app.later) AS none") == [(1,)]

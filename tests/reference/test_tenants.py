@@ -104,7 +104,7 @@ def test_a_tenant_whose_schema_an_operator_makes_leads_to_public(make_plain: Mak
     assert "for another schema by the argument -x tenant=…" in done.out, done.said
     project.assert_nothing_left()
     address = project.new_database("tenants")
-    with client.connect(address) as connection:
+    with client.connect(address) as connection, connection.usual_path():
         connection.run("CREATE SCHEMA globex")
     project.db("-x", "tenant=globex", "upgrade", "head", database="tenants")
     assert query(address, "SELECT code, note FROM globex.plans") == [("free", None)]

@@ -1000,7 +1000,7 @@ REFUSED: dict[str, tuple[tuple[str, ...], str, str]] = {
 def laboratory(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laboratory]:
     made = Laboratory(server, tmp_path_factory.mktemp("laboratory"))
     roles = {"reader": "", "writer": "", "postgres": "SUPERUSER"}
-    with client.connect(made.bench.address()) as connection:
+    with client.connect(made.bench.address()) as connection, connection.usual_path():
         there = {name for (name,) in connection.rows("SELECT rolname FROM pg_roles")}
     client.create_roles(made.bench.address(), {name: words for name, words in roles.items() if name not in there})
     yield made
@@ -1055,7 +1055,7 @@ def test_what_was_asked_for_stays_after_the_downgrade(laboratory: Laboratory) ->
 
 
 def test_a_version_is_written_where_the_history_names_it(laboratory: Laboratory) -> None:
-    with client.connect(laboratory.bench.address()) as connection:
+    with client.connect(laboratory.bench.address()) as connection, connection.usual_path():
         default = connection.value("SELECT default_version FROM pg_available_extensions WHERE name = 'hstore'")
     for ending, version in (("", f" VERSION '{default}'"), ("; alter extension hstore update", "")):
         text = laboratory.squash((f"create extension hstore version '{default}'{ending}",)).text
@@ -1093,7 +1093,7 @@ def test_all_operations_that_fail_are_learnt_in_one_run(
 def test_an_object_that_nothing_helps_is_named(laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(laboratory, "make", lambda role, statements: None)
     laboratory.bench.create("reference")
-    with client.connect(laboratory.bench.address("reference")) as connection:
+    with client.connect(laboratory.bench.address("reference")) as connection, connection.usual_path():
         connection.run("CREATE TABLE alembic_version (version_num varchar(32) CONSTRAINT alembic_version_pkc PRIMARY KEY);"
                        "INSERT INTO alembic_version VALUES ('r');"
                        "CREATE SCHEMA s; CREATE TABLE s.t (i int)")  # fmt: skip

@@ -121,7 +121,7 @@ def places(server: Server) -> Iterator[str]:
     """An extension with a table for rows of its users, and rows of its own there, as PostGIS has one."""
     name = f"places_{secrets.token_hex(4)}"
     address = Address(server.host, server.port, server.user, server.password, "postgres")
-    with client.connect(address) as connection:
+    with client.connect(address) as connection, connection.usual_path():
         share = str(connection.value("SELECT setting FROM pg_config() WHERE name = 'SHAREDIR'"))
     directory = Path(share, "extension")
     if not os.access(directory, os.W_OK):

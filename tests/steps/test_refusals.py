@@ -334,10 +334,10 @@ def other_database(shop: Project) -> Iterator[Address]:
     name = f"in_use_{os.getpid()}"
     address = shop.new_database(name)
     shop.flask("upgrade", shop.ids[2], database=name)
-    with client.connect(address) as connection:
+    with client.connect(address) as connection, connection.usual_path():
         connection.run("INSERT INTO users (email) VALUES ('somebody@example.com')")
     yield address
-    with client.connect(shop.address()) as connection:
+    with client.connect(shop.address()) as connection, connection.usual_path():
         connection.run(f'DROP DATABASE "{name}"')
 
 
@@ -438,7 +438,7 @@ def test_a_server_that_cannot_be_reached_is_refused(shop: Project) -> None:
 
 def test_a_user_who_may_not_make_databases_is_refused(shop: Project) -> None:
     role = f"reader_{os.getpid()}"
-    with client.connect(shop.address()) as connection:
+    with client.connect(shop.address()) as connection, connection.usual_path():
         connection.run(f"CREATE ROLE {role} LOGIN PASSWORD 'hidden'")
     try:
         url = f"postgresql://{role}:hidden@{shop.server.host}:{shop.server.port}/postgres"
@@ -446,7 +446,7 @@ def test_a_user_who_may_not_make_databases_is_refused(shop: Project) -> None:
         done = refused(shop, *squash("head-2", "--server", url), says=says)
         assert "hidden" not in done.said
     finally:
-        with client.connect(shop.address()) as connection:
+        with client.connect(shop.address()) as connection, connection.usual_path():
             connection.run(f"DROP ROLE {role}")
 
 

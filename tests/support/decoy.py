@@ -46,7 +46,7 @@ def decoy() -> Iterator[Decoy]:
         address = Address(made.host, made.port, made.user, made.password, "live")
         with client.connect(address.at("postgres")) as connection:
             connection.run("CREATE DATABASE live")
-        with client.connect(address) as connection:
+        with client.connect(address) as connection, connection.usual_path():
             connection.run("CREATE TABLE people (name text)")
         found = Decoy(made, address)
         before = found.visits()

@@ -95,7 +95,7 @@ class Laboratory:
     def make(self, role: str, statements: Sequence[str]) -> None:
         """A fresh database with Alembic's table, and what the statements make: each in a transaction of its own."""
         self.bench.create(role)
-        with client.connect(self.bench.address(role)) as connection:
+        with client.connect(self.bench.address(role)) as connection, connection.usual_path():
             connection.run("CREATE TABLE alembic_version"
                            " (version_num varchar(32) CONSTRAINT alembic_version_pkc PRIMARY KEY)")  # fmt: skip
             connection.run(f"INSERT INTO alembic_version VALUES ('{REVISION}')")
@@ -177,7 +177,7 @@ class Laboratory:
         self.bench.create("roundtrip", template="candidate")
         self.run("roundtrip", text, "base")
         self.bench.create("oldhead")  # any name that shares no place with the others
-        with client.connect(self.bench.address("oldhead")) as connection:
+        with client.connect(self.bench.address("oldhead")) as connection, connection.usual_path():
             connection.run("CREATE TABLE alembic_version"
                            " (version_num varchar(32) CONSTRAINT alembic_version_pkc PRIMARY KEY)")  # fmt: skip
         address, empty = self.bench.address("roundtrip"), self.bench.address("oldhead")

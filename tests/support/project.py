@@ -214,13 +214,13 @@ class Project:
 
     def new_database(self, name: str) -> Address:
         """An empty database on the test server."""
-        with client.connect(self.address()) as connection:
+        with client.connect(self.address()) as connection, connection.usual_path():
             connection.run(f'DROP DATABASE IF EXISTS "{name}"')
             connection.run(f'CREATE DATABASE "{name}" TEMPLATE template0')
         return self.address(name)
 
     def databases(self) -> set[str]:
-        with client.connect(self.address()) as connection:
+        with client.connect(self.address()) as connection, connection.usual_path():
             return {name for (name,) in connection.rows("SELECT datname FROM pg_database")}
 
     def kept_replay(self) -> Path:
@@ -344,7 +344,7 @@ def init_template(directory: Path) -> Path:
 
 def query(address: Address, statement: str) -> list[tuple[object, ...]]:
     """Rows of a query, for asserting on the world."""
-    with client.connect(address) as connection:
+    with client.connect(address) as connection, connection.usual_path():
         return rows(connection, statement)
 
 

@@ -86,7 +86,7 @@ def _dump(project: Project, server: Server, database: str, tmp_path: Path) -> li
     project.new_database(f"{database}_again")
     script = tmp_path / f"{database}.sql"
     script.write_text(first, encoding="utf-8")
-    with client.connect(project.address(f"{database}_again")) as connection:
+    with client.connect(project.address(f"{database}_again")) as connection, connection.usual_path():
         connection.run(re.sub(r"(?m)^\\.*$", "", first))
     lines = _pg_dump(server, f"{database}_again").splitlines()
     rows = sorted(line for line in lines if line.startswith("INSERT "))

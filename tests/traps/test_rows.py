@@ -178,7 +178,7 @@ def test_values_of_all_types_come_back_to_the_letter_and_sequences_stand_where_t
 def offline(project: Plain, database: str, target: str = "head") -> None:
     """Run what `upgrade --sql` prints, by psql's own rules of where a statement ends (here: the server's)."""
     script = project.db("upgrade", target, "--sql", database=database).out
-    with client.connect(project.new_database(database)) as connection:
+    with client.connect(project.new_database(database)) as connection, connection.usual_path():
         connection.run(script)
 
 
@@ -544,7 +544,7 @@ def test_downgrade_loses_no_row_that_the_base_did_not_insert_unless_somebody_ins
     assert "-x squash_downgrade=drop" in refused.err and "ALEMBIC_SQUASH_DOWNGRADE=drop" in refused.err
     assert tables() == 4 and query(address, "SELECT count(*) FROM seeds") == [(4,)]
     # It stops at the first row too many of the first table that has one.
-    with client.connect(address) as connection:
+    with client.connect(address) as connection, connection.usual_path():
         connection.run('INSERT INTO "a:b 100%" SELECT generate_series(1, 100000); SELECT pg_stat_reset()')
     read = "SELECT sum(seq_tup_read) BETWEEN 1 AND 9 FROM pg_stat_user_tables WHERE relname IN ('a:b 100%', 'seeds')"
     refused = project.db("downgrade", "base", database="down", check=False)

@@ -544,7 +544,7 @@ def test_a_role_that_a_migration_makes_on_a_server_of_the_users_is_refused_and_g
     assert done.code == 1 and f"CREATE ROLE {role}" in done.err and "belong to the server" in done.err, done.said
     project.assert_nothing_left(before)
     assert query(project.address(), f"SELECT count(*) FROM pg_roles WHERE rolname = '{role}'") == [(0,)]
-    with client.connect(project.address()) as connection:
+    with client.connect(project.address()) as connection, connection.usual_path():
         connection.run(guarded)
     text = squash(project, "head-1", share=0.3)
     assert f"GRANT SELECT,INSERT ON TABLE t TO {role}" in text
@@ -630,7 +630,7 @@ def test_quoted_unicode_reserved_and_foreign_schema_names_and_comments_come_back
     counts: list[int] = []
     for words in (["upgrade", base], ["downgrade", f"{base}:base"]):
         script = project.db(*words, "--sql", database="on_paper").out
-        with client.connect(address) as connection:
+        with client.connect(address) as connection, connection.usual_path():
             connection.run(script)
         counts += [int(str(number)) for (number,) in query(address, left)]
     assert counts[0] > 10 and counts[1] == 0

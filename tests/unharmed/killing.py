@@ -213,7 +213,7 @@ class Killing:
         made = replace(self.original, top=top, environment=dict(self.original.environment))
         made.git("status")  # the index knows files by their inodes
         if self.case.words[-1] == "--url":
-            with client.connect(made.address()) as connection:
+            with client.connect(made.address()) as connection, connection.usual_path():
                 connection.run(f"DROP DATABASE IF EXISTS {LEFT}_copy")
                 connection.run(f"CREATE DATABASE {LEFT}_copy TEMPLATE {LEFT}")
         if "createdb" in str(self.case.before):

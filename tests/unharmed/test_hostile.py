@@ -122,13 +122,13 @@ def test_a_role_that_env_py_sets_and_the_server_does_not_have_is_named(make_plai
     done = asked(project, "--uri-var", VARIABLE)
     assert done.code == 1 and "the role shop_owner (SET ROLE?)" in done.err and "--server" in done.err, done.said
     # Where it is, its probe can read the version table.
-    with client.connect(project.address()) as connection:
+    with client.connect(project.address()) as connection, connection.usual_path():
         connection.run("CREATE ROLE shop_owner")
     try:
         assert project.tool("createdb", "--server", project.server_url).code == 0
     finally:
         assert project.tool("abort", "--server", project.server_url).code == 0
-        with client.connect(project.address()) as connection:
+        with client.connect(project.address()) as connection, connection.usual_path():
             connection.run("DROP ROLE shop_owner")
     project.assert_nothing_left()
 

@@ -259,6 +259,6 @@ def test_a_second_squash_is_refused_and_no_password_shows_while_the_first_one_ru
     assert looks > 20
     assert secret not in done.said
     assert secret not in slow.git("log", "-1", "-p", "--format=%B")
-    with client.connect(slow.address()) as connection:
+    with client.connect(slow.address()) as connection, connection.usual_path():
         assert connection.value("SELECT 1") == 1
     assert_all_is_back(slow, slow.git("rev-parse", "HEAD"), databases)
