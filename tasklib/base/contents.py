@@ -79,7 +79,10 @@ def read(bench: Bench, bind: str, taken: Collection[str] = ()) -> Reference:
         carried, left_out = with_rows(bench, connection, bind)
         # What a data file holds is text.
         limit = math.inf if casts_text(snapshot.entries) else LARGE
-        read = [_rows(connection, model.tables[(table.schema, table.name)], count, limit) for table, count in carried]
+        with connection.usual_path():
+            read = [
+                _rows(connection, model.tables[(table.schema, table.name)], count, limit) for table, count in carried
+            ]
         large = [(one.table.schema, one.table.name) for one in read if not one.rows]
         suffixes = data_files.suffixes(large, bind, taken)
         found = tuple(replace(one, suffix=suffixes.get((one.table.schema, one.table.name))) for one in read)
@@ -114,11 +117,12 @@ def with_rows(
     compare.refuse_unknown_tables(bench.plan.settings.data, [*listed, *_of_others(bench, bind)])
     configured = catalog.configured(connection)
     theirs = catalog.of_extensions(connection) - configured.keys()
-    counts = [
-        (t, rows.count(connection, t, configured.get((t.schema, t.name), ("", ""))[1]))
-        for t in listed
-        if t.kind == "r" and (t.schema, t.name) not in theirs
-    ]
+    with connection.usual_path():
+        counts = [
+            (t, rows.count(connection, t, configured.get((t.schema, t.name), ("", ""))[1]))
+            for t in listed
+            if t.kind == "r" and (t.schema, t.name) not in theirs
+        ]
     carried = [(table, count) for table, count in counts if count and wanted(table)]
     left_out = {(t.schema, t.name) for t, count in counts if count and not wanted(t)}
     return carried, frozenset(left_out | server_objects.passwords_left_out(bench))

@@ -154,17 +154,18 @@ def _rows(
     tables = _Tables(*({(t.schema, t.name): t for t in catalog.tables(side)} for side in (one, two)))
     found: list[Difference] = []
     compared = total = 0
-    for key in sorted(tables.left.keys() - tables.one_sided - left_out):
-        table = tables.left[key]
-        compared += 1
-        seen = rows.compare_table(one, two, table, volatile.get(key, frozenset()), stable.get(key, frozenset()))
-        numbers = rows.count(one, table), rows.count(two, table)
-        total += numbers[0]
-        if seen.difference is not None:
-            found.append(seen.difference)
-        elif seen.read != numbers:
-            there, read = (" and ".join(map(str, both)) for both in (numbers, seen.read))
-            found.append(Difference("NUMBER OF ROWS", *key, f"{there} in the tables", f"{read} compared"))
+    with one.usual_path(), two.usual_path():
+        for key in sorted(tables.left.keys() - tables.one_sided - left_out):
+            table = tables.left[key]
+            compared += 1
+            seen = rows.compare_table(one, two, table, volatile.get(key, frozenset()), stable.get(key, frozenset()))
+            numbers = rows.count(one, table), rows.count(two, table)
+            total += numbers[0]
+            if seen.difference is not None:
+                found.append(seen.difference)
+            elif seen.read != numbers:
+                there, read = (" and ".join(map(str, both)) for both in (numbers, seen.read))
+                found.append(Difference("NUMBER OF ROWS", *key, f"{there} in the tables", f"{read} compared"))
     return tables, _Compared(found, compared, total)
 
 

@@ -154,6 +154,7 @@ class Connection:
 
     def __init__(self, raw: Any) -> None:
         self.raw = raw
+        self._is_usual = False
 
     def rows(self, statement: str | sql.Composable, values: Sequence[object] = ()) -> list[Row]:
         """All rows that a query gives."""
@@ -178,10 +179,15 @@ class Connection:
     @contextmanager
     def usual_path(self) -> Iterator[None]:
         """The search_path that the database gives to everybody: functions of the history may rely on it."""
+        if self._is_usual:
+            yield
+            return
         self.run("RESET search_path")
+        self._is_usual = True
         try:
             yield
         finally:
+            self._is_usual = False
             with suppress(Unavailable):  # what came before says it
                 self.run(_EMPTY_PATH)
 

@@ -60,17 +60,18 @@ def _learn(bench: Bench, where: str, bind: str, first: str, second: str) -> Vola
             raise Refused(
                 f"Two runs of the old chain made different tables or columns{place}: the history depends on chance."
             )
-        for table in tables:
-            differing = rows.volatile_columns(one, two, table)
-            if differing is None:
-                raise Refused(
-                    f"Two runs of the old chain put different rows into {table.shown}{place}: other counts, or no set "
-                    "of columns explains it. What is different in each run cannot be proven equal.",
-                    f"make the migration that fills {table.shown} put the same rows there in each run",
-                )
-            if differing:
-                found[(table.schema, table.name)] = differing
-                shared.append((table.schema, table.name, sorted(rows.stable_rows(one, two, table))))
+        with one.usual_path(), two.usual_path():
+            for table in tables:
+                differing = rows.volatile_columns(one, two, table)
+                if differing is None:
+                    raise Refused(
+                        f"Two runs of the old chain put different rows into {table.shown}{place}: other counts, or no "
+                        "set of columns explains it. What is different in each run cannot be proven equal.",
+                        f"make the migration that fills {table.shown} put the same rows there in each run",
+                    )
+                if differing:
+                    found[(table.schema, table.name)] = differing
+                    shared.append((table.schema, table.name, sorted(rows.stable_rows(one, two, table))))
     _stable_file(bench, where, bind).write_text(json.dumps(shared), encoding="utf-8")
     return found
 
