@@ -35,6 +35,7 @@ CREDENTIAL = re.compile(
     r"(^|_)(passwd|pwd|pw|token|secret|salt|hash|key|otp|pin)s?(_|$)|password|passphrase|credential|apikey|pwhash",
     re.IGNORECASE,
 )
+NO_SECRET = re.compile(r"timestamp|date|time|interval|boolean")  # when one was changed, whether there is one
 
 
 @dataclass(frozen=True)
@@ -194,24 +195,24 @@ def credentials(bench: Bench, reference: Reference) -> Iterator[Decision]:
     real database those of any column. Of others a warning is said.
     """
     volatile = volatile_columns.of(bench, "base", reference.bind)
-    carried = {(one.table.schema, one.table.name) for one in reference.rows}
-    for name in rows.names({key: columns for key, columns in volatile.items() if key in carried}):
-        if looks_secret(name.split(".")[-1]):
-            yield Decision(
-                name,
-                f"The column {name} holds another value in each run of the old chain and looks like a credential: it "
-                "would become one constant, the same in every new database.",
-                name.rsplit(".", 1)[0],
-            )
     for one in reference.rows:
         shown = catalog.Table(one.table.schema, one.table.name, "r", ()).shown
+        changing = volatile.get((one.table.schema, one.table.name), frozenset())
         for column in one.table.columns:
-            # A column named just "key" is a setting's or a word's name far more often than a secret.
-            text = column.type.startswith(("character", "text", "bytea"))
-            if column.name == "key" or not text or not looks_secret(column.name):
-                continue
             name = f"{shown}.{column.name}"
-            if bench.plan.settings.reference:
+            if not looks_secret(column.name) or NO_SECRET.match(column.type):
+                continue
+            if column.name in changing:
+                yield Decision(
+                    name,
+                    f"The column {name} holds another value in each run of the old chain and looks like a credential: "
+                    "it would become one constant, the same in every new database.",
+                    shown,
+                )
+            # A column named just "key" is a setting's or a word's name far more often than a secret.
+            elif column.name == "key" or not column.type.startswith(("character", "text", "bytea")):
+                continue
+            elif bench.plan.settings.reference:
                 yield Decision(
                     name,
                     f"The column {name} looks like a credential, with {one.count} rows of the real database.",
