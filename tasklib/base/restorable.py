@@ -7,7 +7,7 @@ from __future__ import annotations
 from tasklib.base import stale_views
 from tasklib.base.contents import Reference
 from tasklib.errors import Failed, Refused
-from tasklib.judge import compare, objects
+from tasklib.judge import compare, object_counts, objects
 from tasklib.judge.compare import Verdict
 from tasklib.judge.rows import Volatile
 from tasklib.postgres import client
@@ -35,7 +35,7 @@ def refuse_what_is_not(
         lost = compare.databases(bench, "reference", PLACE, volatile, read.left_out, bind=read.bind).found
         ours = [difference for difference in lost if difference.key in {one.key for one in why.found}]
         # What the comparison did not see of one side is its own fault.
-        unseen = any(one.kind == "NUMBER OF OBJECTS" and one.name.endswith(")") for one in why.found)
+        unseen = any(one.kind == object_counts.DIFFERENCE and one.name.endswith(")") for one in why.found)
         said = "" if unseen or len(ours) < len(why.found) else objects.report(ours, "reference", "restored")
     bench.drop(PLACE)
     if said:

@@ -47,7 +47,8 @@ CHANGED = (
     (
         "BUILT-IN OBJECTS",
         "SELECT '', 'pg_class', md5(string_agg(concat_ws(' ', oid, relname, relnamespace, relowner, relkind,"
-        f" reloptions, relrowsecurity), ' ' ORDER BY oid)) FROM pg_class WHERE oid < {FIRST}",
+        f" reloptions, relrowsecurity, relforcerowsecurity, relreplident), ' ' ORDER BY oid)) FROM pg_class"
+        f" WHERE oid < {FIRST}",
     ),
     (
         "BUILT-IN OBJECTS",
@@ -71,7 +72,8 @@ CHANGED = (
     (
         "BUILT-IN OBJECTS",
         "SELECT '', 'pg_attribute in information_schema', md5(string_agg(concat_ws(' ', attrelid, attnum, attname,"
-        " atttypid, attnotnull, atthasdef, attoptions, attacl), ' ' ORDER BY attrelid, attnum)) FROM pg_attribute"
+        " atttypid, attnotnull, atthasdef, attstattarget, attoptions, attacl), ' ' ORDER BY attrelid, attnum))"
+        " FROM pg_attribute"
         f" JOIN pg_class c ON c.oid = attrelid WHERE attrelid < {FIRST} AND relnamespace = {OF_INFORMATION_SCHEMA}",
     ),
     *(
@@ -106,6 +108,24 @@ CHANGED = (
             " AND d.refclassid = 'pg_opclass'::regclass))",
         )
         for catalog, family in (("pg_amop", "amopfamily"), ("pg_amproc", "amprocfamily"))
+    ),
+    *(
+        (
+            # What hangs on a relation of PostgreSQL's own, of whatever schema: the dump has it nowhere.
+            "BUILT-IN OBJECTS",
+            f"SELECT '', pg_describe_object('{catalog}'::regclass, o.oid, 0), 'there' FROM {catalog} o"
+            f" WHERE o.oid >= {FIRST} AND o.{relation} < {FIRST} AND o.{relation} <> 0"
+            + (" AND NOT o.tgisinternal" if catalog == "pg_trigger" else ""),
+        )
+        for catalog, relation in (
+            ("pg_rewrite", "ev_class"), ("pg_constraint", "conrelid"), ("pg_policy", "polrelid"),
+            ("pg_trigger", "tgrelid"), ("pg_statistic_ext", "stxrelid"), ("pg_attrdef", "adrelid"),
+        )
+    ),
+    (
+        "BUILT-IN OBJECTS",
+        "SELECT '', concat('parent of ', inhrelid::regclass), inhparent::regclass::text FROM pg_inherits"
+        f" WHERE inhparent < {FIRST} OR inhrelid < {FIRST}",
     ),
     (
         "LANGUAGE PRIVILEGE",

@@ -181,10 +181,10 @@ def _lost(
     for which, counted, side, rows_of in zip(("truth", "other"), counts, sides, tables, strict=True):
         for kind, (number, seen) in object_counts.missing(counted, side.kinds, rows_of).items():
             said = f"{number} in the catalogs", f"{seen} compared"
-            found.append(Difference("NUMBER OF OBJECTS", "", f"{kind} ({which})", *said))
+            found.append(Difference(object_counts.DIFFERENCE, "", f"{kind} ({which})", *said))
     left, right = counts
     return found + [
-        Difference("NUMBER OF OBJECTS", "", kind, str(left[kind]), str(right[kind]))
+        Difference(object_counts.DIFFERENCE, "", kind, str(left[kind]), str(right[kind]))
         for kind in left
         if left[kind] != right[kind]
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasklib.judge import bindings, built_in, implicit
+from tasklib.judge import bindings, built_in, implicit, members
 from tasklib.postgres import client
 from tasklib.postgres.archive import Key
 from tasklib.postgres.client import FIRST, Connection
@@ -119,20 +119,7 @@ OF_EXTENSIONS = (
         f" FROM pg_extension WHERE oid >= {FIRST}"
         f" UNION ALL SELECT '', extname, extversion FROM pg_extension WHERE oid < {FIRST}",
     ),
-    (
-        # The dump makes an extension with one statement, and what was changed in it afterwards is lost.
-        "EXTENSION MEMBERS",
-        "SELECT '', e.extname, md5(string_agg(o.identity || o.comment || o.body, ' ' ORDER BY o.identity))"
-        " FROM pg_extension e JOIN pg_depend d"
-        " ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e'"
-        " LEFT JOIN pg_proc p ON d.classid = 'pg_proc'::regclass AND p.oid = d.objid, LATERAL (SELECT"
-        " pg_describe_object(d.classid, d.objid, d.objsubid) AS identity,"
-        " coalesce(obj_description(d.objid, d.classid::regclass::text), '') AS comment,"
-        " coalesce(CASE WHEN p.prokind <> 'a' THEN pg_get_functiondef(p.oid) END,"
-        " CASE WHEN d.classid = 'pg_class'::regclass THEN (SELECT string_agg(concat_ws(' ', attname,"
-        " format_type(atttypid, atttypmod), attnotnull), ', ' ORDER BY attnum) FROM pg_attribute"
-        " WHERE attrelid = d.objid AND attnum > 0 AND NOT attisdropped) END, '') AS body) AS o GROUP BY e.extname",
-    ),
+    members.MEMBERS,
     (
         "EXTENSION COMMENT",
         "SELECT '', extname, obj_description(oid, 'pg_extension') FROM pg_extension"

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from tasklib.postgres.client import FIRST, Connection
 
 OURS = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
+DIFFERENCE = "NUMBER OF OBJECTS"  # the judge's kind
 ROWS = "TABLE WITH ROWS"  # all that `rows` compares
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from tasklib.judge import catalog
 from tasklib.postgres import client, sqltext
-from tasklib.postgres.client import Connection
+from tasklib.postgres.client import FIRST, Connection
 from tasklib.postgres.sqltext import as_typed
 
 
@@ -243,11 +243,11 @@ JOIN pg_index i ON i.indexrelid = c.oid JOIN pg_class t ON t.oid = i.indrelid
 WHERE c.relkind IN ('i', 'I') AND n.nspname !~ '^pg_'
 """
 
-PARENTS = """
+PARENTS = f"""
 SELECT n.nspname, c.relname, pn.nspname, p.relname FROM pg_inherits i
 JOIN pg_class c ON c.oid = i.inhrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_class p ON p.oid = i.inhparent JOIN pg_namespace pn ON pn.oid = p.relnamespace
-WHERE c.relkind = 'r' AND NOT c.relispartition ORDER BY i.inhrelid, i.inhseqno
+WHERE c.relkind = 'r' AND NOT c.relispartition AND c.oid >= {FIRST} ORDER BY i.inhrelid, i.inhseqno
 """
 
 # Those of a multirange type (from PostgreSQL 14 on) are called after it, and are where the range type is.

@@ -256,6 +256,15 @@ def test_a_view_of_an_operator_that_no_dump_would_choose_again_is_refused_in_wor
 
 
 BUILT_IN = {
+    "a rule": "CREATE RULE r AS ON INSERT TO information_schema.tables DO INSTEAD NOTHING",
+    "a check": "ALTER TABLE information_schema.sql_features ADD CONSTRAINT c CHECK (true)",
+    "a comment on a check": "ALTER TABLE information_schema.sql_parts ADD CONSTRAINT c CHECK (true);"
+    " COMMENT ON CONSTRAINT c ON information_schema.sql_parts IS 'ours'",
+    "a policy": "CREATE POLICY p ON information_schema.sql_features USING (true)",
+    "row security": "ALTER TABLE information_schema.sql_features FORCE ROW LEVEL SECURITY",
+    "a replica identity": "ALTER TABLE information_schema.sql_features REPLICA IDENTITY FULL",
+    "statistics": "CREATE STATISTICS s ON feature_id, feature_name FROM information_schema.sql_features",
+    "a default": "ALTER TABLE information_schema.sql_parts ALTER feature_id SET DEFAULT 'x'",
     "privileges on its schema": "REVOKE ALL ON SCHEMA information_schema FROM PUBLIC",
     "privileges on its tables": "GRANT INSERT ON information_schema.sql_features TO pg_monitor",
     "privileges on a column": "GRANT UPDATE (comments) ON information_schema.sql_features TO pg_monitor",
@@ -285,3 +294,63 @@ def test_what_is_changed_about_postgresqls_own_objects_is_refused_in_words(
         laboratory.close()
     assert found is not None and found.kind == "refused", found
     assert "it changes what PostgreSQL itself brings" in found.evidence, found
+
+
+# What an extension brings, and what was changed in it.
+OF_EXTENSIONS = {
+    "a view": ("pg_buffercache", "CREATE RULE r AS ON INSERT TO pg_buffercache DO INSTEAD NOTHING"),
+    "options of a view": ("pg_buffercache", "ALTER VIEW pg_buffercache SET (security_barrier)"),
+    "a dictionary": ("unaccent", "ALTER TEXT SEARCH DICTIONARY unaccent (rules = 'xsyn_sample')"),
+    "a domain": ("cube", "CREATE EXTENSION earthdistance; ALTER DOMAIN earth DROP CONSTRAINT on_surface"),
+    "a check more": ("cube", "CREATE EXTENSION earthdistance; ALTER DOMAIN earth ADD CHECK (value IS NOT NULL)"),
+    "a comment within": (
+        "cube", "CREATE EXTENSION earthdistance; COMMENT ON CONSTRAINT on_surface ON DOMAIN earth IS 'ours'"
+    ),
+    "an aggregate": (
+        "citext", "CREATE OR REPLACE AGGREGATE max(citext) (sfunc = citext_smaller, stype = citext, sortop = <)"
+    ),
+    "an owner": ("hstore", "ALTER FUNCTION akeys(hstore) OWNER TO pg_monitor"),
+    "a type": ("citext", "ALTER TYPE citext SET (storage = external)"),
+    "an operator": ("hstore", "ALTER OPERATOR @> (hstore, hstore) SET (restrict = none)"),
+    "an operator family": ("pg_trgm", "ALTER OPERATOR FAMILY gist_trgm_ops USING gist DROP OPERATOR 7 (text, text)"),
+    "an operator more": ("hstore", "ALTER OPERATOR FAMILY btree_hstore_ops USING btree ADD OPERATOR 1 < (int, int)"),
+    "a foreign data wrapper": ("postgres_fdw", "ALTER FOREIGN DATA WRAPPER postgres_fdw NO VALIDATOR"),
+    "a cast": ("hstore", "UPDATE pg_cast SET castcontext = 'i' WHERE castsource = 'hstore'::regtype"),
+    "a column's collation": (
+        "tablefunc", 'ALTER TYPE tablefunc_crosstab_2 ALTER ATTRIBUTE row_name TYPE text COLLATE "C"'
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", OF_EXTENSIONS)
+def test_what_is_changed_in_what_an_extension_brings_is_refused_in_words(
+    server: Server, tmp_path: Path, what: str
+) -> None:
+    extension, change = OF_EXTENSIONS[what]
+    history = [f"CREATE EXTENSION {extension}", change]
+    laboratory = Trials(server, tmp_path, token="5eedf00d")
+    try:
+        assert replay(laboratory, history) == history
+        found = failure(laboratory, history)
+    finally:
+        laboratory.close()
+    assert found is not None and found.kind == "refused", found
+    assert "it changes what an extension brings" in found.evidence, found
+
+
+def test_what_extensions_bring_is_the_same_beside_what_uses_it(server: Server, tmp_path: Path) -> None:
+    extensions = ("hstore", "citext", "tablefunc", "pg_buffercache", "unaccent", "cube", "earthdistance", "pg_trgm")
+    history = [
+        *(f"CREATE EXTENSION {one}" for one in extensions),
+        "CREATE DOMAIN ours AS hstore CHECK (value IS NOT NULL)",
+        "CREATE TABLE t (a hstore, b ours, c citext, d earth)",
+        "CREATE INDEX ON t USING gin (a)",
+        "CREATE FUNCTION twice(hstore) RETURNS hstore IMMUTABLE LANGUAGE sql AS 'SELECT $1 || $1'",
+        "CREATE CAST (citext AS hstore) WITH INOUT",
+    ]
+    laboratory = Trials(server, tmp_path, token="5eedf00d")
+    try:
+        assert replay(laboratory, history) == history
+        assert failure(laboratory, history) is None
+    finally:
+        laboratory.close()
