@@ -37,22 +37,38 @@ def integrate(bench: Bench) -> None:
     resolve to delete and R's file to ours; any other conflict puts the merge back and raises `Conflict`.
     """
     repository, made = bench.repository, bench.plan
-    if refs.merging(repository):
-        return
     tip = repository.commit(f"refs/heads/{made.original}")
     if tip is None:
         raise Refused(f"The original branch {made.original} is gone.", f"{made.program} abort")
-    if log.is_ancestor(repository, tip, "HEAD"):
+    held = refs.merging(repository)
+    if held is not None and held != made.tip and refs.merge_message(repository).startswith(DRAFT):
+        refs.abort_merge(repository)  # ours, killed before the plan knew of it
+        held = None
+    if held is None and not log.is_ancestor(repository, tip, "HEAD"):
+        _merge(bench, tip)
+    elif tip == made.tip or held not in (None, tip) or not log.is_ancestor(repository, made.tip, tip):
         return
+    # Merged now, or by hand. Other code is in the work tree: it may make something else there, and what is held has
+    # the old one.
+    bench.end_held()
+    if made.place is not None:
+        bench.drop(GROUND)
+    kept = revisions.read_history(repository, tip, made.layout).cut(made.revision).kept
+    bench.save(replace(bench.plan, tip=tip, kept=tuple(m.id for m in kept), proof=None, replayed=None))
+
+
+def _merge(bench: Bench, tip: str) -> None:
+    repository, made = bench.repository, bench.plan
     refuse_changes_elsewhere(bench)  # they would be committed with ours
     console.note(f"  … merging {made.original} ({tip[:12]}) into {made.branch}")
     worktree.stage(repository, bench.ours)
+    message = f"{DRAFT} {made.revision}\n\nNot proven; see the merge that follows.\n"
     if repository.tree("HEAD") != repository.ask("write-tree"):
-        refs.commit_index(repository, f"{DRAFT} {made.revision}\n\nNot proven; see the merge that follows.\n")
+        refs.commit_index(repository, message)
     history = revisions.read_history(repository, tip, made.layout)
     gone = sorted({*bench.gone(tip), *(m.path for m in history.cut(made.revision).gone)} - {made.base_path})
     ours = bench.base.read_bytes()
-    conflicts = refs.merge_without_commit(repository, tip)
+    conflicts = refs.merge_without_commit(repository, tip, message)
     strange = [path for path in conflicts if path not in gone and path != made.base_path]
     if strange:
         refs.abort_merge(repository)
@@ -64,15 +80,6 @@ def integrate(bench: Bench) -> None:
     bench.base.parent.mkdir(parents=True, exist_ok=True)
     bench.base.write_bytes(ours)
     worktree.stage(repository, bench.ours)
-    # Other code is in the work tree now: it may make something else there, and what is held has the old one.
-    bench.end_held()
-    if made.place is not None:
-        bench.drop(GROUND)
-    bench.save(
-        replace(
-            bench.plan, tip=tip, kept=tuple(m.id for m in history.cut(made.revision).kept), proof=None, replayed=None
-        )
-    )
 
 
 def refuse_changes_elsewhere(bench: Bench) -> None:

@@ -40,9 +40,10 @@ def uncommit(repository: Repository, to: str) -> None:
     repository.run("reset", "--quiet", "--soft", to)
 
 
-def merge_without_commit(repository: Repository, commit: str) -> list[str]:
+def merge_without_commit(repository: Repository, commit: str, message: str) -> list[str]:
     """Merge into index and tree, uncommitted; returns the paths in conflict."""
-    result = repository.run("merge", "--no-commit", "--no-ff", "--quiet", "-X", "no-renames", commit, ok=(0, 1))
+    words = ("--no-commit", "--no-ff", "--quiet", "-X", "no-renames", "-m", message)
+    result = repository.run("merge", *words, commit, ok=(0, 1))
     conflicts = repository.run("diff", "--name-only", "--diff-filter=U", "-z").stdout.split("\0")
     paths = [path for path in conflicts if path]
     if result.code and not paths:
@@ -50,8 +51,15 @@ def merge_without_commit(repository: Repository, commit: str) -> list[str]:
     return paths
 
 
-def merging(repository: Repository) -> bool:
-    return repository.run("rev-parse", "--verify", "--quiet", "MERGE_HEAD", ok=(0, 1)).code == 0
+def merging(repository: Repository) -> str | None:
+    """The commit of a merge that is under way."""
+    return repository.commit("MERGE_HEAD")
+
+
+def merge_message(repository: Repository) -> str:
+    """What the commit of a merge that is under way will say, as it was given."""
+    path = repository.top / repository.ask("rev-parse", "--git-path", "MERGE_MSG")
+    return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
 
 
 def abort_merge(repository: Repository) -> None:

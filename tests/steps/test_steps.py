@@ -324,6 +324,23 @@ def test_a_branch_that_moves_at_the_last_moment_is_never_overwritten(shop: Proje
     shop.assert_nothing_left()
 
 
+def test_a_conflict_that_is_merged_by_hand_as_the_hint_says_comes_to_its_end(shop: Project) -> None:
+    begin(shop, "head-2")
+    for name in ("reinit", "restore", "createdb", "migrate"):
+        step(shop, name)
+    shop.write("app.py", (shop.top / "app.py").read_text() + "\n# ours\n")
+    shop.git("commit", "--quiet", "-m", "ours", "app.py")
+    theirs = somebody_commits(shop, {"app.py": shop.git("show", "main:app.py") + "\n# theirs\n"})
+    assert "git merge main by hand" in step(shop, "merge", code=4).err
+    assert shop.run(["git", "merge", "--no-commit", "main"], check=False).code == 1
+    shop.write("app.py", shop.git("show", "main:app.py") + "\n# ours\n")
+    shop.git("add", "app.py")
+    step(shop, "merge")
+    shop.assert_nothing_left()
+    assert shop.git("rev-parse", "HEAD^2") == theirs
+    assert {"# theirs", "# ours"} < {*(shop.top / "app.py").read_text().splitlines()}
+
+
 @pytest.mark.slow
 def test_a_commit_hook_that_changes_the_tree_is_noticed_and_what_it_made_is_proven(shop: Project) -> None:
     start, revision = shop.git("rev-parse", "HEAD"), shop.ids[3]
