@@ -74,6 +74,8 @@ class Snapshot:
 
 # Not objects: settings of the dump itself.
 NO_OBJECTS = ("ENCODING", "STDSTRINGS", "SEARCHPATH", "DATABASE", "DATABASE PROPERTIES")
+# Kinds that are tagged with what they are on.
+ABOUT_OTHERS = ("ACL", "COMMENT", "SECURITY LABEL")
 # Kinds of objects with an owner of their own; what hangs on one (an index, a trigger) has its object's.
 OWNED = (
     *("AGGREGATE", "COLLATION", "CONVERSION", "DOMAIN", "EVENT TRIGGER", "FOREIGN DATA WRAPPER", "FOREIGN TABLE"),
@@ -90,7 +92,7 @@ def snapshot(address: Address, binaries: Binaries, directory: Path) -> Snapshot:
         for e in client.dump(address, binaries, directory)
         # What is about the database itself is tagged with its name, which differs: it is one of the facts.
         if e.kind not in NO_OBJECTS
-        and not (not e.schema and e.tag.startswith("DATABASE "))
+        and not (e.kind in ABOUT_OTHERS and not e.schema and e.tag.startswith("DATABASE "))
         # Nobody makes it; whose it is and whether it is there are facts.
         and (e.kind, e.tag) != ("SCHEMA", "public")
     )

@@ -204,6 +204,19 @@ USED = {
         "CREATE CAST (integer AS text) WITH FUNCTION other(integer)",
         "INSERT INTO numbers VALUES (1)",
     ],
+    "names that begin as a dump's words for the database": [
+        'CREATE SCHEMA "DATABASE x"',
+        "COMMENT ON SCHEMA \"DATABASE x\" IS 'of schemas'",
+        'CREATE PUBLICATION "DATABASE x"',
+        'CREATE FOREIGN DATA WRAPPER "DATABASE x"',
+        'CREATE SERVER "DATABASE x" FOREIGN DATA WRAPPER "DATABASE x"',
+        'GRANT USAGE ON FOREIGN SERVER "DATABASE x" TO pg_monitor',
+        'CREATE ACCESS METHOD "DATABASE x" TYPE TABLE HANDLER heap_tableam_handler',
+        "CREATE FUNCTION happens() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END'",
+        'CREATE EVENT TRIGGER "DATABASE x" ON ddl_command_end EXECUTE FUNCTION happens()',
+        "DO $$BEGIN EXECUTE format('COMMENT ON DATABASE %I IS %L', current_database(), 'its own');"
+        " EXECUTE format('GRANT CREATE ON DATABASE %I TO pg_monitor', current_database()); END$$",
+    ],
 }
 
 
