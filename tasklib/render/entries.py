@@ -10,7 +10,7 @@ from tasklib.judge import database_properties
 from tasklib.judge.tables import Definition
 from tasklib.postgres import client, sqltext
 from tasklib.postgres.archive import Entry, Key
-from tasklib.render import constraints, partitions, pycode, sequences
+from tasklib.render import constraints, partitions, privileges, pycode, sequences
 from tasklib.render.execute import execute_all
 from tasklib.render.items import KIND_GROUP, LAST, PUBLIC, Item
 from tasklib.render.pycode import Call, Node, string
@@ -191,24 +191,13 @@ def _down(source: Source, entry: Entry) -> list[str]:
         return execute_all([f"COMMENT ON SCHEMA {PUBLIC} IS 'standard public schema'"], "")
     if entry.kind == "COMMENT" and _of_a_schema_that_stays(source, entry):
         return execute_all([f"COMMENT ON SCHEMA {source.model.quoted(entry.tag.removeprefix('SCHEMA '))} IS NULL"], "")
-    if entry.kind == "DEFAULT ACL" or (entry.kind == "ACL" and _is_on_what_stays(source, entry)):
-        return _execute(source, entry, [_revoked(text) for text in reversed(sqltext.statements(entry.ddl))])
+    if entry.kind == "DEFAULT ACL" or (entry.kind == "ACL" and privileges.are_on_what_stays(source, entry)):
+        return _execute(source, entry, privileges.taken_back(sqltext.statements(entry.ddl)))
     if entry.kind == "TABLE":
         return source.drop_table(entry.schema, entry.tag)
     if entry.drop and entry.kind not in NO_DROP and not _goes_with_another(source, entry):
         return _execute(source, entry, sqltext.statements(entry.drop))
     return []
-
-
-def _is_on_what_stays(source: Source, entry: Entry) -> bool:
-    """Whether privileges are on what is there before upgrade() and after downgrade(): anything that is not made here,
-    such as what PostgreSQL or an extension brings.
-    """
-    words = entry.tag.split(" ")
-    names = {" ".join(words[at:]) for at in range(1, len(words))}
-    if entry.tag.startswith("COLUMN "):
-        names |= {name.split(".")[0] for name in names}
-    return not any((entry.schema, name) in source.made for name in names) or _of_a_version_table(source, entry)
 
 
 def validator(source: Source, entry: Entry) -> Iterator[Item]:
@@ -220,12 +209,6 @@ def validator(source: Source, entry: Entry) -> Iterator[Item]:
         text = source.plain(entry.key, f"ALTER FOREIGN DATA WRAPPER {found.group('name')} {found.group('validator')}")
         up = execute_all([text], "DDL: after the options that are older than it")
         yield Item(("VALIDATOR", "", entry.tag), LAST, frozenset(), frozenset(needs), tuple(up))
-
-
-def _of_a_version_table(source: Source, entry: Entry) -> bool:
-    """Whether privileges are on what stays when all else is dropped."""
-    tags = {(schema or PUBLIC, f"TABLE {name}") for schema, name in source.version_tables}
-    return (entry.schema, entry.tag) in tags
 
 
 def _of_a_schema_that_stays(source: Source, entry: Entry) -> bool:
@@ -284,14 +267,6 @@ def refresh(source: Source, schema: str, name: str) -> Item:
 
 def _plural(word: str) -> str:
     return word if word.endswith("s") else f"{word[:-1]}ies" if word.endswith("y") else f"{word}s"
-
-
-def _revoked(grant: str) -> str:
-    """The statement that takes a privilege or a default one back, or gives back what one took."""
-    text = f" {grant}"
-    if " REVOKE " in text:
-        return text.replace(" REVOKE ", " GRANT ").replace(" FROM ", " TO ").strip()
-    return text.replace(" WITH GRANT OPTION", "").replace(" GRANT ", " REVOKE ").replace(" TO ", " FROM ").strip()
 
 
 def of_the_database(source: Source) -> Iterator[Item]:

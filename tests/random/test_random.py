@@ -217,6 +217,27 @@ USED = {
         "DO $$BEGIN EXECUTE format('COMMENT ON DATABASE %I IS %L', current_database(), 'its own');"
         " EXECUTE format('GRANT CREATE ON DATABASE %I TO pg_monitor', current_database()); END$$",
     ],
+    "privileges that were handed on, of what stays": [
+        "GRANT EXECUTE ON FUNCTION pg_reload_conf() TO pg_monitor WITH GRANT OPTION",
+        "GRANT USAGE ON LANGUAGE plpgsql TO pg_monitor WITH GRANT OPTION",
+        "GRANT USAGE ON SCHEMA public TO pg_monitor WITH GRANT OPTION",
+        "GRANT SELECT ON alembic_version TO pg_monitor WITH GRANT OPTION",
+        "SET SESSION AUTHORIZATION pg_monitor",
+        "GRANT EXECUTE ON FUNCTION pg_reload_conf() TO pg_checkpoint",
+        "GRANT USAGE ON LANGUAGE plpgsql TO pg_checkpoint",
+        "GRANT USAGE ON SCHEMA public TO pg_checkpoint",
+        "GRANT SELECT ON alembic_version TO pg_checkpoint WITH GRANT OPTION",
+        "SET SESSION AUTHORIZATION pg_checkpoint",
+        "GRANT SELECT ON alembic_version TO pg_database_owner",
+        "RESET SESSION AUTHORIZATION",
+    ],
+    "default privileges in a schema whose name has words of theirs": [
+        'CREATE SCHEMA "in TO out"',
+        'ALTER DEFAULT PRIVILEGES IN SCHEMA "in TO out" GRANT SELECT ON TABLES TO pg_monitor WITH GRANT OPTION',
+        'CREATE SCHEMA "a GRANT REVOKE b FROM c"',
+        'ALTER DEFAULT PRIVILEGES IN SCHEMA "a GRANT REVOKE b FROM c" GRANT USAGE ON SEQUENCES TO pg_monitor',
+        "ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC",
+    ],
 }
 
 
