@@ -17,7 +17,7 @@ from tasklib.postgres.sqltext import as_typed
 class Column:
     """``type`` is format_type's text, ``enum`` the (schema, name) of its type where that is an enum, ``array`` its
     number of dimensions' brackets. ``identity`` is "", "a" (always) or "d" (by default); ``generated`` an expression;
-    ``own``: the table has it by itself, not (only) from a parent.
+    ``own``: the table has it by itself, not (only) from a parent; ``type_default``: its type has a default.
     """
 
     name: str
@@ -34,6 +34,7 @@ class Column:
     collation: str | None
     comment: str | None = None
     own: bool = True
+    type_default: bool = False
 
 
 @dataclass(frozen=True)
@@ -165,7 +166,7 @@ SELECT a.attrelid, a.attname, format_type(a.atttypid, a.atttypmod),
        pg_get_expr(d.adbin, d.adrelid, true), a.attidentity, a.attgenerated <> '',
        CASE WHEN a.attcollation <> t.typcollation THEN (SELECT quote_ident(n.nspname) || '.' || quote_ident(co.collname)
             FROM pg_collation co JOIN pg_namespace n ON n.oid = co.collnamespace WHERE co.oid = a.attcollation) END,
-       col_description(a.attrelid, a.attnum), a.attislocal
+       col_description(a.attrelid, a.attnum), a.attislocal, t.typdefault IS NOT NULL
 FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
 LEFT JOIN pg_type e ON e.oid = t.typelem AND t.typcategory = 'A'
 JOIN pg_namespace tn ON tn.oid = coalesce(e.typnamespace, t.typnamespace)

@@ -70,7 +70,7 @@ def _given(one: Rows) -> list[tuple[Column, int]]:
     columns = list(enumerate(values.carried(one.table)))
     nothing = {
         at for at, column in columns
-        if column.default is None and column.type_kind != "d" and not column.identity
+        if column.default is None and not column.type_default and not column.identity
         and all(row[at] is None for row in one.rows)
     }  # fmt: skip
     kept = [(column, at) for at, column in columns if at not in nothing]

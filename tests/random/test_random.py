@@ -238,6 +238,18 @@ USED = {
         'ALTER DEFAULT PRIVILEGES IN SCHEMA "a GRANT REVOKE b FROM c" GRANT USAGE ON SEQUENCES TO pg_monitor',
         "ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC",
     ],
+    "no value in columns whose types have defaults": [
+        "CREATE TYPE lucky",
+        "CREATE FUNCTION lucky_in(cstring) RETURNS lucky LANGUAGE internal IMMUTABLE STRICT AS 'int4in'",
+        "CREATE FUNCTION lucky_out(lucky) RETURNS cstring LANGUAGE internal IMMUTABLE STRICT AS 'int4out'",
+        "CREATE TYPE lucky (INPUT = lucky_in, OUTPUT = lucky_out, LIKE = integer, DEFAULT = '7')",
+        "CREATE DOMAIN luckier AS lucky DEFAULT '8'::lucky",
+        "CREATE TABLE tt (a lucky, b luckier, c lucky[], d integer)",
+        "INSERT INTO tt VALUES (NULL, NULL, NULL, 1)",
+        "CREATE TABLE whole (a lucky, b integer) PARTITION BY LIST (b)",
+        "CREATE TABLE part PARTITION OF whole FOR VALUES IN (1)",
+        "INSERT INTO whole VALUES (NULL, 1)",
+    ],
 }
 
 
