@@ -196,7 +196,7 @@ def _down(source: Source, entry: Entry) -> list[str]:
     if entry.kind == "TABLE":
         return source.drop_table(entry.schema, entry.tag)
     if entry.drop and entry.kind not in NO_DROP and not _goes_with_another(source, entry):
-        return _execute(source, entry, sqltext.statements(entry.drop))
+        return _execute(source, entry, sqltext.statements(_dropped(source, entry)))
     return []
 
 
@@ -220,9 +220,16 @@ def _goes_with_another(source: Source, entry: Entry) -> bool:
 
 
 def _goes_with_type(source: Source, entry: Entry) -> bool:
-    """Whether a function is dropped with the base type that it is for, as DROP TYPE … CASCADE does."""
+    """Whether a function is dropped with the base or range type that it is for, as DROP TYPE … CASCADE does."""
     needed = (source.by_id[one].kind for one in entry.depends_on if one in source.by_id)
     return entry.kind == "FUNCTION" and "SHELL TYPE" in needed
+
+
+def _dropped(source: Source, entry: Entry) -> str:
+    """The statement that drops an object. Of a range type the dump leaves out that its own functions need it."""
+    if entry.kind == "TYPE" and ("SHELL TYPE", entry.schema, entry.tag) in source.by_key:
+        return f"{entry.drop.strip().removesuffix(';').removesuffix(' CASCADE')} CASCADE"
+    return entry.drop
 
 
 def _goes_with_table(source: Source, entry: Entry) -> bool:

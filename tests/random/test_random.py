@@ -250,6 +250,16 @@ USED = {
         "CREATE TABLE part PARTITION OF whole FOR VALUES IN (1)",
         "INSERT INTO whole VALUES (NULL, 1)",
     ],
+    "a range type with functions of its own": [
+        "CREATE TYPE span",
+        "CREATE FUNCTION canon(span) RETURNS span LANGUAGE internal IMMUTABLE STRICT AS 'int4range_canonical'",
+        "CREATE FUNCTION apart(integer, integer) RETURNS float8 LANGUAGE internal IMMUTABLE STRICT AS"
+        " 'int4range_subdiff'",
+        "CREATE TYPE span AS RANGE (SUBTYPE = integer, CANONICAL = canon, SUBTYPE_DIFF = apart)",
+        "CREATE TABLE tt (a span)",
+        "INSERT INTO tt VALUES ('[1,2]')",
+        "CREATE FUNCTION uses(span) RETURNS integer LANGUAGE sql AS 'SELECT lower($1)'",
+    ],
 }
 
 
