@@ -115,6 +115,14 @@ OF_PRIVILEGES = tuple(
     )
     for catalog, acl, kind, owner, given in (
         ("pg_proc", "proacl", "f", "proowner", "pg_get_userbyid(proowner) <> current_user"),
-        ("pg_type", "typacl", "T", "typowner", "false"),  # a row's type is its table's owner's
+        # A row's type is its table's owner's; a multirange is its range's only from PostgreSQL 17 on.
+        (
+            "pg_type",
+            "typacl",
+            "T",
+            "typowner",
+            "typtype = 'm' AND pg_get_userbyid(typowner) <> current_user"
+            " AND current_setting('server_version_num')::integer < 170000",
+        ),
     )
 )

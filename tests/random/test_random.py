@@ -260,6 +260,14 @@ USED = {
         "INSERT INTO tt VALUES ('[1,2]')",
         "CREATE FUNCTION uses(span) RETURNS integer LANGUAGE sql AS 'SELECT lower($1)'",
     ],
+    "a range type that somebody else made": [
+        "GRANT CREATE ON SCHEMA public TO pg_monitor",
+        "SET ROLE pg_monitor",
+        "CREATE TYPE span AS RANGE (SUBTYPE = integer)",
+        "RESET ROLE",
+        "CREATE TYPE other AS RANGE (SUBTYPE = bigint)",
+        "ALTER TYPE other OWNER TO pg_monitor",
+    ],
 }
 
 
