@@ -370,23 +370,25 @@ def copy_schema(source: Address, target: Address, binaries: Binaries, directory:
 def copy(
     source: Address, target: Address, binaries: Binaries, directory: Path, empty: Iterable[tuple[str, str]]
 ) -> list[str]:
-    """Restore a dump of ``source``, rows too but for those of the tables ``empty``, into an empty database; what the
-    server refused of it, in a line each.
+    """Restore a dump of ``source``, with owners, and rows but for those of the tables ``empty``, into an empty database
+    of the same server; what that refused of it, in a line each.
     """
     path = directory / f"{source.database}.copy"
     without = (f"--exclude-table-data={identifier(name, schema)}" for schema, name in empty)
-    _client(source, binaries, "pg_dump", "--format=custom", "--compress=0", "--no-tablespaces", "--no-owner", *without,
+    _client(source, binaries, "pg_dump", "--format=custom", "--compress=0", "--no-tablespaces", *without,
             f"--file={path}", cwd=directory)  # fmt: skip
     try:
-        return [error.splitlines()[0] for error in restore(path, target, binaries)]
+        return [error.splitlines()[0] for error in restore(path, target, binaries, owners=True)]
     finally:
         path.unlink()
 
 
-def restore(path: Path, target: Address, binaries: Binaries, *words: str) -> list[str]:
-    """Restore an archive into a scratch database; what the server refused comes back, each error with its DETAIL."""
-    result = _client(target, binaries, "pg_restore", "--no-owner", *words, f"--dbname={target.database}", str(path),
-                     cwd=path.parent, ok=(0, 1))  # fmt: skip
+def restore(path: Path, target: Address, binaries: Binaries, *words: str, owners: bool = False) -> list[str]:
+    """Restore an archive into a scratch database; what the server refused comes back, each error with its DETAIL.
+    Without ``owners`` all is the user's who restores.
+    """
+    words = (*words, *(() if owners else ("--no-owner",)), f"--dbname={target.database}")
+    result = _client(target, binaries, "pg_restore", *words, str(path), cwd=path.parent, ok=(0, 1))
     found = re.findall(r"ERROR: +(.+(?:\nDETAIL: .+)?)", result.stderr)
     if result.code and not found:
         raise Failed(f"pg_restore ended with exit code {result.code}:\n  | {result.stderr.strip()}")

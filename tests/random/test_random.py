@@ -8,7 +8,8 @@ import pytest
 
 from tasklib.postgres.server import Server
 from tests.random.hunt import Hunt
-from tests.random.trial import Trials, failure, replay
+from tests.random.trial import Trials, failure, prepare, replay
+from tests.random.world import ROLES
 
 HISTORIES, SEED = 8, 1
 
@@ -317,6 +318,30 @@ def test_a_view_of_an_operator_that_no_dump_would_choose_again_is_refused_in_wor
     assert found is not None and found.kind == "refused", found
     assert "PostgreSQL cannot restore its own dump" in found.evidence
     assert "+operator public.===(integer[],integer[])" in found.evidence
+
+
+@pytest.mark.parametrize("what", ["FOREIGN DATA WRAPPER owned", "EVENT TRIGGER owned"])
+def test_what_belongs_to_somebody_who_is_no_superuser_any_more_is_refused_in_words(
+    server: Server, tmp_path: Path, what: str
+) -> None:
+    role = ROLES[0]
+    statements = [
+        "CREATE FUNCTION happens() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END'",
+        f"CREATE {what}{' ON ddl_command_end EXECUTE FUNCTION happens()' if what.startswith('EVENT') else ''}",
+        f"ALTER ROLE {role} SUPERUSER",
+        f"ALTER {what} OWNER TO {role}",
+        f"ALTER ROLE {role} NOSUPERUSER",
+    ]
+    laboratory = Trials(server, tmp_path, token="5eedf00d")
+    try:
+        prepare(laboratory)
+        assert replay(laboratory, statements) == statements
+        found = failure(laboratory, statements)
+    finally:
+        laboratory.close()
+    assert found is not None and found.kind == "refused", found
+    assert "PostgreSQL cannot restore its own dump" in found.evidence
+    assert f"OWNER {what}: permission denied" in found.evidence
 
 
 BUILT_IN = {
