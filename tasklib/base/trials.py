@@ -254,7 +254,8 @@ def fallbacks(difference: Difference) -> Set[Key]:
             return {("CHECK", schema, f"{name} {check}") for check in names}
         return {("TABLE", schema, name)}
     if kind == "DEFAULT":
-        return {("TABLE", schema, name.split(" ")[0])}
+        texts = sqltext.statements(f"{difference.left or ''}\n{difference.right or ''}")
+        return {("TABLE", about[0], about[1]) for text in texts if (about := sqltext.altered(text))}
     if kind == "INDEX OF A FOREIGN KEY":
         return {("TABLE", schema, name)}  # with its keys one by one, in their order
     if kind == "SEQUENCE OWNED BY":

@@ -190,6 +190,18 @@ def commented(ddl: str) -> tuple[str, ...]:
     return (words[2], *(unquoted(word) or word for word in words[3 : words.index("IS")] if word != "."))
 
 
+def altered(ddl: str) -> tuple[str, ...]:
+    """(schema, table, column or constraint) that an ALTER TABLE … ALTER COLUMN or ADD CONSTRAINT is about; else ().
+
+    A dump's tag for it is "table name", and any of the two may have spaces.
+    """
+    words = [token for token in tokens(ddl) if token.strip()]
+    words = [word for word in words[:10] if word not in ("FOREIGN", "ONLY")]
+    if words[:2] != ["ALTER", "TABLE"] or words[5:7] not in (["ALTER", "COLUMN"], ["ADD", "CONSTRAINT"]):
+        return ()
+    return tuple(unquoted(word) or word for word in (words[2], words[4], words[7]))
+
+
 def for_text(sql: str) -> str | None:
     """The SQL as `sqlalchemy.text` must get it so that it arrives as it is; None where it cannot.
 

@@ -14,8 +14,8 @@ from tasklib.render.items import Item
 from tasklib.render.pycode import Call, Node, string
 from tasklib.render.source import Source
 
-# (kind, schema, "table constraint") → both.
-ByTag = Mapping[tuple[str, str, str], tuple[Table, Constraint]]
+# (kind, schema, table, constraint) → the last two.
+ByName = Mapping[tuple[str, ...], tuple[Table, Constraint]]
 
 
 def primary_key(source: Source, table: Table) -> Sequence[str]:
@@ -50,15 +50,15 @@ def unique(source: Source, table: Table, constraint: Constraint, entry: Entry) -
     return Item(entry.key, "constraints", frozenset({entry.dump_id}), needs, tuple(up))
 
 
-def by_tag(native: Iterable[Table]) -> ByTag:
-    """The constraints of these tables by their kind and what the dump calls them."""
-    return {(c.kind, table.schema, f"{table.name} {c.name}"): (table, c) for table in native for c in table.constraints}
+def by_name(native: Iterable[Table]) -> ByName:
+    """The constraints of these tables by their kind and name."""
+    return {(c.kind, table.schema, table.name, c.name): (table, c) for table in native for c in table.constraints}
 
 
-def unique_of(source: Source, entry: Entry, named: ByTag) -> tuple[Table, Constraint] | None:
+def unique_of(source: Source, entry: Entry, named: ByName) -> tuple[Table, Constraint] | None:
     if entry.kind != "CONSTRAINT":
         return None
-    found = named.get(("u", entry.schema, entry.tag))
+    found = named.get(("u", *sqltext.altered(entry.ddl)))
     return found if found is not None and key_is_native(source, *found) else None
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from tasklib.judge.tables import Constraint, Table
+from tasklib.postgres import sqltext
 from tasklib.postgres.archive import Entry, Key
 from tasklib.render import constraints, pycode
 from tasklib.render.items import PUBLIC, Item, last
@@ -35,10 +36,10 @@ def _has_key_from_the_start(source: Source, target: Table, columns: Sequence[str
     )
 
 
-def of_entry(source: Source, entry: Entry, named: constraints.ByTag) -> tuple[Table, Constraint] | None:
+def of_entry(source: Source, entry: Entry, named: constraints.ByName) -> tuple[Table, Constraint] | None:
     if entry.kind != "FK CONSTRAINT":
         return None
-    found = named.get(("f", entry.schema, entry.tag))
+    found = named.get(("f", *sqltext.altered(entry.ddl)))
     return found if found is not None and _is_native(source, *found) else None
 
 

@@ -139,10 +139,8 @@ class Source:
         makers: dict[tuple[str, str], list[int]] = {}
         for entry in self.entries:
             if entry.kind in ("INDEX", "CONSTRAINT"):
-                # A constraint's tag has its table first, and any of the two may have spaces.
-                words = entry.tag.split(" ")
-                for at in range(len(words) if entry.kind == "CONSTRAINT" else 1):
-                    makers.setdefault((entry.schema, " ".join(words[at:])), []).append(entry.dump_id)
+                name = sqltext.altered(entry.ddl)[2] if entry.kind == "CONSTRAINT" else entry.tag
+                makers.setdefault((entry.schema, name), []).append(entry.dump_id)
         found = {}
         for attach in self.entries:
             if attach.kind == "INDEX ATTACH":
@@ -160,6 +158,16 @@ class Source:
             about = sqltext.commented(entry.ddl) if entry.kind == "COMMENT" else ()
             if about[:1] in (("TABLE",), ("COLUMN",)):
                 found.setdefault((about[1], about[2]), []).append(("".join(about[3:4]), entry))
+        return found
+
+    @cached_property
+    def defaults_and_constraints(self) -> dict[tuple[str, str], list[tuple[str, Entry]]]:
+        """By table, the entries of their own that its defaults (named by the column) and constraints have."""
+        kinds = ("DEFAULT", "CONSTRAINT", "FK CONSTRAINT", "CHECK CONSTRAINT")
+        found: dict[tuple[str, str], list[tuple[str, Entry]]] = {}
+        for entry in self.entries:
+            if entry.kind in kinds and (about := sqltext.altered(entry.ddl)):
+                found.setdefault((about[0], about[1]), []).append((about[2], entry))
         return found
 
     @cached_property

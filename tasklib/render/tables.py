@@ -23,20 +23,20 @@ def item(source: Source, table: Table, entries: Sequence[Entry], inline: Sequenc
     ``inline`` names the foreign keys that stand in it.
     """
     entry = source.by_key[("TABLE", table.schema, table.name)]
-    here = [other for other in entries if other.schema == table.schema]
+    own = source.defaults_and_constraints.get((table.schema, table.name), [])
     serial = sequences.serial_column(source, table)
     absorbed, needs = {entry.dump_id}, set[object](entry.depends_on)
-    of_columns = {f"{table.name} {column.name}": column.name for column in table.columns}
     later: set[str] = set()  # columns whose defaults need the table
-    for other in here:
-        if other.kind == "DEFAULT" and other.tag in of_columns:
+    for name, other in own:
+        if other.kind == "DEFAULT":
             if _comes_later(source, other, entry):
-                later.add(of_columns[other.tag])
+                later.add(name)
                 continue
             absorbed.add(other.dump_id)
             needs |= set(other.depends_on)
-        if serial and other.kind in ("SEQUENCE", "SEQUENCE OWNED BY") and other.tag == serial[1].name:
-            absorbed.add(other.dump_id)
+    if serial is not None:
+        kinds = ("SEQUENCE", "SEQUENCE OWNED BY")
+        absorbed |= {e.dump_id for e in entries if e.kind in kinds and e.key[1:] == (table.schema, serial[1].name)}
     comments = _comments(source, table)
     absorbed |= set(comments.values())
     args: list[Node] = [string(table.name)]
@@ -57,9 +57,8 @@ def item(source: Source, table: Table, entries: Sequence[Entry], inline: Sequenc
         args.append(node)
         if constraint.kind == "f":
             needs.add(("table", constraint.target_schema, constraint.target_table))
-        kinds = ("CONSTRAINT", "FK CONSTRAINT", "CHECK CONSTRAINT")
-        for one in here:
-            if one.tag == f"{table.name} {constraint.name}" and one.kind in kinds:
+        for name, one in own:
+            if name == constraint.name and one.kind != "DEFAULT":
                 absorbed.add(one.dump_id)
                 # A replica identity or CLUSTER mark comes after the constraint in its entry.
                 marks += execute_all([source.plain(one.key, text) for text in sqltext.statements(one.ddl)[1:]], "")

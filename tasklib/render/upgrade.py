@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tasklib.judge.tables import Constraint, Table
-from tasklib.postgres import version_table
+from tasklib.postgres import sqltext, version_table
 from tasklib.postgres.archive import Entry
 from tasklib.render import (
     children,
@@ -48,7 +48,7 @@ def items_of(source: Source) -> list[Item]:
         found.append(item)
         taken |= absorbed
         found += tables.options(source, table)
-    named = constraints.by_tag(native.values())
+    named = constraints.by_name(native.values())
     taken |= partitions.needless(source, taken)
     found += [rows.item(source, one, inline) for one in source.rows]
     for entry in listed:
@@ -96,9 +96,6 @@ def _is_native(source: Source, table: Table) -> bool:
 
 
 def _of_version_table(entry: Entry, ours: set[tuple[str, str]]) -> bool:
-    for schema, name in ours:
-        # Comments and privileges on it are the migrations' own.
-        made = entry.schema == schema and entry.kind in ("TABLE", "CONSTRAINT", "INDEX")
-        if made and entry.tag.split(" ")[0] == name:
-            return True
-    return False
+    # Comments and privileges on it are the migrations' own.
+    made = entry.key[1:] if entry.kind == "TABLE" else ()
+    return (made or (sqltext.altered(entry.ddl)[:2] if entry.kind == "CONSTRAINT" else ())) in ours

@@ -269,6 +269,22 @@ USED = {
         "CREATE TYPE other AS RANGE (SUBTYPE = bigint)",
         "ALTER TYPE other OWNER TO pg_monitor",
     ],
+    "tables and their parts that a dump calls alike": [
+        'CREATE TABLE "a b" (c serial PRIMARY KEY, y integer, CONSTRAINT d UNIQUE (y))',
+        'CREATE TABLE a ("b c" serial, y integer, CONSTRAINT "b d" UNIQUE ("b c"),'
+        ' CONSTRAINT "b e" EXCLUDE (y WITH =), CONSTRAINT "b f" CHECK (y > 3)) WITH (fillfactor = 50)',
+        'ALTER TABLE "a b" ADD CONSTRAINT e FOREIGN KEY (y) REFERENCES a ("b c")',
+        'ALTER TABLE "a b" ADD CONSTRAINT f CHECK (y > 2) NOT VALID',
+        "CREATE FUNCTION highest() RETURNS integer LANGUAGE sql RETURN (SELECT max(y) FROM a)",
+        'ALTER TABLE a ADD "b g" integer DEFAULT highest()',
+        'ALTER TABLE "a b" ADD g integer DEFAULT 5',
+    ],
+    "tables and indexes that begin as Alembic's own table": [
+        'CREATE TABLE "alembic_version x" (a integer PRIMARY KEY)',
+        'INSERT INTO "alembic_version x" VALUES (1)',
+        "CREATE TABLE tt (a integer)",
+        'CREATE INDEX "alembic_version y" ON tt (a)',
+    ],
 }
 
 
