@@ -69,9 +69,10 @@ def item(source: Source, entry: Entry) -> Item:
         elif table is not None:
             # The dump puts the table first and its default last; here the default stands in the table.
             needs.discard(table.dump_id)
-    if entry.kind == "INDEX" and (up := partitions.create_index(source, entry)) is not None:
+    if entry.kind == "INDEX":
+        up = partitions.create_index(source, entry)
         parts, wholes = partitions.order(source, entry)
-        needs = (needs | parts) - wholes
+        needs = (needs | parts if up is not None else needs) - wholes
     if entry.kind == "TYPE" and (entry.schema, entry.tag) in source.model.enums:
         up = _enum(source, entry)
     if entry.kind == "DOMAIN" and re.search(r"DEFAULT|CHECK", entry.ddl):

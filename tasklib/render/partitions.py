@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from tasklib.judge.tables import Table
 from tasklib.postgres.archive import Entry
 from tasklib.render import constraints, indexes
-from tasklib.render.source import Source, definition
+from tasklib.render.source import Source, index_name
 
 TableKey = tuple[str, str]
 
@@ -68,7 +68,7 @@ def create_index(source: Source, entry: Entry) -> list[str] | None:
     if " ON ONLY " in entry.ddl:
         # Of two that are alike the server would take either for the whole, or for a part of it.
         parts = (source.by_id[part] for whole, part in source.attached.values() if whole == entry.dump_id)
-        if any(source.alike[definition(one.ddl)] > 1 for one in (entry, *parts)):
+        if any((one.schema, index_name(one)) in source.alike for one in (entry, *parts)):
             return None
     return indexes.create_index(source, entry)
 

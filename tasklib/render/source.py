@@ -55,9 +55,20 @@ def casts_text(entries: Iterable[Entry]) -> bool:
     return any(entry.kind == "CAST" and FROM_TEXT.match(entry.tag) for entry in entries)
 
 
-def definition(index: str) -> str:
-    """What an index is, by its DDL, whatever its name is."""
-    return index.partition(" ON ")[2]
+def shape(index: str) -> tuple[str, ...]:
+    """What an index is made on, and how, by its DDL: two that differ in this are never taken for one another.
+
+    The server compares more, but neither options nor the direction of keys.
+    """
+    before, keys, _ = sqltext.parenthesized(index) or (index, "", "")
+    words = [word for word in sqltext.tokens(before) if word.strip() and word != "ONLY"]
+    # A key is followed by its collation, operator class and direction.
+    return (words[1], *words[words.index("ON") :], *(sqltext.split(key, " ")[0] for key in sqltext.split(keys)))
+
+
+def index_name(entry: Entry) -> str:
+    """The name of the index that an entry, its own or a constraint's, makes."""
+    return sqltext.altered(entry.ddl)[2] if entry.kind == "CONSTRAINT" else entry.tag
 
 
 @dataclass
@@ -139,8 +150,7 @@ class Source:
         makers: dict[tuple[str, str], list[int]] = {}
         for entry in self.entries:
             if entry.kind in ("INDEX", "CONSTRAINT"):
-                name = sqltext.altered(entry.ddl)[2] if entry.kind == "CONSTRAINT" else entry.tag
-                makers.setdefault((entry.schema, name), []).append(entry.dump_id)
+                makers.setdefault((entry.schema, index_name(entry)), []).append(entry.dump_id)
         found = {}
         for attach in self.entries:
             if attach.kind == "INDEX ATTACH":
@@ -176,9 +186,11 @@ class Source:
         return frozenset(whole for whole, _ in self.attached.values())
 
     @cached_property
-    def alike(self) -> Counter[str]:
-        """How many indexes have a definition."""
-        return Counter(definition(entry.ddl) for entry in self.entries if entry.kind == "INDEX")
+    def alike(self) -> frozenset[tuple[str, str]]:
+        """The indexes (schema, name) that the server may take another one of the same table for."""
+        shapes = {key: shape(index.dumped) for key, index in self.model.indexes.items()}
+        number = Counter(shapes.values())
+        return frozenset(key for key, one in shapes.items() if number[one] > 1)
 
     @cached_property
     def made(self) -> set[tuple[str, str]]:

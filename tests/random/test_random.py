@@ -285,6 +285,30 @@ USED = {
         "CREATE TABLE tt (a integer)",
         'CREATE INDEX "alembic_version y" ON tt (a)',
     ],
+    "one of two indexes that the server may take for a partition's": [
+        "CREATE TABLE whole (a integer, b text) PARTITION BY LIST (a)",
+        "CREATE TABLE part (a integer, b text)",
+        "CREATE INDEX foo ON part (a)",
+        "CREATE INDEX bar ON part (a) WITH (fillfactor = 60)",
+        "CREATE INDEX first ON whole (a)",
+        'CREATE INDEX "foo ON b" ON part (lower(b), a) WHERE a > 0',
+        'CREATE INDEX "bar ON b" ON part (lower(b) DESC, a) WHERE a > 0',
+        "CREATE INDEX second ON whole (lower(b), a) WHERE a > 0",
+        "CREATE UNIQUE INDEX once ON part (b, a)",
+        "ALTER TABLE part ADD CONSTRAINT also UNIQUE (b, a)",
+        "CREATE UNIQUE INDEX third ON whole (b, a)",
+        "ALTER TABLE whole ATTACH PARTITION part FOR VALUES IN (1)",
+    ],
+    "one of two such indexes, two partitions down": [
+        "CREATE TABLE whole (a integer) PARTITION BY LIST (a)",
+        "CREATE TABLE part PARTITION OF whole FOR VALUES IN (1, 2) PARTITION BY LIST (a)",
+        "CREATE TABLE leaf (a integer)",
+        "CREATE INDEX foo ON leaf (a)",
+        "CREATE INDEX bar ON leaf (a DESC)",
+        "CREATE INDEX of_part ON part (a)",
+        "ALTER TABLE part ATTACH PARTITION leaf FOR VALUES IN (1)",
+        "CREATE INDEX of_whole ON whole (a)",
+    ],
 }
 
 
