@@ -25,8 +25,8 @@ def are_on_what_stays(source: Source, entry: Entry) -> bool:
 
 
 def _are_on_a_version_table(source: Source, entry: Entry) -> bool:
-    tags = {(schema or PUBLIC, f"TABLE {name}") for schema, name in source.version_tables}
-    return (entry.schema, entry.tag) in tags
+    names = {name for schema, name in source.version_tables if (schema or PUBLIC) == entry.schema}
+    return any(entry.tag == f"TABLE {name}" or entry.tag.startswith(f"COLUMN {name}.") for name in names)
 
 
 def taken_back(statements: Iterable[str]) -> list[str]:

@@ -231,6 +231,10 @@ USED = {
         "SET SESSION AUTHORIZATION pg_checkpoint",
         "GRANT SELECT ON alembic_version TO pg_database_owner",
         "RESET SESSION AUTHORIZATION",
+        "GRANT UPDATE (version_num) ON alembic_version TO pg_monitor WITH GRANT OPTION",
+        "SET SESSION AUTHORIZATION pg_monitor",
+        "GRANT UPDATE (version_num) ON alembic_version TO pg_checkpoint",
+        "RESET SESSION AUTHORIZATION",
     ],
     "default privileges in a schema whose name has words of theirs": [
         'CREATE SCHEMA "in TO out"',
