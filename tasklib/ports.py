@@ -25,12 +25,17 @@ def by_socket(texts: Iterable[str], targets: Iterable[str]) -> bool:
     return any(target.startswith("/") for target in targets) or any(A_SOCKET.search(text) for text in texts)
 
 
-def named_by(environment: Mapping[str, str], targets: Iterable[str]) -> frozenset[int]:
-    """The ports on which a real database may be: PostgreSQL's own, those that variables and libpq's files of services
-    name, and those of ``targets`` (host:port,host:port/database).
-    """
+def of_targets(targets: Iterable[str]) -> frozenset[int]:
+    """The ports of ``targets`` (host:port,host:port/database)."""
     places = [target.rpartition("/")[0] for target in targets]
-    found = {USUAL, *in_urls(environment.values()), *(int(port) for place in places for port in PORT.findall(place))}
+    return frozenset(port for place in places for port in map(int, PORT.findall(place)) if 0 < port < 65536)
+
+
+def named_by(environment: Mapping[str, str]) -> frozenset[int]:
+    """The ports on which a real database may be: PostgreSQL's own, and those that variables and libpq's files of
+    services name.
+    """
+    found = {USUAL, *in_urls(environment.values())}
     found |= {int(one) for one in environment.get("PGPORT", "").split(",") if one.isdigit()}
     found |= {int(one) for name, one in environment.items() if OF_A_DATABASE.search(name) and one.isdigit()}
     # Connection strings alone: the host of a mail server is none of a database.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+import weakref
 from collections.abc import Iterable
 from functools import lru_cache
 
@@ -63,6 +64,7 @@ class Fence:
                 rule.port = port
                 libc.syscall(ADD, self.number, NET_PORT, ctypes.byref(rule), 0)
         os.set_inheritable(self.number, True)
+        weakref.finalize(self, os.close, self.number).atexit = False
 
     def put_on(self) -> None:
         """For this process and all that it starts, for good; called between fork and exec."""

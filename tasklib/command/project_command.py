@@ -275,9 +275,14 @@ class Command:
     def fence(self, targets: Targets | None = None) -> fence.Fence | None:
         """What bars the way to the ports of real databases, where this system has it; None where it has not."""
         known, inherited = self.watch.targets if self.watch is not None else (), programs.environment(self.words)
+        barred = self.named_ports() | ports.of_targets(known)
         ours = {address.port for address in (targets or NOWHERE).values()}
         sockets = self.by_socket or ports.by_socket(inherited.values(), [*known, inherited.get("PGHOST", "")])
-        return fence.around((ports.named_by(inherited, known) | self.ports) - ours, sockets=sockets)
+        return fence.around(barred - ours, sockets=sockets)
+
+    def named_ports(self) -> frozenset[int]:
+        """The ports of databases that variables and files name."""
+        return ports.named_by(programs.environment(self.words)) | self.ports
 
     @contextmanager
     def _record(self) -> Iterator[Path | None]:

@@ -6,12 +6,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import count
 
-from tasklib import binds
+from tasklib import binds, ports
 from tasklib.command.fence import Fence
+from tasklib.command.guard import at_any_port
 from tasklib.command.watch import Seen
-from tasklib.errors import SquashError
+from tasklib.errors import Refused, SquashError
 from tasklib.workbench.bench import Bench
 from tasklib.workbench.plan import Plan
+
+# Databases that earlier runs asked for and this one did not: with more of them, one is made up at each start.
+MOST_GONE = 4
 
 
 class Learnt(SquashError):
@@ -34,7 +38,7 @@ def _learn(bench: Bench, seen: Seen) -> None:
     direct = {contact.name for contact in seen.contacts if contact.target is None}
     mistaken = False
     for contact in seen.contacts:
-        if contact.target is None or contact.target in known:
+        if contact.target is None or {contact.target, at_any_port(contact.target)} & known.keys():
             continue
         same = bench.plan.settings.same_as(contact.target)
         if same in known:
@@ -45,11 +49,42 @@ def _learn(bench: Bench, seen: Seen) -> None:
             mistaken = mistaken or contact.name is not None
             taken = {*known.values(), *bench.binds}
             known[contact.target] = next(f"other{n}" for n in count(1) if f"other{n}" not in taken)
+    asked = {contact.target for contact in seen.contacts if contact.target is not None}
+    known = _tunnels_joined(bench, known, asked)
     if known != bench.plan.targets:
         bench.save(replace(bench.plan, targets=known))
     if seen.unknown or mistaken:
-        listed = " and ".join(sorted(known.keys() - before.keys()))
+        # What runs beside this one may have learnt the same.
+        new = known.keys() - before.keys() or {str(contact.target) for contact in seen.unknown}
+        listed = " and ".join(sorted(new))
+        gone = sorted(before.keys() - asked)
+        if len(gone) > MOST_GONE:
+            raise Refused(
+                f"The application asks for another database at each start: {', '.join(sorted(asked & known.keys()))} "
+                f"now, and before for {', '.join(gone)}.",
+                "--uri-var NAME, the variable that it takes its database URL from: that is the same one each time then",
+            )
         raise Learnt(f"The application connects to {listed} too, for which there was no scratch database.")
+
+
+def _tunnels_joined(bench: Bench, known: dict[str, str], asked: set[str]) -> dict[str, str]:
+    """The known targets, where addresses on this machine that differ in nothing but a port are one target, if that is
+    another one at each start, as a tunnel's is: nothing names it, and this run did not ask for all of them.
+    """
+    alike: dict[str, list[str]] = {}
+    for target in known:
+        if (joined := at_any_port(target)) != target:
+            alike.setdefault(joined, []).append(target)
+    several = {joined: found for joined, found in alike.items() if not asked.issuperset(found)}
+    if all(len(found) == 1 for found in several.values()):
+        return known
+    named = bench.command().named_ports()
+    for joined, found in several.items():
+        drawn = [target for target in found if not named & ports.of_targets([target])]
+        if len(drawn) > 1 and not asked.issuperset(drawn):
+            name = known[drawn[0]]
+            known = {target: of for target, of in known.items() if target not in drawn} | {joined: name}
+    return known
 
 
 def lines(plan: Plan, fence: Fence | None) -> list[str]:

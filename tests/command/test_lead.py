@@ -373,7 +373,7 @@ def test_what_is_no_python_or_loses_the_guard_does_not_reach_a_fenced_port(
     tmp_path: Path, live: Decoy, scratch: Address, server: Server
 ) -> None:
     assert fence.is_possible(), "this kernel has no Landlock with network rules"
-    around = fence.around(ports.named_by({"DATABASE_URL": live.url()}, []))
+    around = fence.around(ports.named_by({"DATABASE_URL": live.url()}))
     assert around is not None
     psql, url, python = server.binaries.bin / "psql", live.address.url(), sys.executable
     code = f"import psycopg2; psycopg2.connect({url!r})"
@@ -401,7 +401,7 @@ def test_ports_of_real_databases_are_read_from_variables_service_files_and_what_
         "E": "postgresql://a:6007,b:6008/d", "DB_PORT": "6011", "REDIS_PORT": "6380", "F": "host=x port=6012 dbname=d",
         "MAIL": "shop.Sender host=mail port=1025",
     }  # fmt: skip
-    found = ports.named_by(variables, ["h:6009,i:6010/d", "/run/pg:5433/d"])
+    found = ports.named_by(variables) | ports.of_targets(["h:6009,i:6010/d", "/run/pg:5433/d"])
     assert found == {5432, 5433, *range(6001, 6013)}
     text = """connect(host="h", port=6021); run(["psql", "-p", "6022"]); run("psql -p 6023 -h h"); "u:p@h:6024/d"
     connect(port='6025'); Create Date: 2024-01-02 10:00:00; revision = "6026"; {"port": 6027}"""

@@ -560,3 +560,41 @@ def test_a_revision_that_uses_the_database_at_import_is_squashed(make_plain: Mak
     assert done.code == 0, done.said
     project.assert_nothing_left()
     assert query(address, "SELECT count(*) FROM users") == [(0,)]
+
+
+# --- addresses that are not the same twice -----------------------------------------------------------------------
+
+# As sshtunnel does: it listens on a free port and leads on to the database.
+TUNNEL = """
+import os, socket, threading
+_tunnel = socket.create_server(("127.0.0.1", 0))
+def _lead_on():
+    while True:
+        _one, _ = _tunnel.accept()
+        socket.create_connection(("127.0.0.1", int(os.environ["DB_PORT"])))
+        _one.close()
+threading.Thread(target=_lead_on, daemon=True).start()
+"""
+DRAWN = """
+import uuid
+_port, _name = {port}, {name}
+config.set_main_option("sqlalchemy.url", f"postgresql+psycopg2://u@127.0.0.1:{{_port}}/{{_name}}")
+"""
+
+
+def test_a_tunnel_that_has_another_port_at_each_start_is_one_database(make_plain: MakePlain) -> None:
+    env = TUNNEL + DRAWN.format(port="_tunnel.getsockname()[1]", name='"shop"')
+    project = make_plain(SHOP, env=env)
+    with decoy() as live:
+        project.environment = {"DB_PORT": str(live.server.port)}
+        done = project.tool("squash", "--rev", "head-2")
+    assert done.code == 0, done.said
+    assert "localhost:*/shop → a scratch database" in done.said and done.said.count("begins anew") <= 1, done.said
+    project.assert_nothing_left()
+
+
+def test_an_application_that_makes_up_a_database_at_each_start_is_refused(make_plain: MakePlain) -> None:
+    project = make_plain(SHOP, env=DRAWN.format(port="5432", name="uuid.uuid4().hex"))
+    done = project.tool("squash", "--rev", "head-2")
+    assert done.code == 1 and "asks for another database at each start" in done.err, done.said
+    project.assert_nothing_left()

@@ -12,12 +12,12 @@ from typing import Any, Callable
 
 from . import alembics, drivers, legacy
 from .hold import Hold
-from .lead import Lead, key
+from .lead import Lead, at_any_port, key
 from .loading import Hooks
 
 VARIABLE = "ALEMBIC_SQUASH_GUARD"
 NAME = "alembic_squash_guard"  # what the copy is called
-__all__ = ["NAME", "VARIABLE", "install", "key", "make_way"]
+__all__ = ["NAME", "VARIABLE", "at_any_port", "install", "key", "make_way"]
 
 
 class Record:

@@ -4,6 +4,7 @@ import fcntl
 import getpass
 import json
 import os
+import re
 import sys
 from typing import Any, Callable
 
@@ -44,6 +45,8 @@ class Lead:
         connection string that the application gave; None: that is not known.
         """
         target = self.target(host, port, database, asked)
+        if target not in self.targets and at_any_port(target) in self.targets:
+            target = at_any_port(target)
         place = self.targets.get(target) or self._first(target)
         if place is None:
             self.record(driver=driver, target=target, name=None, database=None)
@@ -116,3 +119,8 @@ def key(host: str, port: str, database: str) -> str:
     local = ("localhost", "127.0.0.1", "::1")
     named = ["localhost" if one.lower() in local else one.lower() or "[local]" for one in hosts]
     return "%s/%s" % (",".join("%s:%s" % pair for pair in zip(named, ports)), database)
+
+
+def at_any_port(target: str) -> str:
+    """A target on this machine without its port, which says nothing where it is another one at each start."""
+    return re.sub(r"^localhost:\d+/", "localhost:*/", target)
