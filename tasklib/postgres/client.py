@@ -17,8 +17,9 @@ from psycopg2 import sql as sql  # for those who compose statements for a `Conne
 
 from tasklib import interrupts, shell
 from tasklib.errors import Failed, Refused
-from tasklib.postgres import archive
+from tasklib.postgres import archive, variables
 from tasklib.postgres.binaries import Binaries, find_clients
+from tasklib.postgres.variables import clean_environment as clean_environment
 
 Row = tuple[Any, ...]
 MARKER = "alembic_squash.token"
@@ -28,7 +29,9 @@ FIRST = 16384  # the first oid that initdb does not give away (PostgreSQL: First
 
 @dataclass(frozen=True)
 class Address:
-    """Where a server is and who connects. ``options`` are libpq's (sslmode …) from a URL's query part."""
+    """Where a server is and who connects. ``options`` are libpq's (sslmode …) from a URL's query part; ``inherited``
+    are those that the user's variables give for a server of the user's.
+    """
 
     host: str
     port: int
@@ -36,10 +39,11 @@ class Address:
     password: str = field(repr=False)
     database: str = "postgres"
     options: tuple[tuple[str, str], ...] = ()
+    inherited: tuple[tuple[str, str], ...] = field(default=(), repr=False, compare=False)
 
     def at(self, database: str) -> Address:
         """The same server, another database."""
-        return Address(self.host, self.port, self.user, self.password, database, self.options)
+        return replace(self, database=database)
 
     def url(self, scheme: str = "postgresql") -> str:
         """The URL, password and all: for the environment of a process, never for print (see `masked`)."""
@@ -112,7 +116,8 @@ def parse_url(text: str, option: str) -> Address:
     # libpq takes a password in the query part too; there it would be kept and shown with the other options.
     stated = query.pop("password", None) if url.password is None else str(url.password)
     password = stated if stated is not None else os.environ.get("PGPASSWORD", "")
-    return Address(host, port, user, password, url.database or "postgres", tuple(sorted(query.items())))
+    options = tuple(sorted(query.items()))
+    return Address(host, port, user, password, url.database or "postgres", options, variables.inherited())
 
 
 def without_password(text: str, option: str) -> str:
@@ -120,12 +125,6 @@ def without_password(text: str, option: str) -> str:
     address = parse_url(text, option)
     kept = tuple((name, value) for name, value in address.options if "password" not in name)
     return replace(address, password="", options=kept).url()
-
-
-def clean_environment(inherited: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Our environment (or the given one) without libpq's variables: an inherited PGHOST must not lead elsewhere."""
-    given = os.environ if inherited is None else inherited
-    return {name: value for name, value in given.items() if not re.fullmatch(r"PG[A-Z]+", name)}
 
 
 class Unavailable(Failed):
@@ -224,7 +223,8 @@ def connect(address: Address, *, read_only: bool = False) -> Iterator[Connection
     if read_only:
         options += " -c default_transaction_read_only=on"
     interrupts.check()
-    arguments: dict[str, Any] = {"connect_timeout": 10}
+    variables.hide()
+    arguments: dict[str, Any] = {"connect_timeout": 10, **dict(address.inherited)}
     arguments |= {name: value for name, value in address.options if name not in ("options", "application_name")}
     try:
         raw = psycopg2.connect(

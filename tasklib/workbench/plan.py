@@ -17,6 +17,7 @@ from typing import Any
 
 from tasklib import binds
 from tasklib.errors import Refused
+from tasklib.postgres import variables
 from tasklib.project.layout import Layout
 from tasklib.repository.git import Repository
 from tasklib.settings import Settings
@@ -42,6 +43,11 @@ class Place:
     options: tuple[tuple[str, str], ...]
     names: Mapping[str, str] = field(default_factory=dict)
     ports: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def safely(self) -> tuple[tuple[str, str], ...]:
+        """What the user's variables say of the way to the user's server; a throwaway one is none of it."""
+        return variables.inherited() if self.server is None else ()
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> Place:

@@ -209,7 +209,7 @@ class Scratch:
         """The maintenance database: beside a scratch database, whether that one is there or not, or the server's."""
         place = self.place()
         port = place.ports.get(_slot(role), place.port)
-        return Address(place.host, port, place.user, self._password(place), place.database, place.options)
+        return Address(place.host, port, place.user, self._password(place), place.database, place.options, place.safely)
 
     def reference(self) -> Address:
         """The real database that --reference names; `Refused` where it is another one than the plan has."""

@@ -21,6 +21,7 @@ import pytest
 
 from tasklib.errors import Failed, Refused
 from tasklib.postgres import binaries as programs
+from tasklib.postgres import client
 from tasklib.postgres import server as servers
 from tasklib.postgres.binaries import Binaries, Places
 from tasklib.postgres.server import Server
@@ -187,12 +188,12 @@ def test_the_server_has_a_small_environment_and_a_session_of_its_own(
 @needs.proc
 def test_stop_leaves_no_process_and_no_directory_even_with_a_client_connected(base: Path) -> None:
     server = servers.start(str(ROOT), owner_pid=os.getpid())
-    client = psycopg2.connect(
+    theirs = psycopg2.connect(
         host=server.host, port=server.port, user=server.user, password=server.password, dbname="postgres"
     )
     assert processes(server.home)
     servers.stop(server.home)
-    client.close()
+    theirs.close()
     assert processes(server.home) == []
     assert list(base.iterdir()) == []
     assert not servers.is_running(server.home)
@@ -419,3 +420,18 @@ def test_a_failing_initdb_shows_what_it_said_and_leaves_nothing(base: Path) -> N
     with pytest.raises(Failed, match=r"(?s)initdb.*exit code 7.*no disk"):
         servers.start(str(ROOT), binaries=Binaries(broken, 15, "broken"))
     assert list(base.iterdir()) == [broken]
+
+
+def test_a_server_of_the_users_is_reached_as_the_users_variables_say(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "passwords"
+    file.write_text(f"*:*:*:*:{server.password}\n")
+    file.chmod(0o600)
+    monkeypatch.setenv("PGPASSFILE", str(file))
+    monkeypatch.setenv("PGHOSTADDR", "192.0.2.1")
+    url = f"postgresql://{server.user}@{server.host}:{server.port}/postgres"
+    assert client.server_major(client.parse_url(url, "--server")) > 9
+    monkeypatch.setenv("PGSSLMODE", "require")
+    with pytest.raises(Failed, match="SSL"):
+        client.server_major(client.parse_url(url, "--server"))

@@ -598,3 +598,17 @@ def test_an_application_that_makes_up_a_database_at_each_start_is_refused(make_p
     done = project.tool("squash", "--rev", "head-2")
     assert done.code == 1 and "asks for another database at each start" in done.err, done.said
     project.assert_nothing_left()
+
+
+def test_variables_of_libpq_lead_the_application_and_none_of_our_own_connections(make_plain: MakePlain) -> None:
+    project = make_plain(SHOP, env=URL.format(url='"postgresql+psycopg2:///orders"'))
+    project.environment = {
+        "PGHOST": "db.example", "PGHOSTADDR": "192.0.2.1", "PGDATABASE": "shop", "PGUSER": "u", "PGSERVICE": "nowhere",
+        "PGSSLMODE": "require", "PGSSLNEGOTIATION": "direct", "PGGSSENCMODE": "require", "PGREQUIREPEER": "nobody",
+        "PGCHANNELBINDING": "require", "PGTARGETSESSIONATTRS": "standby", "PGCLIENTENCODING": "LATIN1",
+        "PGOPTIONS": "-c search_path=nowhere", "PGPASSFILE": "/nowhere", "PGDATESTYLE": "German", "PGTZ": "Asia/Tokyo",
+    }  # fmt: skip
+    done = project.tool("squash", "--rev", "head-2")
+    assert done.code == 0, done.said
+    assert "192.0.2.1:5432/orders → a scratch database" in done.said, done.said
+    project.assert_nothing_left()
