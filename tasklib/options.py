@@ -53,7 +53,7 @@ def step(
         def run(context: Context, **given: Any) -> None:
             console.prepare()  # also where Invoke's own program calls us
             seen = {name: bool(given.pop(name)) for name in SEEN if name != "json" or not own_json}
-            echo = seen["echo"] or bool(context.config.run.echo)  # Invoke's own --echo comes before the task's name
+            echo = seen["echo"] or _before_the_name(context, "echo")
             with console.shown(quiet=seen["quiet"], as_json=seen.get("json", False), echo=echo):
                 _reporting(lambda: _interruptible(lambda: body(context, with_server(context, given))))
 
@@ -122,4 +122,11 @@ def _help(body: Callable[..., None]) -> str:
 
 def dry(context: Context) -> bool:
     """Whether the user asked (--dry) to be told what would happen; Invoke itself applies it to c.run only."""
-    return bool(context.config.run.dry)
+    return _before_the_name(context, "dry")
+
+
+def _before_the_name(context: Context, option: str) -> bool:
+    """Whether Invoke's own option stands before the task's name. What its configuration says of `run` is for c.run,
+    by which nothing of ours is started, and would be merged with that.
+    """
+    return bool(context.config._overrides.get("run", {}).get(option))

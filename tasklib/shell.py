@@ -104,11 +104,12 @@ def start(
     """Start ``argv`` and return at once, to be held. ``out`` and ``err`` are files for its output."""
     words = [str(word) for word in argv]
     echo(words, cwd, env)
-    process = sh.Command(words[0])(
-        *words[1:], _cwd=str(cwd), _env=dict(env), _tty_out=False, _in=b"", _out=str(out), _err=str(err),
-        _new_session=True, _preexec_fn=fence.put_on_for_forks if fence is not None else None, _return_cmd=True,
-        _bg=True, _bg_exc=False, _truncate_exc=False,
-    )  # fmt: skip
+    with out.open("wb") as to_out, err.open("wb") as to_err:  # a path would be opened by sh, and stay open
+        process = sh.Command(words[0])(
+            *words[1:], _cwd=str(cwd), _env=dict(env), _tty_out=False, _in=b"", _out=to_out, _err=to_err,
+            _new_session=True, _preexec_fn=fence.put_on_for_forks if fence is not None else None, _return_cmd=True,
+            _bg=True, _bg_exc=False, _truncate_exc=False,
+        )  # fmt: skip
     return Started(process)
 
 

@@ -23,7 +23,7 @@ from tasklib.postgres import client
 from tasklib.workbench.bench import Bench, open_bench
 from tests.conftest import SHOP, Make, MakePlain
 from tests.support.decoy import decoy
-from tests.support.project import APP, VARIABLE, Project, Step, query, whole
+from tests.support.project import APP, VARIABLE, Project, Step, query, reaches, whole
 from tests.unharmed.running import begin, until
 
 pytestmark = pytest.mark.usefixtures("put_back")
@@ -411,6 +411,11 @@ def test_what_is_held_gets_the_fence_before_a_port_that_it_was_seen_to_ask_for(m
         assert done.code == 0, done.said
         assert "Fenced (Landlock)" in done.out and "2 starts of the application" in done.out, done.said
     project.assert_nothing_left()
+
+
+def test_files_that_a_start_writes_are_closed(make: Make) -> None:
+    said = reaches(make(SHOP), PYTHONWARNINGS="always::ResourceWarning")
+    assert said.startswith("0 ") and "ResourceWarning" not in said, said
 
 
 def test_a_port_that_only_a_migration_names_is_behind_the_fence(make: Make) -> None:

@@ -7,6 +7,7 @@ import re
 import shutil
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,20 @@ def test_the_command_needs_no_tasks_py_and_reads_the_projects_invoke_yaml_from_a
     assert "DB_HOST={host}, DB_PORT={port}" in plan()
     shop.git("checkout", "--quiet", "invoke.yaml")
     assert state(shop) == before
+
+
+def test_what_the_configuration_says_of_invokes_own_run_changes_nothing(shop: Project) -> None:
+    run = "{dry: true, echo: true, pty: true, hide: both, warn: true, shell: /nowhere, env: {PATH: /nowhere}}"
+    shop.write("invoke.yaml", f"run: {run}\ntimeouts: {{command: 1}}\n")
+    shop.write("tasks.py", "from tasklib import ns\n")
+    shop.commit("configuration")
+    before = state(shop)
+    assert shop.tool("--dry", "checkout", "--rev", "head-2").code == 0 and state(shop) == before
+    for tool in (shop.tool, partial(invoke, shop)):
+        done = tool("checkout", "--rev", "head-2", INVOKE_RUN_DRY="1")
+        assert done.code == 0 and "$ cd " not in done.said and state(shop) != before, done.said
+        assert "$ cd " in tool("--echo", "status").err
+        assert tool("abort").code == 0 and state(shop) == before
 
 
 @pytest.mark.slow
