@@ -12,7 +12,10 @@ HOSTS = re.compile(r"\bpostgres(?:ql)?(?:\+\w+)?://(?:[^\s/?#@]*@)?([^\s/?#]*)")
 PORT = re.compile(r":(\d{1,5})(?=,|$)")
 # Of a database, by the name of a variable; in a connection string, a command line or a URL of any text.
 OF_A_DATABASE = re.compile(r"(DATABASE|POSTGRES|(^|_)(DB|SQL|RDS|PG))\w*PORT$", re.IGNORECASE)
-IN_TEXT = re.compile(r"\bport['\"]?\s*[=:,]\s*['\"]?(\d{4,5})\b|['\"\s]-p['\",\s]*(\d{4,5})\b|@[\w.-]+:(\d{4,5})\b")
+IN_TEXT = re.compile(
+    r"\bport['\"]?\s*[=:,]\s*['\"]?(\d{4,5})\b|['\"\s]-p['\",\s]*(\d{4,5})\b|@[\w.-]+:(\d{4,5})\b"
+    r"|['\"](?:localhost|[\w-]+(?:\.[\w-]+)+)['\"]\s*,\s*(\d{4,5})\s*\)"  # a socket's address
+)
 # In files of configuration: what a container's port is reached by, a key, and the section that it stands in.
 MAPPED = re.compile(rf"\b(\d{{4,5}}):{USUAL}\b")
 KEY = re.compile(r"""^\s*(?:export\s+)?["']?(\w*port)["']?\s*[:=]\s*["']?(\d{4,5})\b""", re.IGNORECASE)

@@ -94,7 +94,7 @@ class Command:
         environment.update(_first(targets).environment())
         environment.update({name: value for name, value in self._filled(targets) if not binds.is_option(name)})
         if self.watch is not None:
-            environment.update(self.watch.environment(targets, record, environment, first))
+            environment.update(self.watch.environment(targets, record, environment, first, self.barred(targets)))
         return environment
 
     def _filled(self, targets: Targets) -> list[tuple[str, str]]:
@@ -192,7 +192,7 @@ class Command:
             environment=environment,
             fence=self.fence(targets),
             places=targets,
-            given=self.watch.given(targets, record, first),
+            given=self.watch.given(targets, record, first, barred=self.barred(targets)),
             apart=self.apart is not None,
         )
 
@@ -266,7 +266,7 @@ class Command:
             arguments=arguments,
             named=named,
             environment=environment,
-            given=partial(self.watch.given, targets, record, first),
+            given=partial(self.watch.given, targets, record, first, barred=self.barred(targets)),
             fence=self.fence(targets),
             chain={"script": str(chain.directory), "ini": str(ini) if ini else None, "options": options},
         )
@@ -275,10 +275,14 @@ class Command:
     def fence(self, targets: Targets | None = None) -> fence.Fence | None:
         """What bars the way to the ports of real databases, where this system has it; None where it has not."""
         known, inherited = self.watch.targets if self.watch is not None else (), programs.environment(self.words)
-        barred = self.named_ports() | ports.of_targets(known)
-        ours = {address.port for address in (targets or NOWHERE).values()}
         sockets = self.by_socket or ports.by_socket(inherited.values(), [*known, inherited.get("PGHOST", "")])
-        return fence.around(barred - ours, sockets=sockets)
+        return fence.around(self.barred(targets), sockets=sockets)
+
+    def barred(self, targets: Targets | None) -> frozenset[int]:
+        """The ports of databases that are not ours, whatever a run connects to them with."""
+        known = self.watch.targets if self.watch is not None else ()
+        ours = {address.port for address in (targets or NOWHERE).values()}
+        return (self.named_ports() | ports.of_targets(known)) - ours
 
     def named_ports(self) -> frozenset[int]:
         """The ports of databases that variables and files name."""

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -99,18 +99,20 @@ class Watch:
         record: Path | None,
         first: str | None = None,
         started: Mapping[str, Address] | None = None,
+        barred: Iterable[int] = (),
     ) -> dict[str, Any]:
         """What the guard is told about a run.
 
         ``places`` are the scratch databases of the run by name, ``first`` the name of the one that stands for the first
         target that is not known yet; ``started`` are those that the application was started with, where it was for
-        another run.
+        another run; ``barred`` are ports of databases that are not ours.
         """
         led = {name: _led(name, address, self.real) for name, address in places.items()}
         themselves = [*(started or {}).items(), *places.items()]
         return {
             "targets": {target: led[name] for target, name in self.targets.items() if name in led}
             | {guard.key(at.host, str(at.port), at.database): led[name] for name, at in themselves if name in led},
+            "barred": sorted(barred),
             "first": led[first] if first is not None else None,
             "usual": {name: value for name, value in os.environ.items() if name in USUAL},
             "packages": self.packages,
@@ -118,11 +120,16 @@ class Watch:
         }
 
     def environment(
-        self, places: Mapping[str, Address], record: Path | None, inherited: Mapping[str, str], first: str | None = None
+        self,
+        places: Mapping[str, Address],
+        record: Path | None,
+        inherited: Mapping[str, str],
+        first: str | None = None,
+        barred: Iterable[int] = (),
     ) -> dict[str, str]:
         """Variables that bring the guard into every Python that a process with them starts; see `given`."""
         path = [str(self.directory), *filter(None, [inherited.get("PYTHONPATH")])]
-        given = json.dumps(self.given(places, record, first))
+        given = json.dumps(self.given(places, record, first, barred=barred))
         return {guard.VARIABLE: given, "PYTHONPATH": os.pathsep.join(path)}
 
     @contextmanager

@@ -42,12 +42,21 @@ def scratch(server: Server) -> Address:
 
 
 def environment(
-    directory: Path, scratch: Address, record: Path, targets: dict[str, str], first: str | None = None
+    directory: Path,
+    scratch: Address,
+    record: Path,
+    targets: dict[str, str],
+    first: str | None = None,
+    barred: tuple[int, ...] = (),
 ) -> dict[str, str]:
     watch.write(directory)
     guarded = Watch(directory, targets, packages=("shop",))
     inherited = {"PATH": os.environ["PATH"], "HOME": str(directory)}
-    return {**inherited, **scratch.environment(), **guarded.environment({"": scratch}, record, inherited, first)}
+    return {
+        **inherited,
+        **scratch.environment(),
+        **guarded.environment({"": scratch}, record, inherited, first, barred),
+    }
 
 
 def run(
@@ -57,12 +66,13 @@ def run(
     targets: dict[str, str],
     *,
     first: str | None = None,
+    barred: tuple[int, ...] = (),
     python: tuple[str, ...] = (sys.executable,),
     **variables: str,
 ) -> tuple[str, Seen]:
     """Run Python code under the guard: what it printed, and what the guard saw."""
     with Watch(directory).record() as record:
-        given = {**environment(directory, scratch, record, targets, first), **variables}
+        given = {**environment(directory, scratch, record, targets, first, barred), **variables}
         done = subprocess.run(
             [*python, "-c", code], env=given, capture_output=True, text=True, check=False, cwd=directory
         )
@@ -185,6 +195,34 @@ def test_whatever_the_application_asks_for_it_gets_the_scratch_database(
     assert said.splitlines()[-1:] == ["led_to"] or (route == "replication" and "cannot" in said), said
     assert seen.there and seen.contacts and {c.name for c in seen.contacts} == {""}
     assert {contact.database for contact in seen.contacts} == {"led_to"}
+
+
+# How an application comes to a socket `s` of its own.
+SOCKETS = {
+    "create_connection": "s = socket.create_connection((h, p), 5)",
+    "a name": "s = socket.create_connection(('localhost', p), 5)",
+    "a name of another network": "s = socket.create_connection(('db.invalid', p), 5)",
+    "connect_ex": "s = socket.socket(); assert s.connect_ex((h, p)) == 0",
+    "IPv6": "s = socket.socket(socket.AF_INET6); s.connect(('::1', p))",
+    "asyncio": "import asyncio\nasync def go():\n    _, w = await asyncio.open_connection(h, p); w.close()\n"
+    "asyncio.run(go()); s = socket.create_connection((h, p))",
+}
+
+
+@pytest.mark.parametrize("way", SOCKETS)
+def test_a_socket_of_the_applications_own_comes_to_the_scratch_server_and_may_be_handed_over(
+    tmp_path: Path, live: Decoy, scratch: Address, way: str
+) -> None:
+    hand = "\nimport pg8000.dbapi; c = pg8000.dbapi.connect('u', database='live', sock=s)"
+    code = prelude(live) + "import socket; " + SOCKETS[way] + hand + ANSWER
+    said, seen = run(tmp_path, code, scratch, {}, first="", barred=(live.server.port,))
+    assert said == "led_to", said
+    if way != "a name of another network":
+        assert [contact.target for contact in seen.contacts] == [live.target]
+    # Other ports are the application's own.
+    other = "import socket; a = socket.create_server((h, 0)); b = socket.create_connection(a.getsockname())\n"
+    said, _ = run(tmp_path, prelude(live) + other + "print(b.getpeername() == a.getsockname())", scratch, {})
+    assert said == "True"
 
 
 def test_a_driver_that_a_pth_file_imports_before_the_guard_is_led_too(
@@ -406,6 +444,7 @@ def test_ports_of_real_databases_are_read_from_variables_service_files_and_what_
     text = """connect(host="h", port=6021); run(["psql", "-p", "6022"]); run("psql -p 6023 -h h"); "u:p@h:6024/d"
     connect(port='6025'); Create Date: 2024-01-02 10:00:00; revision = "6026"; {"port": 6027}"""
     assert ports.named([text]) == {6021, 6022, 6023, 6024, 6025, 6027}
+    assert ports.named(["create_connection(('127.0.0.1', 6028)); ('name', 6029)"]) == {6028}
     files = {
         "compose": "services:\n  db:\n    ports:\n      - '6031:5432'\n  redis:\n    port: 6379\n",
         "yaml": "database:\n  host: h\n  port: 6032\nserver:\n  port: 8000\nurl: postgres://u@h:6033,i:6034/d\n",

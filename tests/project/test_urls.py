@@ -612,3 +612,30 @@ def test_variables_of_libpq_lead_the_application_and_none_of_our_own_connections
     assert done.code == 0, done.said
     assert "192.0.2.1:5432/orders → a scratch database" in done.said, done.said
     project.assert_nothing_left()
+
+
+# A loop before the first connection, as many a project has it, and a socket that a connector of a cloud makes.
+WAITS = """
+import os, socket
+socket.create_connection(("127.0.0.1", int(os.environ["DB_PORT"])), timeout=2).close()
+"""
+HANDS_OVER = """
+import pg8000.dbapi
+from sqlalchemy import create_engine
+def engine_from_config(*_, **__):
+    made = lambda: pg8000.dbapi.connect("u", database="live", sock=socket.create_connection(("127.0.0.1", {port})))
+    return create_engine("postgresql+pg8000://", creator=made)
+"""
+
+
+def test_sockets_that_env_py_connects_by_itself_are_led_too(make_plain: MakePlain) -> None:
+    with decoy() as live:
+        project = make_plain(SHOP, env=WAITS + HANDS_OVER.replace("{port}", str(live.server.port)))
+        project.environment = {"DB_PORT": str(live.server.port)}
+        file = project.top / "migrations/env.py"
+        text = file.read_text(encoding="utf-8")
+        file.write_text(text.replace("from sqlalchemy import engine_from_config\n", ""), encoding="utf-8")
+        project.commit("sockets")
+        done = project.tool("squash", "--rev", "head-2")
+        assert done.code == 0 and f"{live.target} → a scratch database" in done.said, done.said
+    project.assert_nothing_left()

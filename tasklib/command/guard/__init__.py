@@ -10,7 +10,7 @@ import os
 import sys
 from typing import Any, Callable
 
-from . import alembics, drivers, legacy
+from . import alembics, drivers, legacy, sockets
 from .hold import Hold
 from .lead import Lead, at_any_port, key
 from .loading import Hooks
@@ -81,6 +81,7 @@ def install() -> None:
     guard.give(given)
     hooks: "dict[str, Callable[[Any, bool], None]]" = {}
     hooks.update(drivers.hooks(guard.lead))
+    hooks.update(sockets.hooks(guard.lead))
     hooks.update(alembics.hooks(guard.record))
     hooks.update(legacy.hooks(guard.record))
     if given.get("hold"):

@@ -247,7 +247,7 @@ def _pg8000(lead: Lead, module: Any, late: bool) -> None:
         host, port = asked.get("host") or "localhost", asked.get("port") or 5432
         handed = asked.get("sock")
         if handed is not None:
-            peer = handed.getpeername()
+            peer = lead.sockets.get(handed) or handed.getpeername()
             host, port = (peer[0], peer[1]) if isinstance(peer, tuple) else (str(peer), port)
         elif asked.get("unix_sock"):
             host, _, number = str(asked["unix_sock"]).partition("/.s.PGSQL.")

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import sys
+import weakref
 from typing import Any, Callable
 
 PATIENCE = 20  # refused connections, after which the process ends: some applications wait for their database forever
@@ -23,17 +24,20 @@ class Lead:
         self.record = record
         self.made = 0
         self.refused = 0
+        self.sockets: "Any" = weakref.WeakKeyDictionary()  # what was led without a driver → what it asked for
 
     def give(self, given: "dict[str, Any]") -> None:
         """``given`` has ``targets``: a target's key (see `key`) → the scratch database that stands for it, with the
         keys name, host, port, user, password and database (each scratch database stands for itself too), and
         ``options`` of its URL for one that is no scratch database; ``first``: the one for the first target that is not
-        among them, or None; ``usual``: libpq's variables as they were in the user's shell; and ``record``, a path.
+        among them, or None; ``barred``: ports of databases that are not ours; ``usual``: libpq's variables as they were
+        in the user's shell; and ``record``, a path.
         """
         self.targets: "dict[str, dict[str, Any]]" = given["targets"]
         servers = {key(place["host"], str(place["port"]), "") for place in self.targets.values()}
         # Scratch databases of this run, and those that the application was started with.
         self.ours = {one.rpartition("/")[2] for one in self.targets if one.rpartition("/")[0] + "/" in servers}
+        self.barred: "set[str]" = set(map(str, given["barred"]))
         self.first: "dict[str, Any] | None" = given["first"]
         self.usual: "dict[str, str]" = given["usual"]
         self.path: "str | None" = given["record"]
@@ -55,6 +59,15 @@ class Lead:
         itself = key(place["host"], str(place["port"]), place["database"]) == target
         self.record(driver=driver, target=None if itself else target, name=place["name"], database=place["database"])
         return place
+
+    def server(self, address: Any) -> "dict[str, Any] | None":
+        """Where a socket goes that is not a driver's; None where it goes its own way. A server is all that is asked
+        for, and all scratch databases are on one.
+        """
+        place = next(iter(self.targets.values()), None)
+        if not isinstance(address, tuple) or str(address[1]) not in self.barred or place is None:
+            return None
+        return None if "options" in place or place["host"].startswith("/") else place
 
     def target(self, host: str, port: str, database: str, asked: "dict[str, str] | None" = None) -> str:
         """The key of what is asked for: what a driver took from libpq's variables, which are ours now, is as it would
