@@ -25,6 +25,7 @@ from tasklib.render.owners import Users
 from tasklib.render.pycode import WIDTH
 from tasklib.render.rows import lines_of
 from tasklib.render.source import Rows, casts_text
+from tasklib.repository import status
 from tasklib.workbench.bench import Bench
 from tasklib.workbench.decisions import Decision
 
@@ -184,6 +185,12 @@ def write_data(bench: Bench, read: Iterable[Reference]) -> None:
             console.warn(
                 f"{path} lies in the package {package}, and nothing in its setuptools configuration includes it: "
                 "where the migrations are installed with it, add *.jsonl to its package data"
+            )
+        ignoring = status.ignoring(bench.repository, path)
+        for where in [*([ignoring] if ignoring else []), *packaging.excluding(top, path)]:
+            console.warn(
+                f"{path} belongs to R's file and is committed with it, and is left out by {where}: let it in, where a "
+                "new database is made from a package or an image"
             )
     left = {path: one for path, one in bench.plan.placed.items() if path not in earlier or path in paths}
     bench.save(replace(bench.plan, placed=left))

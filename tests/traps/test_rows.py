@@ -308,6 +308,39 @@ def test_a_data_file_that_setuptools_would_leave_out_of_a_package_is_known(
     assert packaging.left_out(tmp_path, DATA.removeprefix("app/")) is None
 
 
+HATCH = "[build-system]\nbuild-backend = 'hatchling.build'\n[tool.hatch.build.targets.wheel]\n"
+POETRY = "[build-system]\nbuild-backend = 'poetry.core.masonry.api'\n[tool.poetry]\n"
+PDM = "[build-system]\nbuild-backend = 'pdm.backend'\n[tool.pdm.build]\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "left_out"),
+    [
+        (".dockerignore", "*\n!**/*.py\n!alembic.ini\n", True),
+        (".dockerignore", "*\n!app\n", False),
+        (".dockerignore", "# data\n**/*.jsonl\n", True),
+        (".dockerignore", "*.jsonl\n", False),  # of the top directory only
+        ("pyproject.toml", HATCH + "include = ['app/**/*.py']", True),
+        ("pyproject.toml", HATCH + "include = ['app/**/*.py']\nartifacts = ['*.jsonl']", False),
+        ("pyproject.toml", HATCH + "include = ['/app']", False),
+        ("pyproject.toml", HATCH + "packages = ['app']\nexclude = ['*.jsonl']", True),
+        ("pyproject.toml", HATCH.replace("hatchling.build", "flit_core.buildapi") + "include = ['app/**/*.py']", False),
+        ("pyproject.toml", POETRY + "packages = [{ include = 'app/**/*.py' }]", True),
+        ("pyproject.toml", POETRY + "packages = [{ include = 'app' }]", False),
+        ("pyproject.toml", POETRY + "packages = [{ include = 'app/**/*.py' }]\ninclude = ['app/**/*.jsonl']", False),
+        ("pyproject.toml", POETRY + "exclude = [{ path = 'app/**/*.jsonl', format = 'wheel' }]", True),
+        ("pyproject.toml", PDM + "includes = ['app/**/*.py']", True),
+        ("pyproject.toml", PDM + "includes = ['app']\nexcludes = ['app/static']", False),
+        ("pyproject.toml", "[tool.hatch", False),
+    ],
+)  # fmt: skip
+def test_a_data_file_that_a_pattern_keeps_out_of_a_wheel_or_an_image_is_known(
+    tmp_path: Path, name: str, text: str, left_out: bool
+) -> None:
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    assert bool(list(packaging.excluding(tmp_path, DATA))) == left_out
+
+
 def test_each_table_has_a_data_file_of_its_own_that_names_its_migration() -> None:
     names = data_files.suffixes(
         [("public", "Größe: 100%"), ("shop", "items"), ("public", "shop_items"), ("public", "gr e")]
@@ -421,7 +454,7 @@ def test_a_data_file_that_somebody_has_is_refused_and_one_that_git_ignores_is_co
     project.write(".gitignore", "__pycache__/\n*.jsonl\n")
     project.commit("no such files")
     done = project.squash("head-2")
-    assert done.code == 0, done.said
+    assert done.code == 0 and "is left out by .gitignore:2:*.jsonl" in done.err, done.said
     project.assert_nothing_left()
     assert data.exists() and project.git("ls-files", "--error-unmatch", str(data))
 
