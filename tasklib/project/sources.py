@@ -136,23 +136,27 @@ def untracked(repository: Repository, globs: Sequence[str]) -> Iterator[str]:
                 yield file.read_text(encoding="utf-8", errors="replace")
 
 
-# What a run answers: an argument of -x, an option, a setting of the application, the schema that it is for.
+# What a run answers: an argument of -x, an option, a setting of the application, the schema that it is for; and what
+# the server does: which roles and extensions it has, its version, what whoever runs it may do.
 OF_THE_RUN = re.compile(
-    r"\.(get_x_argument|get_main_option|get_section|get_section_option|config\.attributes)$|^\.current_app\."
+    r"\.(get_x_argument|get_main_option|get_section|get_section_option|config\.attributes|server_version_info)$"
+    r"|^\.current_app\."
 )
 OF_THE_RUN_SQL = re.compile(
-    r"\b(current_schema|current_schemas|current_database|current_catalog|current_setting)\b", re.I
-)
+    r"\b(current_(?:schemas?|database|catalog|setting)|pg_(?:roles|user|authid|shadow|group|has_role|settings|database)"
+    r"|pg_available_extension\w*|has_\w+_privilege|server_version(?:_num)?|to_regrole)\b", re.I
+)  # fmt: skip
+ASKING = re.compile("get_|attributes|current_|settings|conf|pg_|privilege|server_version|to_regrole", re.I)
 SETTINGS = re.compile(r"(^|[._])(settings|config|conf|configuration)$")
 
 
 def asks_of_the_run(sources: Mapping[str, str]) -> list[Read]:
-    """Places where migrations ask something that another run may answer otherwise; by the names of modules and objects,
-    also an application's own settings.
+    """Places where migrations ask something that another run or server may answer otherwise; by the names of modules
+    and objects, also an application's own settings.
     """
     found: dict[tuple[str, int, str], Read] = {}
     imported: dict[str, set[str]] = {}
-    for path, node in nodes(sources, re.compile("get_|attributes|current_|settings|conf", re.I)):
+    for path, node in nodes(sources, ASKING):
         line = getattr(node, "lineno", 0)
         names: list[str] = []
         if isinstance(node, ast.ImportFrom):
@@ -175,22 +179,45 @@ def asks_of_the_run(sources: Mapping[str, str]) -> list[Read]:
 # What changes files: each replay does it anew, in this work tree.
 WRITES = re.compile(
     r"^(shutil\.(move|copy\w*|rmtree)|os\.(remove|rename|replace|unlink|rmdir|makedirs|mkdir|renames|removedirs))$"
-    r"|\.(write_text|write_bytes|unlink|touch|rmdir)$"
+    r"|\.(write_text|write_bytes|unlink|touch|rmdir|symlink_to|hardlink_to)$"
 )
+# Of pathlib: a string has a replace of its own, with two arguments.
+MOVES = re.compile(r"\.(rename|replace)$")
 
 
 def file_writes(sources: Mapping[str, str]) -> list[Read]:
     """Calls with which migrations write, move or delete files."""
     found = []
-    for path, node in nodes(sources, re.compile(r"shutil|os\.|open\(|write_|unlink|touch|rmdir")):
+    for path, node in nodes(
+        sources, re.compile(r"shutil|os\.|open\(|write_|unlink|touch|rmdir|rename|replace|link_to")
+    ):
         if not isinstance(node, ast.Call):
             continue
         called = dotted(node.func)
         mode = next((text for one in [*node.args[1:2], *(k.value for k in node.keywords if k.arg == "mode")]
                      if (text := constant(one))), "")  # fmt: skip
         opens = called.rpartition(".")[2] == "open" and any(letter in mode for letter in "wax+")
-        if opens or WRITES.search(called or f".{getattr(node.func, 'attr', '')}"):
+        name = called or f".{getattr(node.func, 'attr', '')}"
+        if opens or WRITES.search(name) or (MOVES.search(name) and len(node.args) == 1 and not node.keywords):
             found.append(Read(called.lstrip(".") or node.func.attr, path, node.lineno))  # type: ignore[attr-defined]
+    return found
+
+
+# Modules that talk to something else than the database of the migrations.
+OUTSIDE = re.compile(
+    r"(aiohttp|boto3|botocore|cassandra|clickhouse_connect|elasticsearch|ftplib|httpx|kafka|ldap3?|mysql|opensearchpy"
+    r"|paramiko|pika|pymongo|pymysql|redis|requests|smtplib|socket|sqlite3|subprocess|urllib3|urllib\.request)(\.|$)"
+)
+
+
+def imports_of_outside(sources: Mapping[str, str]) -> list[Read]:
+    """Imports with which migrations reach other programs, stores or machines: in each replay, too."""
+    found = []
+    for path, node in nodes(sources, re.compile("import")):
+        names = [one.name for one in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom) and not node.level:
+            names = [node.module or ""]
+        found += [Read(name, path, node.lineno) for name in names if OUTSIDE.match(name)]  # type: ignore[attr-defined]
     return found
 
 

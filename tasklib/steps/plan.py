@@ -74,10 +74,12 @@ def show(cwd: Path, chosen: Settings, prepared: Prepared | None = None) -> None:
              unread(prepared, texts, staying, data))  # fmt: skip
     _section("Squashed migrations that read the environment: the base keeps what it holds when you squash",
              [read.listed for read in variables_read.environment_reads(texts)])  # fmt: skip
-    _section("Squashed migrations that ask something of the run: the base keeps what is answered when you squash",
+    _section("Squashed migrations that ask something of the run or the server: the base keeps what is answered here",
              [read.listed for read in sources.asks_of_the_run(texts)])  # fmt: skip
     _section("Squashed migrations that write, move or delete files (each replay does it, in your work tree)",
              [read.listed for read in sources.file_writes(texts)])  # fmt: skip
+    _section("Squashed migrations that reach other programs, stores or machines (each replay does it)",
+             [read.listed for read in sources.imports_of_outside(texts)])  # fmt: skip
     _section("Squashed migrations that call for time or chance (in a row, one run's value becomes everybody's)",
              [read.listed for read in sources.chance_calls(texts)])  # fmt: skip
     _section(in_flight.TITLE, in_flight.lines(repository, made.layout, gone))

@@ -33,11 +33,14 @@ def test_what_migrations_ask_of_the_run_is_found() -> None:
         "c.py": "op.execute('SELECT current_schema()')\nop.get_context().config.attributes['x']\n",
         "d.py": "from flask import current_app\ncurrent_app.config['X']; op.create_table('settings')\n",
         "e.py": "context.config.get_main_option('shop')\n",
+        "f.py": "op.execute(\"DO $$BEGIN IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'ro') THEN GRANT r TO s;"
+        ' END IF; END$$")\nif bind.dialect.server_version_info > (13,): pass\n',
     }
     assert [(read.path, read.line, read.name) for read in sources.asks_of_the_run(texts)] == [
         ("a.py", 1, "context.get_x_argument"), ("b.py", 3, "s.seed_demo"), ("b.py", 3, "config.A"),
         ("c.py", 1, "current_schema"), ("c.py", 2, "config.attributes"),
         ("d.py", 2, "current_app.config"), ("e.py", 1, "context.config.get_main_option"),
+        ("f.py", 1, "pg_roles"), ("f.py", 2, "bind.dialect.server_version_info"),
     ]  # fmt: skip
 
 
@@ -46,10 +49,21 @@ def test_what_migrations_do_to_files_is_found() -> None:
         "a.py": "import shutil, os\nshutil.move('uploads', 'media'); os.remove('x'); os.path.join('a')\n",
         "b.py": "open('x'); open('y', 'w'); open('z', mode='a'); Path('p').write_text('x'); Path('p').read_text()\n",
         "c.py": "(HERE / 'x').unlink(); op.execute('DELETE FROM os.remove'); touch()\n",
+        "d.py": "(HERE / 'x').rename(NEW); 'a'.replace('b', 'c'); Path('x').replace(NEW)\n",
     }
     assert [(read.path, read.name) for read in sources.file_writes(texts)] == [
         ("a.py", "shutil.move"), ("a.py", "os.remove"), ("b.py", "open"), ("b.py", "open"), ("b.py", "write_text"),
-        ("c.py", "unlink"),
+        ("c.py", "unlink"), ("d.py", "rename"), ("d.py", "replace"),
+    ]  # fmt: skip
+
+
+def test_what_migrations_reach_beside_their_database_is_found() -> None:
+    texts = {
+        "a.py": "import redis, json\nfrom urllib.request import urlopen\nfrom urllib.parse import quote\n",
+        "b.py": "from . import redis\nimport sqlite3 as s\nimport boto3.session\n",
+    }
+    assert [(read.path, read.name) for read in sources.imports_of_outside(texts)] == [
+        ("a.py", "redis"), ("a.py", "urllib.request"), ("b.py", "sqlite3"), ("b.py", "boto3.session"),
     ]  # fmt: skip
 
 
