@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from tasklib import console
-from tasklib.base import contents, restorable, stale_views, version_table_changes
+from tasklib.base import contents, env_hooks, restorable, stale_views, version_table_changes
 from tasklib.base.contents import Reference
 from tasklib.base.trials import NOT_IN_A_DUMP, Verdicts, converge, in_no_dump
 from tasklib.errors import Failed, Refused
@@ -94,6 +94,7 @@ def write(bench: Bench) -> File:
     def doomed(bind: str, key: Key | None, why: Failed | Verdict) -> None:
         version_table_changes.refuse_failure(bench, key)
         restorable.refuse_what_is_not(bench, read[bind], _made_anew(bench, read[bind]), key, why)
+        env_hooks.refuse(bench, why)
 
     file, verdicts = converge(render, attempt, doomed, bench.plan.revision)
     bench.at_base = (bench.tree(), verdicts)

@@ -115,6 +115,39 @@ def test_what_migrations_change_of_the_version_table_is_refused_in_words(make_pl
     project.assert_nothing_left(head)
 
 
+ACTS = {
+    "each migration": (
+        "CREATE TABLE IF NOT EXISTS log (id text)", "on_version_apply",
+        "context.configure(", "context.configure(on_version_apply=lambda ctx, step, **_:"
+        " ctx.connection.exec_driver_sql(f\"INSERT INTO log VALUES ('{step.up_revision_id}')\"),",
+    ),
+    "each table": (
+        "CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'", "listens_for",
+        "config = context.config", "config = context.config\nfrom sqlalchemy import event, Table, text\n"
+        "@event.listens_for(Table, 'after_create')\ndef touched(table, connection, **_):\n"
+        "    if table.name == 'later':\n"
+        "        connection.execute(text('CREATE TRIGGER touch BEFORE UPDATE ON later EXECUTE FUNCTION touch()'))\n",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", ACTS)
+def test_what_env_py_does_at_each_migration_or_table_is_said_to_be_its_own(make_plain: MakePlain, what: str) -> None:
+    made, named, old, new = ACTS[what]
+    project = make_plain(
+        [Step("made", sql=[made]), Step("later", 'op.create_table("later", sa.Column("id", sa.Text))')]
+    )
+    env = project.top / "migrations/env.py"
+    assert env.read_text().count(old) >= 1
+    env.write_text(env.read_text().replace(old, new))
+    project.commit("env.py")
+    head = project.git("rev-parse", "HEAD")
+    done = project.tool("squash", "--rev", "head")
+    assert done.code == 1 and f"of its own whenever a migration runs or makes a table ({named})" in done.err, done.said
+    assert "gap of this program" not in done.err and "migrations/env.py:" in done.err, done.said
+    project.assert_nothing_left(head)
+
+
 LEFT = {
     "search_path": "SET search_path TO own, public",
     "role": "SET ROLE pg_database_owner",
