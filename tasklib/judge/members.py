@@ -75,7 +75,9 @@ def _rows(catalog: str, owner: str, says: str) -> str:
     also = " AND relkind <> 't' AND relnamespace <> 'pg_toast'::regnamespace" if catalog == "pg_class" else also
     return (
         f"SELECT '{catalog}'::regclass, r.oid, concat_ws(' ', {who}, {plain}, {says})"
-        f" FROM {catalog} r WHERE r.oid >= {FIRST}{also}"
+        # An array, so that nothing is said of a database's other objects.
+        f" FROM {catalog} r WHERE r.oid = ANY (ARRAY(SELECT objid FROM member WHERE classid ="
+        f" '{catalog}'::regclass AND objid >= {FIRST})){also}"
     )
 
 
