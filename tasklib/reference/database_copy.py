@@ -194,6 +194,7 @@ def _refuse_loss(errors: Sequence[str], address: Address) -> None:
 def _refresh(target: Address, filled: Set[Name]) -> None:
     """Fill the materialized views that are filled in the real database; oids are in the order of what needs what."""
     with client.connect(target) as connection:
-        for schema, name in connection.rows(f"{VIEWS} ORDER BY c.oid"):
-            if (schema, name) in filled:
+        views = connection.rows(f"{VIEWS} ORDER BY c.oid")
+        for schema, name in (one for one in views if one in filled):
+            with connection.usual_path():
                 connection.run(sql.SQL("REFRESH MATERIALIZED VIEW {}").format(sql.Identifier(schema, name)))

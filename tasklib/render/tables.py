@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from tasklib.judge.tables import Column, Table
 from tasklib.postgres import sqltext
-from tasklib.postgres.archive import Entry
+from tasklib.postgres.archive import Entry, Key
 from tasklib.render import columns, constraints, foreign_keys, pycode, sequences
 from tasklib.render.execute import execute_all
 from tasklib.render.items import PUBLIC, Item
@@ -17,7 +17,7 @@ from tasklib.render.source import Source
 OPTIONS = "DDL: options of the table that operations do not have"
 
 
-def item(source: Source, table: Table, entries: Sequence[Entry], inline: Sequence[str]) -> tuple[Item, set[int]]:
+def item(source: Source, table: Table, inline: Sequence[str]) -> tuple[Item, set[int]]:
     """The item of a table that operations can make, and the dump ids of all entries that it covers.
 
     ``inline`` names the foreign keys that stand in it.
@@ -34,9 +34,9 @@ def item(source: Source, table: Table, entries: Sequence[Entry], inline: Sequenc
                 continue
             absorbed.add(other.dump_id)
             needs |= set(other.depends_on)
+    of_columns: list[Key] = []
     if serial is not None:
-        kinds = ("SEQUENCE", "SEQUENCE OWNED BY")
-        absorbed |= {e.dump_id for e in entries if e.kind in kinds and e.key[1:] == (table.schema, serial[1].name)}
+        of_columns += [(kind, table.schema, serial[1].name) for kind in ("SEQUENCE", "SEQUENCE OWNED BY")]
     comments = _comments(source, table)
     absorbed |= set(comments.values())
     args: list[Node] = [string(table.name)]
@@ -44,11 +44,12 @@ def item(source: Source, table: Table, entries: Sequence[Entry], inline: Sequenc
         # Where it is none that sa.Identity says, the dump's own entry for it stands: ALTER TABLE … ADD GENERATED.
         identity = sequences.identity(source, table, column)
         if identity is not None and (sequence := sequences.owned_by(source, table, column)) is not None:
-            absorbed |= {e.dump_id for e in entries if e.key == ("SEQUENCE", sequence.schema, sequence.name)}
+            of_columns.append(("SEQUENCE", sequence.schema, sequence.name))
         is_serial = serial is not None and serial[0].name == column.name
-        key = constraints.primary_key(source, table)
+        primary = constraints.primary_key(source, table)
         refers = any(column.name in c.columns for c in table.constraints if c.kind == "f" and c.name in inline)
-        args.append(_column(source, column, key, is_serial, identity, column.name in comments, refers))
+        args.append(_column(source, column, primary, is_serial, identity, column.name in comments, refers))
+    absorbed |= {source.by_key[key].dump_id for key in of_columns if key in source.by_key}
     marks: list[str] = []
     for constraint in sorted(table.constraints, key=lambda c: ("pucf".find(c.kind), c.name)):
         node = constraints.inline(source, table, constraint) or foreign_keys.inline(table, constraint, inline)

@@ -44,7 +44,7 @@ def items_of(source: Source) -> list[Item]:
     native = partitions.with_parts(source, native)
     inline = foreign_keys.inline_by_table(source, native)
     for key, table in sorted(native.items()):
-        item, absorbed = tables.item(source, table, listed, inline[key])
+        item, absorbed = tables.item(source, table, inline[key])
         found.append(item)
         taken |= absorbed
         found += tables.options(source, table)

@@ -75,10 +75,11 @@ def making(kind: str, name: str) -> str:
 
 
 def lay(connection: Connection, statements: Iterable[str]) -> None:
-    """Make in a scratch database what nobody makes, where it is missing."""
+    """Make in a scratch database what nobody makes, where it is missing: an extension in the usual schema."""
     for one in statements:
         try:
-            connection.run(one)
+            with connection.usual_path():
+                connection.run(one)
         except Failed as error:
             if name := missing_extension.not_on_server(error.text):
                 raise Refused(
