@@ -74,7 +74,8 @@ def refuse_unusable(connection: Connection, address: Address, must: Wanted) -> N
 
 def refuse_unreadable(connection: Connection, address: Address) -> None:
     """`Refused` where a table's definition cannot be dumped."""
-    unreadable = [str(name) for (name,) in connection.rows(UNREADABLE)]
+    with connection.usual_path():  # names as their users know them
+        unreadable = [str(name) for (name,) in connection.rows(UNREADABLE)]
     if unreadable:
         more = f" and {len(unreadable) - 3} more" if len(unreadable) > 3 else ""
         raise Refused(
