@@ -135,6 +135,12 @@ def _to_postgresql(bench: Bench, command: Command, ran: Ran) -> Sequence[Visit] 
         )
     missing_variable.refuse(bench, ran)
     not_started.refuse(command, ran, bench.targets(GROUND))
+    if bench.address(GROUND).database in ran.stdout + ran.stderr:
+        raise Refused(
+            "The command looks at the name of its database, and a scratch database has one of its own. "
+            + _last_words(ran),
+            "let env.py take names that begin with alembic_squash_, too",
+        )
     raise Refused(f"The command does not reach a database. {_last_words(ran)}", _how_to_try(command))
 
 

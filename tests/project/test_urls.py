@@ -639,3 +639,21 @@ def test_sockets_that_env_py_connects_by_itself_are_led_too(make_plain: MakePlai
         done = project.tool("squash", "--rev", "head-2")
         assert done.code == 0 and f"{live.target} → a scratch database" in done.said, done.said
     project.assert_nothing_left()
+
+
+def test_an_env_py_that_looks_at_the_name_of_its_database_is_told_what_to_take(make_plain: MakePlain) -> None:
+    project = make_plain(SHOP)
+    env = project.top / "migrations/env.py"
+    text = env.read_text()
+    begin = "        with context.begin_transaction():"
+    assert text.count(begin) == 1
+    guard = (
+        "        _name = connection.exec_driver_sql('SELECT current_database()').scalar()\n"
+        "        if _name != 'shop':\n            raise SystemExit(f'{_name} is no database of ours')\n"
+    )
+    env.write_text(text.replace(begin, guard + begin))
+    project.commit("a guard")
+    done = project.tool("squash", "--rev", "head-2")
+    assert done.code == 1 and "looks at the name of its database" in done.err, done.said
+    assert "is no database of ours" in done.err and "begin with alembic_squash_" in done.err, done.said
+    project.assert_nothing_left()
