@@ -115,7 +115,9 @@ def test_a_signal_at_a_random_moment_of_a_squash_leaves_the_world_as_it_was_or_a
         assert "Traceback" not in done.said, f"round {number}: {done.said}"
         if tiny.git("rev-parse", "main") != head:
             took = min(took, time.monotonic() - started)
-            assert done.code == 0 or "after the squash was finished" in done.err, done.said
+            # One that comes when the last line has been said is nobody's any more.
+            late = done.code < 0 and " are one base migration, " in done.out
+            assert done.code == 0 or late or "after the squash was finished" in done.err, done.said
             tiny.assert_nothing_left()
             tiny.git("reset", "--quiet", "--hard", head)
         elif done.code != 130:
@@ -126,7 +128,7 @@ def test_a_signal_at_a_random_moment_of_a_squash_leaves_the_world_as_it_was_or_a
 
 
 @pytest.mark.parametrize(
-    "lines", [3, pytest.param(25, marks=pytest.mark.slow), pytest.param(40, marks=pytest.mark.slow)]
+    "lines", [3, pytest.param(15, marks=pytest.mark.slow), pytest.param(28, marks=pytest.mark.slow)]
 )
 def test_when_nobody_reads_on_everything_is_put_back(tiny: Plain, lines: int) -> None:
     before, head, databases = world(tiny), tiny.git("rev-parse", "HEAD"), tiny.databases()
