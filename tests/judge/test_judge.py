@@ -62,7 +62,7 @@ class Words:
         return text
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")  # a worker may come back to this module
 def words(server: Server) -> Words:
     """Extensions that this server has: a wheel brings only one. And a role, which lives in the server."""
     address = Address(server.host, server.port, server.user, server.password)
