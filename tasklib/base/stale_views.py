@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 
 from tasklib.errors import Failed, Refused
 from tasklib.judge.objects import Difference
@@ -30,9 +30,7 @@ def views(address: Address, populated: Collection[Name], volatile: Collection[Na
 
 
 def _is_stale(connection: Connection, view: Name) -> bool:
-    # With an empty path every name in the query comes out qualified and means what it did; functions in it may rely on
-    # the usual one.
-    connection.run("RESET ROLE; SET search_path = ''")
+    connection.run("RESET ROLE")
     named = client.identifier(view[1], view[0])
     definition = connection.value("SELECT pg_get_viewdef(%s::regclass)", [named])
     query = sql.SQL(str(definition).rstrip("; \n"))
@@ -41,9 +39,11 @@ def _is_stale(connection: Connection, view: Name) -> bool:
     owner = connection.value("SELECT relowner::regrole FROM pg_class WHERE oid = %s::regclass", [named])
     differs = False
     for role in ("RESET ROLE", f"SET ROLE {owner}"):
-        for path in ("SET search_path = ''", "RESET search_path"):
-            with suppress(Failed):  # a query that needs what only a refresh has; the comparison shows what comes out
-                connection.run(f"{role}; {path}; SET row_security = on")
+        # The names in the query are qualified; functions in it may rely on the usual path, or on none.
+        for path in (nullcontext, connection.usual_path):
+            # A query that needs what only a refresh has fails; the comparison shows what comes out.
+            with suppress(Failed), path():
+                connection.run(f"{role}; SET row_security = on")
                 differs = bool(connection.value(other))
                 if not differs:
                     return False

@@ -43,8 +43,8 @@ def refuse_failure(bench: Bench, key: Key | None) -> None:
 
 
 def _is_of(bench: Bench, key: Key) -> bool:
-    tables = [name for schema, name in bench.version_tables() if (schema or "public") == key[1]]
-    return objects.is_of(key, {*tables}) or any(key[2].endswith(f" ON {name}") for name in tables)
+    tables = {name for schema, name in version_table.written_out(bench.version_tables()) if schema == key[1]}
+    return objects.is_of(key, tables) or any(key[2].endswith(f" ON {name}") for name in tables)
 
 
 def _refused(what: str) -> Refused:

@@ -56,28 +56,32 @@ _CATALOGS = {
     "pg_ts_dict": ("dictowner", "(SELECT tmplname FROM pg_ts_template t WHERE t.oid = dicttemplate)"),
     "pg_type": ("typowner", "concat_ws(' ', typbasetype::regtype, typelem::regtype)"),
 }  # fmt: skip
-# What counts rows and pages, or is another number in each database, and not what an object is.
-_OF_A_RELATION = "relname|relkind|relpersistence|reloptions|relrowsecurity|relforcerowsecurity|relreplident"
+# Columns that are another number in each database, are said by their names, or are in the dump. In pg_class nearly all
+# else counts rows and pages.
+_LEFT_OUT = "format_type(atttypid, NULL) IN ('oid', 'oid[]', 'oidvector', 'xid', 'pg_node_tree', 'aclitem[]')"
+_LEFT_OUT_OF = {
+    "pg_class": "attname !~ '^(relname|relkind|relpersistence|reloptions|relrowsecurity|relforcerowsecurity"
+    "|relreplident)$'",
+}
+# Rows whose names are numbers, which nobody made.
+_NOT = {
+    "pg_class": " AND relkind <> 't' AND relnamespace <> 'pg_toast'::regnamespace",
+    "pg_trigger": " AND NOT tgisinternal",
+}
 
 
 def _rows(catalog: str, owner: str, says: str) -> str:
     """(class, oid, text) of what a database's extensions may have in one catalog."""
-    other = "'oid', 'oid[]', 'oidvector', 'xid', 'pg_node_tree', 'aclitem[]'"
-    left_out = f"format_type(atttypid, NULL) IN ({other})"
-    if catalog == "pg_class":
-        left_out = f"attname !~ '^({_OF_A_RELATION})$'"
     plain = (
         "to_jsonb(r) - ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid ="
-        f" '{catalog}'::regclass AND attnum > 0 AND {left_out})"
+        f" '{catalog}'::regclass AND attnum > 0 AND {_LEFT_OUT_OF.get(catalog, _LEFT_OUT)})"
     )
     who = f"nullif(pg_get_userbyid({owner}), current_user)" if owner else "NULL"
-    also = " AND NOT tgisinternal" if catalog == "pg_trigger" else ""
-    also = " AND relkind <> 't' AND relnamespace <> 'pg_toast'::regnamespace" if catalog == "pg_class" else also
     return (
         f"SELECT '{catalog}'::regclass, r.oid, concat_ws(' ', {who}, {plain}, {says})"
         # An array, so that nothing is said of a database's other objects.
         f" FROM {catalog} r WHERE r.oid = ANY (ARRAY(SELECT objid FROM member WHERE classid ="
-        f" '{catalog}'::regclass AND objid >= {FIRST})){also}"
+        f" '{catalog}'::regclass AND objid >= {FIRST})){_NOT.get(catalog, '')}"
     )
 
 

@@ -132,12 +132,18 @@ def differing(text: str, sections: Sequence[str]) -> list[str]:
     return [name for name in names if all(one.get(name, first[name]) != first[name] for one in others)]
 
 
+def read_toml(text: str) -> dict[str, Any]:
+    """What a TOML file says; nothing where it is none."""
+    try:
+        read: dict[str, Any] = tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        return {}
+    return read
+
+
 def parse_toml(text: str, path: str, top: Path) -> Config | None:
     """The table [tool.alembic] of a pyproject.toml, or None where it has none."""
-    try:
-        table = tomllib.loads(text).get("tool", {}).get("alembic")
-    except tomllib.TOMLDecodeError:
-        return None
+    table = read_toml(text).get("tool", {}).get("alembic")
     if not isinstance(table, Mapping):
         return None
     here = str((top / path).parent)

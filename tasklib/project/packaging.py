@@ -5,16 +5,12 @@ nothing.
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from tasklib.project import configs
 
 # By build backend: the table of pyproject.toml, and its keys for patterns of what gets into a wheel, of what does not,
 # and of what does all the same.
@@ -58,17 +54,14 @@ def excluding(top: Path, path: str) -> Iterator[str]:
                 ignored = not line.startswith("!")
         if ignored:
             yield (place / ".dockerignore").as_posix()
-        try:
-            read = tomllib.loads(_text(top / place / "pyproject.toml"))
-        except tomllib.TOMLDecodeError:
-            continue
+        read = configs.read_toml(_text(top / place / configs.TOML))
         backend = str(_table(read, "build-system").get("build-backend", ""))
         for name, table, included, excluded, anyway in BACKENDS:
             found = _table(read, table) if name in backend else {}
             inside, outside, also = ([*_patterns(found, keys)] for keys in (included, excluded, anyway))
             kept_out = _any(outside, inner) or (inside and not _any(inside, inner))
             if kept_out and not _any(also, inner):
-                yield f"[{table}] in {(place / 'pyproject.toml').as_posix()}"
+                yield f"[{table}] in {(place / configs.TOML).as_posix()}"
 
 
 def _table(read: dict[str, Any], name: str) -> dict[str, Any]:

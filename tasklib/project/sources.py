@@ -199,7 +199,7 @@ def file_writes(sources: Mapping[str, str]) -> list[Read]:
         opens = called.rpartition(".")[2] == "open" and any(letter in mode for letter in "wax+")
         name = called or f".{getattr(node.func, 'attr', '')}"
         if opens or WRITES.search(name) or (MOVES.search(name) and len(node.args) == 1 and not node.keywords):
-            found.append(Read(called.lstrip(".") or node.func.attr, path, node.lineno))  # type: ignore[attr-defined]
+            found.append(Read(name.lstrip("."), path, node.lineno))
     return found
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tasklib.postgres import sqltext
+from tasklib.postgres import sqltext, version_table
 from tasklib.postgres.archive import Entry
-from tasklib.render.items import PUBLIC
 from tasklib.render.source import Source
 
 AS_ANOTHER = "SET SESSION AUTHORIZATION "
@@ -25,7 +24,7 @@ def are_on_what_stays(source: Source, entry: Entry) -> bool:
 
 
 def _are_on_a_version_table(source: Source, entry: Entry) -> bool:
-    names = {name for schema, name in source.version_tables if (schema or PUBLIC) == entry.schema}
+    names = {name for schema, name in version_table.written_out(source.version_tables) if schema == entry.schema}
     return any(entry.tag == f"TABLE {name}" or entry.tag.startswith(f"COLUMN {name}.") for name in names)
 
 

@@ -97,5 +97,6 @@ def _is_native(source: Source, table: Table) -> bool:
 
 def _of_version_table(entry: Entry, ours: set[tuple[str, str]]) -> bool:
     # Comments and privileges on it are the migrations' own.
-    made = entry.key[1:] if entry.kind == "TABLE" else ()
-    return (made or (sqltext.altered(entry.ddl)[:2] if entry.kind == "CONSTRAINT" else ())) in ours
+    if entry.kind == "CONSTRAINT":
+        return sqltext.altered(entry.ddl)[:2] in ours
+    return entry.kind == "TABLE" and entry.key[1:] in ours

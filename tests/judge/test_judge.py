@@ -67,13 +67,13 @@ def words(server: Server) -> Words:
     """Extensions that this server has: a wheel brings only one. And a role, which lives in the server."""
     address = Address(server.host, server.port, server.user, server.password)
     role = "judged"
-    with client.connect(address) as connection, connection.usual_path():
+    with client.connect(address) as connection:
         wanted = "SELECT name FROM pg_available_extensions WHERE name IN ('citext', 'hstore', 'vector') ORDER BY name"
         names = [str(name) for (name,) in connection.rows(wanted)]
         connection.run(f"CREATE ROLE {role}")
-        connection.run(f"CREATE EXTENSION {names[0]}")
+        with connection.usual_path():
+            connection.run(f"CREATE EXTENSION {names[0]}")
         # As pg_dump says it, with an empty search_path.
-        connection.run("SET search_path = ''")
         found = connection.rows(
             "SELECT p.proname, pg_get_function_identity_arguments(p.oid) FROM pg_depend d JOIN pg_proc p ON p.oid = d.objid"
             " WHERE d.classid = 'pg_proc'::regclass AND d.deptype = 'e' AND d.refobjid ="

@@ -2,30 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tasklib.postgres.server import Server
 from tests.random.hunt import Hunt
-from tests.random.trial import Trials, failure, prepare, replay
+from tests.random.trial import Failure, Trials, failure, prepare, replay
 from tests.random.world import ROLES
 
 HISTORIES, SEED = 8, 1
 
 
-def test_a_squash_of_random_histories_is_exact(server: Server, tmp_path: Path) -> None:
-    laboratory = Trials(server, tmp_path, token="5eedf00d")
+@pytest.fixture
+def laboratory(server: Server, tmp_path: Path) -> Iterator[Trials]:
+    made = Trials(server, tmp_path, token="5eedf00d")
+    yield made
+    made.close()
+
+
+def tried(laboratory: Trials, history: list[str]) -> Failure | None:
+    """What is wrong with the squash of a history that the server takes whole."""
+    assert replay(laboratory, history) == history
+    return failure(laboratory, history)
+
+
+def test_a_squash_of_random_histories_is_exact(laboratory: Trials) -> None:
     hunt = Hunt(laboratory)
-    try:
-        hunt.go(HISTORIES, SEED)
-    finally:
-        laboratory.close()
+    hunt.go(HISTORIES, SEED)
     assert not hunt.found, "\n\n".join(found.shown() for found in hunt.found)
     assert hunt.runs == HISTORIES and hunt.statements > 10 * HISTORIES
 
 
-def test_the_second_judge_knows_columns_by_name_where_one_before_them_is_gone(server: Server, tmp_path: Path) -> None:
+def test_the_second_judge_knows_columns_by_name_where_one_before_them_is_gone(laboratory: Trials) -> None:
     """What it compares are rows of catalogs, where a column's number stays its own."""
     statements = [
         "CREATE TABLE parents (id integer PRIMARY KEY)",
@@ -34,13 +44,8 @@ def test_the_second_judge_knows_columns_by_name_where_one_before_them_is_gone(se
         "ALTER TABLE children ADD FOREIGN KEY (parent) REFERENCES parents ON DELETE SET NULL (parent)",
         "CREATE PUBLICATION seen FOR TABLE children (parent, other)",
     ]
-    laboratory = Trials(server, tmp_path, token="5eedf00d")
-    try:
-        taken = replay(laboratory, statements)
-        found = failure(laboratory, taken)
-    finally:
-        laboratory.close()
-    assert taken == statements and found is None, (taken, found)
+    found = tried(laboratory, statements)
+    assert found is None, found
 
 
 USED = {
@@ -317,34 +322,23 @@ USED = {
 
 
 @pytest.mark.parametrize("what", USED)
-def test_what_no_dump_says_that_something_needs_it_is_there_in_time(server: Server, tmp_path: Path, what: str) -> None:
-    laboratory = Trials(server, tmp_path, token="5eedf00d")
-    try:
-        taken = replay(laboratory, USED[what])
-        found = failure(laboratory, taken)
-    finally:
-        laboratory.close()
-    assert taken == USED[what] and found is None, (taken, found)
-
-
-def test_a_collation_of_postgresqls_own_that_is_written_anew_and_stays_the_same_is_no_change(
-    server: Server, tmp_path: Path
-) -> None:
-    statements = ['ALTER COLLATION "en-x-icu" REFRESH VERSION', "CREATE TABLE tt (a text)"]
-    laboratory = Trials(server, tmp_path, token="5eedf00d")
-    try:
-        taken = replay(laboratory, statements)
-        if taken != statements:
-            pytest.skip("this PostgreSQL is built without ICU")
-        found = failure(laboratory, taken)
-    finally:
-        laboratory.close()
+def test_what_no_dump_says_that_something_needs_it_is_there_in_time(laboratory: Trials, what: str) -> None:
+    found = tried(laboratory, USED[what])
     assert found is None, found
 
 
-def test_a_view_of_an_operator_that_no_dump_would_choose_again_is_refused_in_words(
-    server: Server, tmp_path: Path
+def test_a_collation_of_postgresqls_own_that_is_written_anew_and_stays_the_same_is_no_change(
+    laboratory: Trials,
 ) -> None:
+    statements = ['ALTER COLLATION "en-x-icu" REFRESH VERSION', "CREATE TABLE tt (a text)"]
+    taken = replay(laboratory, statements)
+    if taken != statements:
+        pytest.skip("this PostgreSQL is built without ICU")
+    found = failure(laboratory, taken)
+    assert found is None, found
+
+
+def test_a_view_of_an_operator_that_no_dump_would_choose_again_is_refused_in_words(laboratory: Trials) -> None:
     statements = [
         "CREATE FUNCTION op(anyarray, anyarray) RETURNS text IMMUTABLE LANGUAGE sql AS $$SELECT 'any'$$",
         "CREATE OPERATOR === (LEFTARG = anyarray, RIGHTARG = anyarray, FUNCTION = op)",
@@ -353,12 +347,7 @@ def test_a_view_of_an_operator_that_no_dump_would_choose_again_is_refused_in_wor
         "CREATE FUNCTION op2(integer[], integer[]) RETURNS text IMMUTABLE LANGUAGE sql AS $$SELECT 'integer'$$",
         "CREATE OPERATOR === (LEFTARG = integer[], RIGHTARG = integer[], FUNCTION = op2)",
     ]
-    laboratory = Trials(server, tmp_path, token="5eedf00d")
-    try:
-        assert replay(laboratory, statements) == statements
-        found = failure(laboratory, statements)
-    finally:
-        laboratory.close()
+    found = tried(laboratory, statements)
     assert found is not None and found.kind == "refused", found
     assert "PostgreSQL cannot restore its own dump" in found.evidence
     assert "+operator public.===(integer[],integer[])" in found.evidence
@@ -366,7 +355,7 @@ def test_a_view_of_an_operator_that_no_dump_would_choose_again_is_refused_in_wor
 
 @pytest.mark.parametrize("what", ["FOREIGN DATA WRAPPER owned", "EVENT TRIGGER owned"])
 def test_what_belongs_to_somebody_who_is_no_superuser_any_more_is_refused_in_words(
-    server: Server, tmp_path: Path, what: str
+    laboratory: Trials, what: str
 ) -> None:
     role = ROLES[0]
     statements = [
@@ -376,13 +365,8 @@ def test_what_belongs_to_somebody_who_is_no_superuser_any_more_is_refused_in_wor
         f"ALTER {what} OWNER TO {role}",
         f"ALTER ROLE {role} NOSUPERUSER",
     ]
-    laboratory = Trials(server, tmp_path, token="5eedf00d")
-    try:
-        prepare(laboratory)
-        assert replay(laboratory, statements) == statements
-        found = failure(laboratory, statements)
-    finally:
-        laboratory.close()
+    prepare(laboratory)
+    found = tried(laboratory, statements)
     assert found is not None and found.kind == "refused", found
     assert "PostgreSQL cannot restore its own dump" in found.evidence
     assert f"OWNER {what}: permission denied" in found.evidence
@@ -416,15 +400,8 @@ BUILT_IN = {
 
 
 @pytest.mark.parametrize("what", BUILT_IN)
-def test_what_is_changed_about_postgresqls_own_objects_is_refused_in_words(
-    server: Server, tmp_path: Path, what: str
-) -> None:
-    laboratory = Trials(server, tmp_path, token="5eedf00d")
-    try:
-        assert replay(laboratory, [BUILT_IN[what]]) == [BUILT_IN[what]]
-        found = failure(laboratory, [BUILT_IN[what]])
-    finally:
-        laboratory.close()
+def test_what_is_changed_about_postgresqls_own_objects_is_refused_in_words(laboratory: Trials, what: str) -> None:
+    found = tried(laboratory, [BUILT_IN[what]])
     assert found is not None and found.kind == "refused", found
     assert "it changes what PostgreSQL itself brings" in found.evidence, found
 
@@ -456,22 +433,14 @@ OF_EXTENSIONS = {
 
 
 @pytest.mark.parametrize("what", OF_EXTENSIONS)
-def test_what_is_changed_in_what_an_extension_brings_is_refused_in_words(
-    server: Server, tmp_path: Path, what: str
-) -> None:
+def test_what_is_changed_in_what_an_extension_brings_is_refused_in_words(laboratory: Trials, what: str) -> None:
     extension, change = OF_EXTENSIONS[what]
-    history = [f"CREATE EXTENSION {extension}", change]
-    laboratory = Trials(server, tmp_path, token="5eedf00d")
-    try:
-        assert replay(laboratory, history) == history
-        found = failure(laboratory, history)
-    finally:
-        laboratory.close()
+    found = tried(laboratory, [f"CREATE EXTENSION {extension}", change])
     assert found is not None and found.kind == "refused", found
     assert "it changes what an extension brings" in found.evidence, found
 
 
-def test_what_extensions_bring_is_the_same_beside_what_uses_it(server: Server, tmp_path: Path) -> None:
+def test_what_extensions_bring_is_the_same_beside_what_uses_it(laboratory: Trials) -> None:
     extensions = ("hstore", "citext", "tablefunc", "pg_buffercache", "unaccent", "cube", "earthdistance", "pg_trgm")
     history = [
         *(f"CREATE EXTENSION {one}" for one in extensions),
@@ -481,9 +450,5 @@ def test_what_extensions_bring_is_the_same_beside_what_uses_it(server: Server, t
         "CREATE FUNCTION twice(hstore) RETURNS hstore IMMUTABLE LANGUAGE sql AS 'SELECT $1 || $1'",
         "CREATE CAST (citext AS hstore) WITH INOUT",
     ]
-    laboratory = Trials(server, tmp_path, token="5eedf00d")
-    try:
-        assert replay(laboratory, history) == history
-        assert failure(laboratory, history) is None
-    finally:
-        laboratory.close()
+    found = tried(laboratory, history)
+    assert found is None, found
